@@ -1,0 +1,1 @@
+"""Findings become pictures here: one file per picture, one theme for all."""

@@ -1,0 +1,118 @@
+"""Finding concludes: the answer to one question, with its numbers, its words and where it comes from."""
+
+import importlib
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import xarray as xr
+
+from msviz.errors import MsvizError, one_of, refuse
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+VERSION = 1
+FORMATS = ("nc", "csv", "json")
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a finding comes from: enough to make it again."""
+
+    run: str = ""
+    run_digest: str = ""
+    data: str = ""
+    fingerprint: str = ""
+    split: str = ""
+    rows: int = 0
+    parameters: dict[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+    msviz: str = ""
+
+    def sentence(self) -> str:
+        """Return 'run demo-satrans on demo (test, 40,000 rows), 1.2 s'."""
+        run = f"run {self.run} on " if self.run else ""
+        split = f"{self.split}, " if self.split else ""
+        return f"{run}{self.data} ({split}{self.rows:,} rows), {self.seconds:.1f} s"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """An answer: named arrays, the question, the takeaway with its uncertainty, and the picture's name.
+
+    `takeaways` holds the words for parts of the data that a page can choose, by a key that the
+    analysis documents (a scenario's name, say); `takeaway` speaks for the whole.
+    """
+
+    analysis: str
+    question: str
+    takeaway: str
+    data: xr.Dataset
+    picture: str
+    provenance: Provenance = Provenance()
+    takeaways: dict[str, str] = field(default_factory=dict)
+
+    def figure(self, **choices: Any) -> "go.Figure":
+        """Return the Plotly figure of the picture that suits this finding.
+
+        `choices` are the picture's own (which scenario, layer, head); raises MsvizError where one
+        does not exist.
+        """
+        # The drawing room is entered by name and late: findings are made where plotly is not wanted.
+        return importlib.import_module(f"msviz.figures.{self.picture}").draw(self, **choices)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return every number as a tidy frame, one row per cell of the data's axes."""
+        return self.data.to_dataframe().reset_index()
+
+    def save(self, path: Path | str) -> None:
+        """Write one file, whole or not at all; .nc loads back equal, .csv and .json are for others."""
+        path = Path(path)
+        kind = path.suffix.lstrip(".")
+        if kind not in FORMATS:
+            raise refuse("out", path.name, "valid endings: ." + ", .".join(FORMATS))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        try:
+            if kind == "nc":
+                words = json.dumps(self._words(), ensure_ascii=False)
+                self.data.assign_attrs(msviz=words).to_netcdf(partial, engine="h5netcdf")
+            elif kind == "csv":
+                self.to_pandas().to_csv(partial, index=False)
+            else:
+                rows = json.loads(self.to_pandas().to_json(orient="records"))
+                partial.write_text(json.dumps({**self._words(), "rows": rows}, ensure_ascii=False), "utf-8")
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    @classmethod
+    def load(cls, path: Path | str) -> "Finding":
+        """Read what `save` wrote as .nc; raise MsvizError when the file is not a finding."""
+        path = Path(path)
+        try:
+            with xr.open_dataset(path, engine="h5netcdf") as opened:
+                data = opened.load()
+            words = json.loads(data.attrs.pop("msviz"))
+        except (OSError, KeyError, ValueError) as error:
+            reason = " ".join(str(error).split())
+            raise MsvizError(f"finding: {path.name} is not a finding of msviz: {reason}") from error
+        if words.pop("version") != VERSION:
+            raise refuse("finding version", path.name, one_of([VERSION]))
+        provenance = Provenance(**words.pop("provenance"))
+        return cls(data=data, provenance=provenance, **words)
+
+    def _words(self) -> dict[str, Any]:
+        return {
+            "version": VERSION,
+            "analysis": self.analysis,
+            "question": self.question,
+            "takeaway": self.takeaway,
+            "picture": self.picture,
+            "takeaways": self.takeaways,
+            "provenance": asdict(self.provenance),
+        }

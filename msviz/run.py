@@ -1,0 +1,154 @@
+"""Run remembers: a trained model as a folder on the shelf. Listing the shelf imports no torch."""
+
+import hashlib
+import json
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import Field as Setting
+
+from msviz.errors import MsvizError, one_of, refuse
+from msviz.schema import Schema, first_problem
+
+VERSION = 1
+FILES = ("weights.safetensors", "schema.json", "history.parquet", "metrics.json")
+
+
+class TrainedOn(BaseModel):
+    """Which data a run saw: its name, its fingerprint, the rows of each split."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    fingerprint: str
+    rows: dict[str, int]
+    # From the bundle to the dataset, so that neither a machine's paths nor a move of both is a trouble.
+    path: str = ""
+
+
+class Card(BaseModel):
+    """The content of run.json: what a run is, and the digests of its other files."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    version: Literal[1] = 1
+    model: str
+    config: dict[str, Any]
+    training: dict[str, Any]
+    data: TrainedOn
+    seed: int
+    epochs: int
+    seconds: float
+    rows_per_second: float
+    parameters: int
+    device: str
+    created: str
+    headline: dict[str, float | None] = Setting(description="test AUC and logloss, for listings")
+    msviz: str
+    digests: dict[str, str]
+    digest: str = ""
+
+    def sealed(self) -> "Card":
+        """Return the card with the digest of its own content."""
+        return self.model_copy(update={"digest": self._own_digest()})
+
+    @property
+    def intact(self) -> bool:
+        """Tell whether the card is what was sealed."""
+        return self.digest == self._own_digest()
+
+    def _own_digest(self) -> str:
+        content = self.model_dump(mode="json", exclude={"digest"})
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+class Run:
+    """A bundle: `card` is read at once, everything else when asked for."""
+
+    def __init__(self, path: Path, card: Card) -> None:
+        """Hold the folder and its card; use `Run.open` or `shelf` to get one."""
+        self.path = path
+        self.card = card
+
+    @property
+    def name(self) -> str:
+        """Return the folder's name, by which people speak of the run."""
+        return self.path.name
+
+    @classmethod
+    def peek(cls, path: Path | str) -> "Run":
+        """Return a run after reading run.json alone; raise MsvizError when that is not possible."""
+        path = Path(path)
+        file = path / "run.json"
+        if not file.is_file():
+            raise refuse("run", str(path), "wanted: a folder that holds run.json")
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise MsvizError(f"run {path.name}: run.json cannot be read: {error}") from error
+        version = content.get("version") if isinstance(content, dict) else None
+        if isinstance(version, int) and version > VERSION:
+            raise refuse(
+                f"run {path.name}: version", version, f"this msviz reads up to {VERSION}: update msviz"
+            )
+        try:
+            card = Card.model_validate(content)
+        except ValidationError as error:
+            raise MsvizError(f"run {path.name}: run.json: {first_problem(error)}") from error
+        return cls(path, card)
+
+    @classmethod
+    def open(cls, path: Path | str) -> "Run":
+        """Return a run whose files are all there and are those that training wrote, or raise MsvizError."""
+        run = cls.peek(path)
+        if not run.card.intact:
+            raise MsvizError(f"run {run.name}: run.json was edited after training (its digest differs)")
+        if set(run.card.digests) != set(FILES):
+            raise refuse(f"run {run.name}: digests", sorted(run.card.digests), one_of(FILES))
+        for file in FILES:
+            if not (run.path / file).is_file():
+                raise MsvizError(f"run {run.name}: {file} is missing")
+            if file_digest(run.path / file) != run.card.digests[file]:
+                raise MsvizError(f"run {run.name}: {file} is truncated or was edited (its digest differs)")
+        return run
+
+    @cached_property
+    def schema(self) -> Schema:
+        """Return the schema with the vocabularies the model was trained with."""
+        return Schema.load(self.path / "schema.json")
+
+    @cached_property
+    def metrics(self) -> dict[str, Any]:
+        """Return metrics.json: per split, overall and per scenario."""
+        content: dict[str, Any] = json.loads((self.path / "metrics.json").read_text(encoding="utf-8"))
+        return content
+
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        """Return the training history, one row per logged step or epoch."""
+        return pd.read_parquet(self.path / "history.parquet")
+
+
+def shelf(path: Path | str | None = None) -> list[Run]:
+    """Return the runs in a folder (models/ by default, or $MSVIZ_MODELS), newest first.
+
+    Folders without a readable run.json are passed over: a training in progress is no run yet.
+    """
+    folder = Path(path or os.environ.get("MSVIZ_MODELS", "models"))
+    found = []
+    for file in sorted(folder.glob("*/run.json")):
+        try:
+            found.append(Run.peek(file.parent))
+        except MsvizError:
+            continue
+    return sorted(found, key=lambda run: run.card.created, reverse=True)
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file as hex."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

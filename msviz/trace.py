@@ -1,0 +1,22 @@
+"""Trace observes: what the taps showed during one batch, with named axes and the rows it belongs to."""
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Showing:
+    """One tap's tensor (B, *axes) and the names of its axes after the row axis."""
+
+    axes: tuple[str, ...]
+    values: Tensor
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What was seen of B rows: predicted click probabilities (B,) and the taps' tensors by name."""
+
+    row: Tensor  # (B,) int64
+    prediction: Tensor  # (B,) float32 probabilities
+    seen: dict[str, Showing] = field(default_factory=dict)
