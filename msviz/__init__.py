@@ -19,7 +19,7 @@ _HOMES = {
     "Finding": ("msviz.finding", "Finding"),
     "analyse": ("msviz.analyses", "analyse"),
 }
-__all__ = [*_HOMES]
+__all__ = ["Finding", "Run", "analyse", "open_data", "open_run", "shelf"]
 
 
 def __getattr__(name: str) -> Any:
