@@ -1,0 +1,69 @@
+# Two commands do everything on a fresh machine: `make app` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+PORT ?= 8501
+PYTEST_ARGS ?=
+export PYTHONUNBUFFERED = 1
+
+.PHONY: help app test setup bench demo demo-data demo-runs lint chromium clean
+
+help:
+	@echo "make app        environment, demo data and runs, the app on http://localhost:$(PORT)"
+	@echo "make test       everything: lint, types, unit tests, browser tests (installs Chromium where missing)"
+	@echo "make setup      the environment in $(VENV) alone"
+	@echo "make bench      speed and quality measurements (takes long; see benchmarks/README.md)"
+	@echo "make demo-runs  train the demo runs on the shelf again from models/demo.toml"
+
+# The environment is built where it is missing and again when a pin changes.
+$(VENV)/.app: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "msviz needs Python 3.11 or newer; call make PYTHON=python3.11 ..."; exit 1; }
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet -r requirements.txt
+	$(PY) -m pip install --quiet --no-deps -e .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.app
+	$(PY) -m pip install --quiet -r requirements-dev.txt
+	@touch $@
+
+setup: $(VENV)/.dev
+
+app: $(VENV)/.app demo
+	$(PY) -m msviz app --port $(PORT)
+
+demo: demo-data demo-runs-present
+
+# Both stand in the repository; they are made again only where somebody deleted them.
+demo-data: $(VENV)/.app
+	@test -f data/demo/dataset.json || $(PY) -m msviz data plant --out data/demo --rows 200000 --seed 0
+
+.PHONY: demo-runs-present
+demo-runs-present: demo-data
+	@test -f models/demo-satrans/run.json -a -f models/demo-autoint/run.json || $(PY) models/make_demo.py
+
+demo-runs: demo-data
+	$(PY) models/make_demo.py --again
+
+chromium: $(VENV)/.dev
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
+	if command -v apt-get >/dev/null; then \
+		SUDO=$$(test "$$(id -u)" = 0 || echo sudo); \
+		$$SUDO apt-get update -qq && $$SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium fonts-dejavu-core >/dev/null; \
+	else $(PY) -m playwright install chromium; fi
+
+lint: $(VENV)/.dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+test: $(VENV)/.dev demo chromium lint
+	$(PY) -m pytest -n 2 --dist loadfile -m "not browser" $(PYTEST_ARGS)
+	$(PY) -m pytest -m browser $(PYTEST_ARGS)
+
+bench: $(VENV)/.dev demo chromium
+	$(PY) benchmarks/run.py
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,86 @@
+"""The rooms stay rooms: who may import whom, read off the source."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+NOUNS = {"errors", "registry", "schema", "batch", "run", "trace", "finding"}
+# A room may import itself, the nouns, and the rooms named here.
+MAY = {
+    "data": set(),
+    "nets": set(),
+    "training": {"data", "nets"},
+    "probing": {"data", "nets", "training"},
+    "analyses": {"data", "nets", "training", "probing"},
+    "figures": set(),
+    "cli": {"data", "nets", "training", "probing", "analyses", "figures"},
+    "app": {"data", "nets", "training", "probing", "analyses", "figures", "cli"},
+}
+DRAWING = {"streamlit": {"app"}, "plotly": {"app", "figures"}, "captum": {"analyses"}}
+SOURCES = sorted([*(ROOT / "msviz").rglob("*.py"), *(ROOT / "app").rglob("*.py")])
+
+
+def room(path: Path) -> str:
+    """Return the room a file lies in; nouns are one room."""
+    parts = path.relative_to(ROOT).parts
+    if parts[0] == "app":
+        return "app"
+    inner = parts[1].removesuffix(".py")
+    return "nouns" if inner in NOUNS or inner == "__init__" else "cli" if inner == "__main__" else inner
+
+
+def imports(path: Path) -> list[str]:
+    """Return the dotted modules a file imports when it runs; imports for the type checker alone do not count."""
+    found: list[str] = []
+
+    def visit(node: ast.AST) -> None:
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            return
+        if isinstance(node, ast.Import):
+            found.extend(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.extend(f"{node.module}.{alias.name}" for alias in node.names)
+        for child in ast.iter_child_nodes(node):
+            visit(child)
+
+    visit(ast.parse(path.read_text(encoding="utf-8")))
+    return found
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_go_one_way(path: Path) -> None:
+    here = room(path)
+    for name in imports(path):
+        top, *rest = name.split(".")
+        if top == "msviz" and rest:
+            there = "nouns" if rest[0] in NOUNS else rest[0]
+            known = there in MAY or there == "nouns"
+            # `from msviz import registry` and public names of the package itself are free.
+            if known and there not in ("nouns", here):
+                assert there in MAY.get(here, set()), f"{path} ({here}) imports {name}"
+        elif top in DRAWING:
+            assert here in DRAWING[top], f"{path} ({here}) imports {name}"
+
+
+def test_every_room_is_known() -> None:
+    assert {room(path) for path in SOURCES} <= {*MAY, "nouns"}
+
+
+@pytest.mark.parametrize(
+    ("code", "forbidden"),
+    [
+        ("import msviz", ["torch", "pandas", "xarray", "plotly", "streamlit"]),
+        ("import msviz; msviz.shelf('models')", ["torch", "plotly", "streamlit"]),
+        ("import msviz.finding", ["torch", "plotly"]),
+    ],
+)
+def test_light_doors_stay_light(code: str, forbidden: list[str]) -> None:
+    script = f"{code}\nimport sys\nprint([m for m in {forbidden} if m in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
