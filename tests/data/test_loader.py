@@ -1,0 +1,89 @@
+from itertools import chain, pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from msviz.data import _loader
+from msviz.data._dataset import DatasetWriter, Part
+from msviz.data._loader import batches, steps
+from msviz.errors import MsvizError
+from msviz.schema import Field, Schema
+
+ROWS = 103
+
+
+@pytest.fixture
+def part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Part:
+    monkeypatch.setattr(_loader, "BLOCK", 20)
+    values = [str(value) for value in range(300)]
+    schema = Schema(
+        fields=[
+            Field(name="click", role="label"),
+            Field(name="tab", role="scenario", vocabulary=["a"]),
+            Field(name="item", role="item", vocabulary=values),
+        ],
+        scenarios=[[2]],
+    )
+    row = np.arange(ROWS)
+    with DatasetWriter(tmp_path / "data", schema) as writer:
+        writer.append(
+            "train", np.stack([np.full(ROWS, 2), 2 + row], axis=1), np.ones(ROWS), row % 2, row * 60, row
+        )
+        return writer.commit({"kind": "table"}).split("train")
+
+
+def rows(part: Part, **options: int | None) -> list[list[int]]:
+    return [batch.row.tolist() for batch in batches(part, 8, **options)]  # type: ignore[arg-type]
+
+
+def test_in_order_without_a_seed(part: Part) -> None:
+    assert list(chain(*rows(part))) == list(range(ROWS))
+    assert [len(batch) for batch in rows(part)] == [8] * 12 + [7]
+    assert steps(ROWS, 8) == 13
+
+
+def test_a_shuffled_epoch_holds_every_row_once(part: Part) -> None:
+    order = rows(part, seed=3)
+    assert sorted(chain(*order)) == list(range(ROWS))
+    assert [len(batch) for batch in order] == [8] * 12 + [7]
+
+
+def test_fields_travel_with_their_rows(part: Part) -> None:
+    for batch in batches(part, 8, seed=1):
+        assert batch.fields[:, 1].tolist() == [2 + row for row in batch.row.tolist()]
+        assert batch.label.tolist() == [row % 2 for row in batch.row.tolist()]
+
+
+def test_rows_stay_in_their_block(part: Part) -> None:
+    order = chain(*rows(part, seed=5))
+    blocks = [row // 20 for row in order]
+    changes = sum(a != b for a, b in pairwise(blocks))
+    assert changes == 5  # six blocks, each in one piece
+
+
+def test_seed_and_epoch_fix_the_order(part: Part) -> None:
+    assert rows(part, seed=3, epoch=2) == rows(part, seed=3, epoch=2)
+    assert rows(part, seed=3, epoch=2) != rows(part, seed=3, epoch=3)
+    assert rows(part, seed=3) != rows(part, seed=4)
+
+
+@pytest.mark.parametrize("start", [0, 1, 5, 12, 13])
+@pytest.mark.parametrize("seed", [None, 7])
+def test_start_skips_whole_batches(part: Part, start: int, seed: int | None) -> None:
+    assert rows(part, seed=seed, start=start) == rows(part, seed=seed)[start:]
+
+
+def test_start_reads_nothing_of_what_it_skips(part: Part, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    original = Part.batch
+    monkeypatch.setattr(
+        Part, "batch", lambda self, chosen, behaviours: read.append(1) or original(self, chosen, behaviours)
+    )
+    assert len(rows(part, seed=7, start=11)) == 2
+    assert len(read) == 2
+
+
+def test_a_batch_size_of_zero_is_refused(part: Part) -> None:
+    with pytest.raises(MsvizError, match="batch_size: got 0"):
+        next(batches(part, 0))
