@@ -110,6 +110,11 @@ class Schema(BaseModel):
             if field.name in seen:
                 raise ValueError(f"fields: column {field.name!r} is named twice")
             seen.add(field.name)
+        for field in self.fields:
+            # Findings name their axes by title, so a title must point at one field.
+            if field.title and (field.title in seen - {field.name}):
+                raise ValueError(f"fields: title {field.title!r} of {field.name!r} is taken by another field")
+            seen.add(field.label)
         for role in ("label", "time", "row_id", "user"):
             # A user may have attributes of the same role; only a first categorical one is the id.
             if role != "user" and sum(field.role == role for field in self.fields) > 1:
@@ -175,7 +180,9 @@ class Schema(BaseModel):
         names = ["unseen combination"]
         for ids in self.scenarios:
             parts = zip(self.scenario_fields, ids, strict=True)
-            names.append(" · ".join(field.value_name(index) for field, index in parts))
+            name = " · ".join(field.value_name(index) for field, index in parts)
+            # Two raw values may carry one human name; findings need to tell the scenarios apart.
+            names.append(name if name not in names else f"{name} (scenario {len(names)})")
         return names
 
     def scenario(self, name: str | int) -> int:
