@@ -177,13 +177,13 @@ class Schema(BaseModel):
     @cached_property
     def scenario_names(self) -> list[str]:
         """Return the S + 1 names of the scenarios; index 0 is 'unseen combination'."""
-        names = ["unseen combination"]
+        names = {"unseen combination": None}  # a dict, for its order and its quick look-up
         for ids in self.scenarios:
             parts = zip(self.scenario_fields, ids, strict=True)
             name = " · ".join(field.value_name(index) for field, index in parts)
             # Two raw values may carry one human name; findings need to tell the scenarios apart.
-            names.append(name if name not in names else f"{name} (scenario {len(names)})")
-        return names
+            names[name if name not in names else f"{name} (scenario {len(names)})"] = None
+        return list(names)
 
     def scenario(self, name: str | int) -> int:
         """Return the id of a scenario given by name or id; raise MsvizError naming the choices."""
