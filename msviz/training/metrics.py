@@ -1,0 +1,169 @@
+"""How well a model predicts, per scenario and overall, each number with its 95 % interval.
+
+A number that does not exist is None with the reason in words; NaN never leaves this file.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from msviz.errors import MsvizError, refuse
+from msviz.schema import FIRST
+
+Array = np.ndarray[Any, Any]
+METRICS = ("auc", "logloss", "gauc", "bias")
+Z = 1.959963984540054  # 97.5 % quantile of the normal distribution
+SMALLEST = 1e-7  # a probability is kept this far from 0 and 1 in the logloss
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A number with its 95 % interval; `why` says in words what is not defined."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    why: str = ""
+
+
+def measure(
+    label: Array,
+    score: Array,
+    scenario: Array,
+    scenario_names: Sequence[str],
+    user: Array | None = None,
+) -> dict[str, Any]:
+    """Return rows, clicks, AUC, logloss, AUC by user and bias, overall and per scenario, ready for JSON.
+
+    label (n,) 0 or 1, score (n,) probabilities, scenario (n,) ids into `scenario_names`; user (n,) ids
+    as encoded, where unknown and missing users are nobody. Scenario 0, the unseen combination, stands
+    only where it has rows. Raises MsvizError for a score that is not a finite probability.
+    """
+    label, score = np.asarray(label), np.asarray(score, np.float64)
+    if not np.all((score >= 0) & (score <= 1)):
+        bad = score[~((score >= 0) & (score <= 1))][0]
+        raise refuse("score", float(bad), "wanted: probabilities from 0 to 1")
+    if len({len(label), len(score), len(scenario)}) != 1:
+        raise MsvizError(f"label, score, scenario: got {len(label)}, {len(score)}, {len(scenario)} rows")
+    order = np.argsort(scenario, kind="stable")
+    ends = np.cumsum(np.bincount(scenario, minlength=len(scenario_names)))
+    scenarios = {}
+    for index, name in enumerate(scenario_names):
+        rows = order[ends[index - 1] if index else 0 : ends[index]]
+        if index or len(rows):
+            scenarios[name] = _one(label[rows], score[rows], None if user is None else user[rows])
+    return {"overall": _one(label, score, user), "scenarios": scenarios}
+
+
+def _one(label: Array, score: Array, user: Array | None) -> dict[str, Any]:
+    found = {
+        "auc": auc(label, score),
+        "logloss": logloss(label, score),
+        "gauc": Measure(None, why="not defined: the log names no user")
+        if user is None
+        else gauc(label, score, user),
+        "bias": bias(label, score),
+    }
+    counts = {"rows": len(label), "clicks": int(label.sum())}
+    return {**counts, **{name: asdict(value) for name, value in found.items()}}
+
+
+def auc(label: Array, score: Array) -> Measure:
+    """Return the area under the ROC curve with DeLong's interval, in O(n log n).
+
+    DeLong, DeLong, Clarke-Pearson (1988): var = var(V10) / clicks + var(V01) / others, where V10 of a
+    click is the share of others scored below it (ties count half) and V01 the mirror image.
+    """
+    clicks = int(label.sum())
+    others = len(label) - clicks
+    if not clicks or not others:
+        return _undefined(len(label), clicks)
+    order = np.argsort(score, kind="stable")
+    hits, total = _ties(score[order], label[order])
+    misses = total - hits
+    beaten = (np.cumsum(misses) - misses / 2) / others  # V10, one value a group of equal scores
+    beats = (clicks - np.cumsum(hits) + hits / 2) / clicks  # V01
+    value = float(hits @ beaten / clicks)
+    if min(clicks, others) < 2:
+        return Measure(value, why="interval not defined: it needs two clicks and two rows without one")
+    if value in (0.0, 1.0):
+        return Measure(value, why="interval not defined: the scores separate the rows perfectly")
+    variance = float(hits @ (beaten - value) ** 2) / (clicks - 1) / clicks
+    variance += float(misses @ (beats - value) ** 2) / (others - 1) / others
+    half = Z * variance**0.5
+    return Measure(value, max(value - half, 0.0), min(value + half, 1.0))
+
+
+def gauc(label: Array, score: Array, user: Array) -> Measure:
+    """Return the AUC within each user, averaged with the user's rows as weight.
+
+    Users with one class only have no AUC and count nowhere, as the unknown and the missing user. The
+    interval takes users as the independent draws: var = U/(U-1) sum w^2 (a - mean)^2 / (sum w)^2.
+    """
+    known = user >= FIRST
+    label, score, user = label[known], score[known], user[known]
+    if not len(label):
+        return Measure(None, why="not defined: no row of a known user")
+    order = np.lexsort((score, user))
+    label, score, user = label[order], score[order], user[order]
+    first = np.flatnonzero(np.r_[True, user[1:] != user[:-1]])
+    rows = np.diff(np.r_[first, len(label)])
+    clicks = np.add.reduceat(label, first, dtype=np.float64)
+    # Within a user, a click's wins are the others below it; equal scores count half.
+    tie = np.flatnonzero(np.r_[True, (user[1:] != user[:-1]) | (score[1:] != score[:-1])])
+    hits = np.add.reduceat(label, tie, dtype=np.float64)
+    misses = np.diff(np.r_[tie, len(label)]) - hits
+    below = np.cumsum(misses) - misses / 2
+    owner = np.searchsorted(first, tie, side="right") - 1
+    before_user = (np.cumsum(rows - clicks) - (rows - clicks))[owner]
+    wins = np.bincount(owner, hits * (below - before_user), minlength=len(first))
+    both = (clicks > 0) & (clicks < rows)
+    if not both.any():
+        return Measure(None, why="not defined: no user has rows with and without a click")
+    each = wins[both] / (clicks[both] * (rows[both] - clicks[both]))
+    weight = rows[both].astype(np.float64)
+    value = float(weight @ each / weight.sum())
+    users = len(each)
+    if users < 2:
+        return Measure(value, why="interval not defined: one user only")
+    half = Z * float(np.sqrt(users / (users - 1) * np.sum((weight * (each - value)) ** 2)) / weight.sum())
+    return Measure(value, max(value - half, 0.0), min(value + half, 1.0))
+
+
+def logloss(label: Array, score: Array) -> Measure:
+    """Return the mean cross-entropy in nats with its normal interval."""
+    if not len(label):
+        return _undefined(0, 0)
+    kept = np.clip(score, SMALLEST, 1 - SMALLEST)
+    losses = -np.log(np.where(label > 0, kept, 1 - kept))
+    value = float(losses.mean())
+    if len(label) < 2:
+        return Measure(value, why="interval not defined: one row only")
+    half = Z * float(losses.std(ddof=1)) / len(label) ** 0.5
+    return Measure(value, max(value - half, 0.0), value + half)
+
+
+def bias(label: Array, score: Array) -> Measure:
+    """Return mean prediction / click rate - 1, with the delta method's interval for a ratio of means."""
+    clicks = int(label.sum())
+    if not clicks:
+        return Measure(None, why="not defined: no rows" if not len(label) else "not defined: no clicks")
+    ratio = float(score.sum()) / clicks
+    if len(label) < 2:
+        return Measure(ratio - 1, why="interval not defined: one row only")
+    half = Z * float((score - ratio * label).std(ddof=1)) * len(label) ** 0.5 / clicks
+    return Measure(ratio - 1, ratio - 1 - half, ratio - 1 + half)
+
+
+def _ties(score: Array, label: Array) -> tuple[Array, Array]:
+    """Return clicks and rows of each group of equal scores; the scores come sorted."""
+    first = np.flatnonzero(np.r_[True, score[1:] != score[:-1]])
+    return np.add.reduceat(label, first, dtype=np.float64), np.diff(np.r_[first, len(label)])
+
+
+def _undefined(rows: int, clicks: int) -> Measure:
+    if not rows:
+        return Measure(None, why="not defined: no rows")
+    return Measure(None, why="not defined: one class only, " + ("all clicks" if clicks else "no clicks"))
