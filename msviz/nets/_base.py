@@ -47,6 +47,10 @@ class Net(nn.Module):
         self.config = config
         self.layout = layout
 
+    def order(self, batch: Batch) -> Tensor | None:
+        """Return an order of the rows (B,) in which pieces of them are cheapest; None if it is all one."""
+        return None
+
     def forward(self, batch: Batch) -> Tensor:
         """Return the logits (B,) of a click."""
         raise NotImplementedError

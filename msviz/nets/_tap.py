@@ -11,9 +11,8 @@ class Tap(nn.Module):
     """Pass a tensor (B, *axes) through unchanged; whoever watches registers a forward hook.
 
     Taps of one name in a ModuleList of layers are seen as one array with a leading `layer` axis.
-    A tap holds no state, so it adds nothing to the state_dict. `by_scenario` says that the first
-    axis is not the batch's rows but its distinct scenarios (their ids come from the net's
-    `scenarios_tap`).
+    A tap holds no state, so it adds nothing to the state_dict. Nets ask `watched` where showing costs
+    more than passing by, so that nobody pays for what nobody looks at.
     """
 
     def __init__(self, *axes: str) -> None:
@@ -23,6 +22,11 @@ class Tap(nn.Module):
         if unknown:
             raise ValueError(f"tap axes: got {unknown}; valid choices: {', '.join(AXES)}")
         self.axes = axes
+
+    @property
+    def watched(self) -> bool:
+        """Return whether somebody looks at or exchanges what passes here."""
+        return bool(self._forward_hooks or self._forward_pre_hooks)
 
     def forward(self, values: Tensor) -> Tensor:
         """Return `values` itself."""

@@ -1,0 +1,198 @@
+"""SATrans (Min 2023): self-attention between the fields, adapted to the scenario."""
+
+from typing import Literal
+
+import torch
+from pydantic import Field as Setting
+from pydantic import model_validator
+from torch import Tensor, nn
+
+from msviz.batch import Batch
+from msviz.errors import refuse
+from msviz.nets._attention import attend
+from msviz.nets._base import Layout, Net, NetConfig
+from msviz.nets._layers import FusedEmbedding, drop
+from msviz.nets._scenario import Groups, ScenarioEncoder, alone, group, grouped_product, radix
+from msviz.nets._tap import Tap
+
+
+class SATransConfig(NetConfig):
+    """SATrans' settings; the defaults are what the paper found best."""
+
+    encoder: Literal["ie", "en", "enp"] = Setting(
+        "enp", description="scenario vector: own row a combination (ie), network (en), network with position"
+    )
+    attention: Literal["none", "gate", "bilinear", "meta"] = Setting(
+        "meta", description="how the scenario acts on the attention scores"
+    )
+    meta_on: Literal["q", "k", "v", "qk", "qv", "kv", "qkv"] = Setting(
+        "qk", description="which of queries, keys and values the MetaNet transforms"
+    )
+    layers: int = Setting(3, ge=1, le=8, description="interacting layers L")
+    depth: int = Setting(2, ge=1, le=4, description="layers P of the MetaNet")
+    width: int = Setting(32, ge=1, le=256, description="embedding width d, shared out among the heads")
+    scenario_width: int = Setting(
+        32, ge=1, le=256, description="width d_s of the scenario fields' embeddings"
+    )
+    heads: int = Setting(4, ge=1, le=16, description="attention heads H of each layer")
+    scale: bool = Setting(False, description="divide scores by the root of a head's width (not in the paper)")
+    dropout: float = Setting(
+        0.1, ge=0, le=0.9, description="share of attention weights and layer outputs dropped, steps of 1/256"
+    )
+    unseen_rate: float = Setting(
+        0.01, ge=0, le=0.5, description="share of training rows whose scenario is hidden from the encoder"
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> "SATransConfig":
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} cannot be shared out among heads {self.heads}")
+        return self
+
+    @property
+    def letters(self) -> str:
+        """Return the places in each layer that take a scenario vector of their own."""
+        return {"none": "", "gate": "qk", "bilinear": "q", "meta": self.meta_on}[self.attention]
+
+    @property
+    def units(self) -> int:
+        """Return how many numbers a scenario vector holds: gate d, bilinear H·d'², meta P·d²."""
+        square = self.width**2
+        return {"none": 0, "gate": self.width, "bilinear": square // self.heads, "meta": self.depth * square}[
+            self.attention
+        ]
+
+
+class SaLayer(nn.Module):
+    """One scenario-adaptive interacting layer (Eq. 3-13): (B, N, d) becomes (B, N, d)."""
+
+    def __init__(self, config: SATransConfig) -> None:
+        """Draw the d × d matrices; every place of the MetaNet has a LayerNorm of its own."""
+        super().__init__()
+        self.config = config
+        self.project = nn.Linear(config.width, 3 * config.width, bias=False)
+        self.aggregate = nn.Linear(config.width, config.width, bias=False)
+        self.norm = nn.LayerNorm(config.width)
+        places = config.letters if config.attention == "meta" else ""
+        self.meta_norms = nn.ModuleDict({letter: nn.LayerNorm(config.width) for letter in places})
+        self.attention_tap = Tap("head", "query", "key")
+
+    def forward(self, values: Tensor, vectors: dict[str, Tensor], groups: Groups | None) -> Tensor:
+        """Return the fields' next representations; `vectors` holds s (G, units) of each place."""
+        config = self.config
+        projected = dict(zip("qkv", self.project(values).chunk(3, dim=-1), strict=True))
+        for letter, vector in vectors.items():
+            assert groups is not None
+            projected[letter] = self._adapt(letter, projected[letter], vector, groups)
+        mixed = attend(
+            projected["q"],
+            projected["k"],
+            projected["v"],
+            heads=config.heads,
+            scale=(config.width // config.heads) ** -0.5 if config.scale else 1.0,
+            dropout=config.dropout,
+            training=self.training,
+            tap=self.attention_tap,
+            groups=groups,
+        )
+        added: Tensor = drop(self.aggregate(mixed), config.dropout, self.training)
+        normed: Tensor = self.norm(added + values)
+        return normed
+
+    def _adapt(self, letter: str, values: Tensor, vector: Tensor, groups: Groups) -> Tensor:
+        """Let the scenario act on the projected vectors (B, N, d) of one place."""
+        config = self.config
+        if config.attention == "gate":
+            return values * vector.sigmoid().index_select(0, groups.index)[:, None, :]
+        if config.attention == "bilinear":
+            # q' = Sᵀ q of each head: one product with the heads' matrices along the diagonal.
+            inner = config.width // config.heads
+            blocks = vector.view(-1, config.heads, inner, inner).transpose(2, 3)
+            diagonal = (
+                torch.eye(config.heads, device=vector.device)[:, None, :, None] * blocks[:, :, :, None, :]
+            )
+            return grouped_product(values, diagonal.reshape(-1, config.width, config.width), groups)
+        matrices = vector.view(-1, config.depth, config.width, config.width)
+        # W_P acts first, W_1 last (Eq. 10).
+        for level in reversed(range(config.depth)):
+            values = grouped_product(values, matrices[:, level], groups)
+            values = values.relu() if level else values
+        normed: Tensor = self.meta_norms[letter](values)
+        return normed
+
+
+class SATrans(Net):
+    """Scenario-adaptive interacting layers over the field embeddings and one linear map to the logit."""
+
+    Config = SATransConfig
+    config: SATransConfig
+
+    def __init__(self, config: SATransConfig, layout: Layout) -> None:
+        """Build the layers for the fields of a layout; raise MsvizError where it has no scenario field."""
+        super().__init__(config, layout)
+        self.embedding = FusedEmbedding(layout.sizes, config.width)
+        self.blocks = nn.ModuleList(SaLayer(config) for _ in range(config.layers))
+        self.output = nn.Linear(len(layout.sizes) * config.width, 1)
+        self.scenario_tap = Tap("level", "unit")
+        self.places = [(layer, letter) for layer in range(config.layers) for letter in config.letters]
+        self.encoder: ScenarioEncoder | None = None
+        if config.attention == "none":
+            return
+        if not layout.scenario_columns:
+            raise refuse("satrans attention", config.attention, "the schema has no scenario field; use none")
+        deviation = {"gate": 1.0, "bilinear": (config.width // config.heads) ** -0.5}.get(
+            config.attention, (2 / config.width) ** 0.5
+        )
+        self.encoder = ScenarioEncoder(
+            config.encoder, layout, config.scenario_width, config.units, len(self.places), deviation
+        )
+        self.factors = radix(layout)
+
+    def order(self, batch: Batch) -> Tensor | None:
+        """Return the rows' order (B,) that puts rows of one scenario next to one another."""
+        if self.encoder is None:
+            return None
+        return torch.argsort(self._key(batch.scenario, self._scenario_ids(batch)), stable=True)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Return the logits (B,); a row's answer does not depend on the rows beside it."""
+        vectors, groups = self._encode(batch)
+        values = self.embedding(batch.fields if groups is None else groups.sort(batch.fields))
+        for block, of_layer in zip(self.blocks, vectors, strict=True):
+            values = block(values, of_layer, groups)
+        logits: Tensor = self.output(values.flatten(1)).squeeze(1)
+        return logits if groups is None else groups.unsort(logits)
+
+    def _encode(self, batch: Batch) -> tuple[list[dict[str, Tensor]], Groups | None]:
+        """Return each layer's scenario vectors (G, units) by place, and the groups that share them."""
+        vectors: list[dict[str, Tensor]] = [{} for _ in self.blocks]
+        if self.encoder is None:
+            return vectors, None
+        scenario, ids = batch.scenario, self._scenario_ids(batch)
+        if self.training and self.config.unseen_rate:
+            seen = torch.rand(len(batch), device=ids.device) >= self.config.unseen_rate
+            scenario, ids = scenario * seen, ids * seen[:, None]
+        # Whoever watches the vectors sees one for each row, so each row is then a group of its own.
+        watched = self.scenario_tap.watched
+        groups = alone(len(batch), ids.device) if watched else group(self._key(scenario, ids))
+        base, position = self.encoder(scenario[groups.first], ids[groups.first])
+        if watched:
+            shown = base[:, None] if position is None else base[:, None] + position
+            levels = list(self.scenario_tap(shown).unbind(1))
+        else:
+            levels = [base] if position is None else [base + part for part in position.unbind()]
+        for index, (layer, letter) in enumerate(self.places):
+            vectors[layer][letter] = levels[index % len(levels)]
+        return vectors, groups
+
+    def _scenario_ids(self, batch: Batch) -> Tensor:
+        return batch.fields[:, list(self.layout.scenario_columns)]
+
+    def _key(self, scenario: Tensor, ids: Tensor) -> Tensor:
+        """Return one integer (B,) for everything that the encoder reads of a row."""
+        if self.config.encoder == "ie":
+            return scenario
+        return (ids * torch.tensor(self.factors, device=ids.device)).sum(1)
+
+
+MODEL = SATrans

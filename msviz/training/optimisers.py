@@ -1,0 +1,92 @@
+"""Adam that costs what the batch's rows cost, and the optimisers of a net."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, overload
+
+import torch
+from torch import Tensor, nn
+from torch.optim.optimizer import Optimizer
+
+from msviz.nets._base import Net
+
+
+class RowwiseAdam(Optimizer):
+    """Adam on the rows of a table that the batch touched: torch's SparseAdam to rounding, only faster.
+
+    m ← β₁ m + (1 - β₁) g, v ← β₂ v + (1 - β₂) g², w ← w - lr · √(1 - β₂ᵗ) / (1 - β₁ᵗ) · m / (√v + ε);
+    other rows keep w, m and v. `l2` adds l2 · w to a touched row's gradient.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Tensor],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        l2: float = 0.0,
+    ) -> None:
+        """Hold tables (rows, width) whose gradients are sparse."""
+        super().__init__(parameters, {"lr": lr, "betas": betas, "eps": eps, "l2": l2})
+
+    @overload
+    def step(self, closure: None = None) -> None: ...
+    @overload
+    def step(self, closure: Callable[[], float]) -> float: ...
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        """Update the rows that the gradients touch; raise ValueError for a dense gradient."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for table in group["params"]:
+                if table.grad is not None:
+                    self._update(table, group)
+        return loss
+
+    def _update(self, table: Tensor, group: dict[str, Any]) -> None:
+        assert table.grad is not None
+        if not table.grad.is_sparse:
+            raise ValueError("RowwiseAdam: got a dense gradient; use it for sparse embedding tables only")
+        state = self.state[table]
+        if not state:
+            state["step"] = torch.tensor(0.0)
+            # The system hands out pages of zeros when they are first touched, so rows never seen are free.
+            state["exp_avg"] = torch.zeros_like(table)
+            state["exp_avg_sq"] = torch.zeros_like(table)
+        state["step"] += 1
+        rows, gradient = summed(table.grad)
+        if group["l2"]:
+            gradient = gradient.add(table.index_select(0, rows), alpha=group["l2"])
+        beta1, beta2 = group["betas"]
+        time = float(state["step"])
+        mean = state["exp_avg"].index_select(0, rows).lerp_(gradient, 1 - beta1)
+        square = state["exp_avg_sq"].index_select(0, rows).mul_(beta2)
+        square.addcmul_(gradient, gradient, value=1 - beta2)
+        state["exp_avg"].index_copy_(0, rows, mean)
+        state["exp_avg_sq"].index_copy_(0, rows, square)
+        size = group["lr"] * (1 - beta2**time) ** 0.5 / (1 - beta1**time)
+        table.index_add_(0, rows, mean.div_(square.sqrt_().add_(group["eps"])), alpha=-size)
+
+
+def summed(gradient: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the distinct rows (U,) of a sparse gradient and their summed values (U, width)."""
+    gradient = gradient.coalesce()
+    return gradient.indices()[0], gradient.values()
+
+
+def make_optimisers(net: Net, learning_rate: float, l2: float = 0.0) -> list[Optimizer]:
+    """Return RowwiseAdam for the net's sparse tables and fused Adam for the rest.
+
+    `l2` adds l2 · w to the gradients of embedding rows in the batch (not to the other weights).
+    """
+    tables = [m.weight for m in net.modules() if isinstance(m, nn.Embedding) and m.sparse]
+    known = {id(table) for table in tables}
+    rest = [parameter for parameter in net.parameters() if id(parameter) not in known]
+    made: list[Optimizer] = []
+    if tables:
+        made.append(RowwiseAdam(tables, learning_rate, l2=l2))
+    if rest:
+        made.append(torch.optim.Adam(rest, learning_rate, fused=True))
+    return made

@@ -1,0 +1,36 @@
+"""One training step: rows of one scenario side by side, in pieces that stay in the processor's cache."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch.optim.optimizer import Optimizer
+
+from msviz.batch import Batch
+from msviz.nets._base import Net
+
+
+def step(net: Net, batch: Batch, optimisers: Sequence[Optimizer], amp: torch.dtype | None = None) -> float:
+    """Update the net on one batch and return the mean loss of its rows before the update.
+
+    `amp` is the number format of mixed precision (bfloat16 on a GPU), None for none.
+    """
+    total = torch.zeros((), device=batch.fields.device)
+    for piece in pieces(net, batch):
+        with torch.autocast(batch.fields.device.type, amp, enabled=amp is not None):
+            loss = net.loss(piece)
+        torch.autograd.backward(loss / len(batch))
+        total += loss.detach()
+    for optimiser in optimisers:
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+    return float(total) / len(batch)
+
+
+def pieces(net: Net, batch: Batch) -> Iterator[Batch]:
+    """Yield the batch's rows in the order and in the pieces that suit the net and the device."""
+    order = net.order(batch)
+    if order is not None:
+        batch = batch.take(order)
+    size = net.piece if batch.fields.device.type == "cpu" else None
+    for start in range(0, len(batch), size or len(batch)):
+        yield batch.take(slice(start, start + (size or len(batch))))
