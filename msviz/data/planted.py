@@ -1,0 +1,85 @@
+"""A shop's log that knows its own truth: what was planted, and how well any model could do."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+import msviz
+from msviz.data._dataset import Array, Dataset, DatasetWriter
+from msviz.data._planted_response import Response, sigmoid
+from msviz.data._planted_shop import BASE_FIELDS, FIRST_DAY, TEST_DAY, VALID_DAY, Shop, stream
+from msviz.data._planted_truth import Tally
+
+CHUNK_CELLS = 2**21  # ids drawn at a time; decides memory and, with the seed, the bytes written
+
+
+class Options(BaseModel):
+    """How large a world to plant."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rows: int = Field(200_000, ge=10_000, le=100_000_000, description="rows over all splits")
+    scenarios: int = Field(5, ge=2, le=10_000, description="scenarios, of very different sizes")
+    seed: int = Field(0, ge=0, lt=2**63, description="same seed, same bytes; another seed, a sister world")
+    fields: int | None = Field(
+        None,
+        ge=BASE_FIELDS,
+        le=1_000,
+        description=f"features; {BASE_FIELDS} by default, further ones hold mostly noise",
+    )
+    overwrite: bool = Field(False, description="replace what is at the target")
+
+
+def plant(out: Path | str, options: Options | None = None, report: Callable[[str], None] = print) -> Dataset:
+    """Write a planted world to `out` at constant memory and return it; raise MsvizError if `out` exists.
+
+    Rows are drawn chunk by chunk from a counter-based stream keyed by (seed, chunk), in order of time.
+    """
+    options = options or Options()
+    shop = Shop(options.seed, options.rows, options.scenarios, options.fields or BASE_FIELDS)
+    response = Response(shop, options.seed)
+    tally = Tally(response)
+    size = CHUNK_CELLS // len(shop.schema.features)
+    chunks = -(-options.rows // size)
+    with DatasetWriter(Path(out), shop.schema, options.overwrite) as writer:
+        for chunk in range(chunks):
+            start = chunk * size
+            count = min(size, options.rows - start)
+            _write(writer, tally, response, stream(options.seed, chunk), start, count)
+            if (chunk + 1) % max(chunks // 10, 1) == 0:
+                report(f"planted {start + count:,} of {options.rows:,} rows")
+        origin = {"kind": "planted", "simulated": True, "msviz": msviz.__version__}
+        origin |= options.model_dump(exclude={"overwrite", "rows"}) | {"planted_rows": options.rows}
+        return writer.commit({"origin": origin}, tally.truth(options.seed))
+
+
+def _write(
+    writer: DatasetWriter, tally: Tally, response: Response, rng: np.random.Generator, start: int, count: int
+) -> None:
+    """Draw rows start..start+count-1, count them and append them to their splits."""
+    shop = response.shop
+    time = shop.clock(start, rng.random(count))
+    scenario = shop.scenario(rng.random(count))
+    fields = shop.draw(rng, time, scenario)
+    parts = response.contributions(fields, scenario)
+    probability = sigmoid(response.logit(parts, scenario)).astype(np.float32)
+    label = (rng.random(count) < probability).astype(np.int64)
+    split = np.searchsorted([VALID_DAY, TEST_DAY], time // 86_400 - FIRST_DAY, side="right")
+    tally.add(split, scenario, parts, probability.astype(np.float64), label)
+    row = np.arange(start, start + count)
+    names: tuple[Literal["train"], Literal["valid"], Literal["test"]] = ("train", "valid", "test")
+    for number, name in enumerate(names):
+        mine: Array = split == number
+        if mine.any():
+            writer.append(
+                name,
+                fields[mine],
+                scenario[mine] + 1,
+                label[mine],
+                time[mine],
+                row[mine],
+                probability=probability[mine],
+            )

@@ -1,0 +1,16 @@
+"""Fixtures that every room uses: one small planted world, written once for the whole session."""
+
+from pathlib import Path
+
+import pytest
+
+from msviz.data._dataset import Dataset
+
+
+@pytest.fixture(scope="session")
+def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """A planted world of 20,000 rows, 5 scenarios and 21 fields; do not write into its folder."""
+    from msviz.data.planted import Options, plant
+
+    out: Path = tmp_path_factory.mktemp("worlds") / "tiny"
+    return plant(out, Options(rows=20_000, seed=1), report=lambda line: None)
