@@ -1,0 +1,404 @@
+"""The one training loop: every model, every dataset, stopped and resumed without a difference.
+
+On a CPU the same seed gives the same weights to the last bit, also through a checkpoint. All
+randomness comes from torch's global generator (dropout) and from the loader's (seed, epoch).
+"""
+
+import math
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import Field as Setting
+
+from msviz import __version__
+from msviz.data._dataset import Dataset
+from msviz.data._loader import batches, steps
+from msviz.errors import MsvizError, refuse
+from msviz.nets._base import build, parse_config
+from msviz.run import Card, Run, TrainedOn
+from msviz.schema import first_problem
+from msviz.training._stop import Interrupted, Stop
+from msviz.training.bundle import save_bundle
+from msviz.training.checkpoint import Checkpoint, State
+from msviz.training.optimisers import make_optimisers
+from msviz.training.scoring import Progress, evaluate
+from msviz.training.step import step as take_step
+
+DEVICES = ("auto", "cpu", "cuda")
+
+
+class Training(BaseModel):
+    """How to train, whatever the model; names never collide with those of a net's config."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    epochs: int = Setting(5, ge=1, le=1000, description="passes over the training rows at most")
+    batch_size: int = Setting(4096, ge=1, le=1_048_576, description="rows of one optimiser step")
+    learning_rate: float = Setting(1e-3, gt=0, le=1, description="step size of Adam")
+    l2: float = Setting(0.0, ge=0, le=1, description="l2 * weight is added to gradients of embedding rows")
+    patience: int = Setting(
+        2, ge=1, le=1000, description="validations without a better AUC before training stops"
+    )
+    checks_per_epoch: int = Setting(1, ge=1, le=100, description="validations in one pass over the rows")
+    checkpoint_seconds: float = Setting(
+        120.0, gt=0, le=86_400, description="seconds between checkpoints inside an epoch"
+    )
+    threads: int = Setting(0, ge=0, le=256, description="CPU threads; 0 takes what torch was given")
+
+
+def parse_training(values: dict[str, Any]) -> Training:
+    """Return the typed settings; raise MsvizError for a value out of range."""
+    try:
+        return Training.model_validate(values)
+    except ValidationError as error:
+        raise MsvizError(f"training: {first_problem(error)}") from error
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device for auto, cpu or cuda; raise MsvizError for another name or a GPU that is absent."""
+    if name not in DEVICES:
+        raise refuse("device", name, "valid choices: " + ", ".join(DEVICES))
+    if name == "cuda" and not torch.cuda.is_available():
+        raise refuse("device", name, "this machine shows no CUDA device; valid choices: auto, cpu")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def train(
+    model: str,
+    dataset: Dataset,
+    out: Path | str,
+    *,
+    values: dict[str, Any] | None = None,
+    training: Training | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    resume: bool = False,
+    overwrite: bool = False,
+    report: Callable[[str], None] = print,
+    progress: Progress | None = None,
+    stop: Stop | None = None,
+) -> Run:
+    """Train a model on a dataset and return the run that lies in `out`.
+
+    `values` are settings of the net's config. After SIGINT or SIGTERM (or `stop.requested`) the step
+    under way is finished and Interrupted raised; `resume` goes on from there with the same result.
+    Raises MsvizError for a setting, device or folder that will not do, and for a loss that is not finite.
+    """
+    out, training = Path(out), training or Training()
+    place = choose_device(device)
+    config = parse_config(model, values or {}).model_dump(mode="json")
+    if not dataset.rows["train"]:
+        raise refuse("data", dataset.name, "its train split has no rows")
+    recipe = Recipe(model, config, training, seed, place)
+    if resume and (out / "run.json").is_file():
+        return _finished(out, recipe, dataset, report)
+    _make_room(out, resume, overwrite)
+    devices = [torch.cuda.current_device()] if place.type == "cuda" else []
+    with (
+        nullcontext(stop) if stop else Stop() as asked,
+        Checkpoint(out) as checkpoint,
+        torch.random.fork_rng(devices=devices),
+        _threads(training.threads),
+    ):
+        loop = _Loop(recipe, dataset, out, checkpoint, asked, report, progress or (lambda share, words: None))
+        loop.begin(resume)
+        run = loop.run()
+    shutil.rmtree(out / "checkpoint")
+    return run
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What was asked for: all that decides the weights."""
+
+    model: str
+    config: dict[str, Any]
+    training: Training
+    seed: int
+    device: torch.device
+
+    def settings(self, fingerprint: str) -> dict[str, Any]:
+        """Return what a resumed training must share with the stopped one, flat and ready for JSON."""
+        # How often a checkpoint is written changes nothing in the result.
+        kept = self.training.model_dump(exclude={"checkpoint_seconds"})
+        fixed = {"model": self.model, "data": fingerprint, "seed": self.seed, "device": self.device.type}
+        return {**fixed, **self.config, **kept}
+
+
+class _Loop:
+    """One training under way; `state` is all that changes beside net, optimisers and random numbers."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        dataset: Dataset,
+        out: Path,
+        checkpoint: Checkpoint,
+        stop: Stop,
+        report: Callable[[str], None],
+        progress: Progress,
+    ) -> None:
+        self.recipe, self.dataset, self.out, self.checkpoint = recipe, dataset, out, checkpoint
+        self.stop, self.report, self.progress = stop, report, progress
+        self.training = recipe.training
+        self.train, self.valid = dataset.split("train"), dataset.split("valid")
+        self.steps = steps(self.train.rows, self.training.batch_size)
+        # The last step of an epoch is always among them.
+        checks = self.training.checks_per_epoch
+        self.check_steps = sorted({math.ceil(self.steps * k / checks) for k in range(1, checks + 1)})
+        self.net = build(recipe.model, recipe.config, dataset.schema, recipe.seed).to(recipe.device)
+        self.optimisers = make_optimisers(self.net, self.training.learning_rate, self.training.l2)
+        self.amp = torch.bfloat16 if recipe.device.type == "cuda" else None
+        self.state = State(threads=torch.get_num_threads())
+        self.saved = self.started = time.monotonic()
+        self.fresh_rows, self.fresh_seconds = 0, 0.0
+
+    def begin(self, resume: bool) -> None:
+        """Start from the seed, or from the checkpoint."""
+        settings = self.recipe.settings(self.dataset.fingerprint)
+        torch.manual_seed(self.recipe.seed)
+        if not resume:
+            self.checkpoint.begin(settings)
+            return
+        self.checkpoint.compare(settings)
+        found = self.checkpoint.restore(self.net, self.optimisers)
+        if found is None:
+            self.report("no checkpoint was written yet: training starts at the beginning")
+            return
+        self.state = found
+        torch.set_num_threads(found.threads)
+        self.report(f"resuming in epoch {found.epoch + 1} after step {found.step:,} of {self.steps:,}")
+
+    def run(self) -> Run:
+        """Train until the epochs or the patience are used up; write and return the run."""
+        for line in self.opening():
+            self.report(line)
+        while not self.over:
+            self._epoch()
+        return self._finish()
+
+    @property
+    def over(self) -> bool:
+        """Tell whether training is done."""
+        return self.state.epoch >= self.training.epochs or self.state.stale >= self.training.patience
+
+    def opening(self) -> Iterator[str]:
+        """Yield what a user should know before the first step."""
+        parameters = sum(p.numel() for p in self.net.parameters())
+        yield (
+            f"training {self.recipe.model} ({parameters:,} parameters) on {self.dataset.name}: "
+            f"{self.train.rows:,} rows, {self.steps:,} steps an epoch, device {self.recipe.device.type}"
+        )
+        if not self.valid.rows:
+            yield "the valid split has no rows: no early stopping, the last epoch's weights are kept"
+
+    def _epoch(self) -> None:
+        state = self.state
+        if state.step in self.check_steps and state.checks < self._checks_due():
+            self._check()  # stopped between the step and its validation
+        feed = batches(
+            self.train, self.training.batch_size, seed=self.recipe.seed, epoch=state.epoch, start=state.step
+        )
+        self.net.train()
+        for batch in feed:
+            if self.over:
+                return
+            begun = time.perf_counter()
+            loss = take_step(self.net, batch.to(self.recipe.device), self.optimisers, self.amp)
+            self._count(loss, len(batch), time.perf_counter() - begun)
+            due = state.step in self.check_steps
+            asked = self.stop.requested
+            if asked or due or time.monotonic() - self.saved > self.training.checkpoint_seconds:
+                self._save()
+            if asked:
+                self._heed()
+            if due:
+                self._check()
+                self.net.train()
+        if not self.over:
+            state.epoch, state.step = state.epoch + 1, 0
+
+    def _checks_due(self) -> int:
+        """Return how many validations should lie behind the current step."""
+        here = sum(step <= self.state.step for step in self.check_steps)
+        return self.state.epoch * len(self.check_steps) + here
+
+    def _count(self, loss: float, rows: int, seconds: float) -> None:
+        """Book one step; raise MsvizError when its loss is not a number."""
+        state = self.state
+        state.step += 1
+        if not math.isfinite(loss):
+            raise MsvizError(
+                f"training: the loss became {loss} in epoch {state.epoch + 1}, step {state.step}; "
+                f"lower learning_rate (now {self.training.learning_rate:g}) or look at the data's signals"
+            )
+        state.loss += loss * rows
+        state.loss_rows += rows
+        state.rows += rows
+        state.seconds += seconds
+        self.fresh_rows += rows
+        self.fresh_seconds += seconds
+        rate = self.fresh_rows / self.fresh_seconds
+        total = self.train.rows * self.training.epochs
+        left = (total - state.rows) / rate
+        self.progress(
+            state.rows / total,
+            f"epoch {state.epoch + 1}/{self.training.epochs} · loss {state.loss / state.loss_rows:.4f} · "
+            f"{rate:,.0f} rows/s · {clock(left)} left",
+        )
+
+    def _check(self) -> None:
+        """Validate, remember the best weights, and write the checkpoint that says so."""
+        state = self.state
+        found = self._measured(self.valid.name)["overall"]
+        value = found["auc"]["value"]
+        state.checks += 1
+        better = value is not None and (state.best is None or value > state.best_auc)
+        if better:
+            state.best, state.best_auc, state.stale = state.checks, value, 0
+            self.checkpoint.keep_best(state.checks, self.net)
+        elif value is not None:
+            state.stale += 1
+        state.history.append(
+            {
+                "epoch": state.epoch + state.step / self.steps,
+                "step": state.epoch * self.steps + state.step,
+                "rows": state.rows,
+                "train_loss": state.loss / state.loss_rows,
+                "valid_auc": value,
+                "valid_logloss": found["logloss"]["value"],
+                "seconds": state.seconds,
+                "rows_per_second": state.rows / state.seconds,
+            }
+        )
+        shown = f"valid AUC {value:.4f}" if value is not None else f"valid AUC {found['auc']['why']}"
+        shown += ", the best so far" if better else ""
+        line = state.history[-1]
+        self.report(f"epoch {line['epoch']:.4g}: train loss {line['train_loss']:.4f}, {shown}")
+        state.loss, state.loss_rows = 0.0, 0
+        self._save()
+
+    def _finish(self) -> Run:
+        """Score the best weights on valid and test and write the bundle."""
+        state = self.state
+        if state.best is not None:
+            self.net.load_state_dict(self.checkpoint.best(state.best))
+        metrics = {name: self._measured(name) for name in ("valid", "test")}
+        headline = metrics["test" if self.dataset.rows["test"] else "valid"]["overall"]
+        card = Card(
+            model=self.recipe.model,
+            config=self.recipe.config,
+            training=self.training.model_dump(),
+            data=TrainedOn(
+                name=self.dataset.name,
+                fingerprint=self.dataset.fingerprint,
+                rows=self.dataset.rows,
+                path=os.path.relpath(self.dataset.path.resolve(), self.out.resolve()),
+            ),
+            seed=self.recipe.seed,
+            epochs=math.ceil(state.history[-1]["epoch"]),
+            seconds=round(state.seconds, 3),
+            rows_per_second=round(state.rows / state.seconds, 1),
+            parameters=sum(p.numel() for p in self.net.parameters()),
+            device=self.recipe.device.type,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            headline={name: headline[name]["value"] for name in ("auc", "logloss")},
+            msviz=__version__,
+            digests={},
+        )
+        return save_bundle(
+            self.out,
+            card=card,
+            weights=self.net.state_dict(),
+            schema=self.dataset.schema,
+            history=pd.DataFrame(state.history),
+            metrics=metrics,
+        )
+
+    def _measured(self, split: str) -> dict[str, Any]:
+        def progress(share: float, words: str) -> None:
+            self._heed()
+            self.progress(self.state.rows / (self.train.rows * self.training.epochs), words)
+
+        part = self.valid if split == "valid" else self.dataset.split(split)
+        return evaluate(self.net, part, device=self.recipe.device, progress=progress)
+
+    def _save(self) -> None:
+        self.checkpoint.save(self.state, self.net, self.optimisers)
+        self.saved = time.monotonic()
+
+    def _heed(self) -> None:
+        """Raise Interrupted when somebody asked to stop; all that was trained is in the checkpoint."""
+        if self.stop.requested:
+            raise Interrupted(
+                f"stopped in epoch {self.state.epoch + 1} after step {self.state.step:,} of {self.steps:,}; "
+                "the same command with --resume goes on from there"
+            )
+
+
+def clock(seconds: float) -> str:
+    """Return '1:02:03' or '2:03'."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _make_room(out: Path, resume: bool, overwrite: bool) -> None:
+    """See to it that `out` may be written; remove an old run there when asked to."""
+    started = (out / "checkpoint" / "settings.json").is_file()
+    if resume and not started:
+        raise refuse("resume", str(out), "there is no training to resume")
+    if resume or not out.exists():
+        return
+    if not out.is_dir():
+        raise refuse("out", str(out), "it is a file; name a folder")
+    if not any(out.iterdir()):
+        return
+    if not overwrite:
+        wanted = "--resume or --overwrite" if started else "--overwrite"
+        raise refuse("out", str(out), f"it exists already; name another folder or pass {wanted}")
+    if not started and not (out / "run.json").is_file():
+        raise refuse("out", str(out), "it holds something that is no run, which is not overwritten")
+    with Checkpoint(out):  # not while another training writes there
+        (out / "run.json").unlink(missing_ok=True)
+        for entry in out.iterdir():
+            if entry.name == "checkpoint":
+                continue
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    shutil.rmtree(out / "checkpoint")
+
+
+def _finished(out: Path, recipe: Recipe, dataset: Dataset, report: Callable[[str], None]) -> Run:
+    """Return the run that a resumed command finds complete; raise MsvizError if it is another's."""
+    run = Run.open(out)
+    card = run.card
+    before = Recipe(card.model, card.config, Training(**card.training), card.seed, torch.device(card.device))
+    old, new = before.settings(card.data.fingerprint), recipe.settings(dataset.fingerprint)
+    for name in new:
+        if old.get(name) != new[name]:
+            raise refuse(f"resume: {name}", new[name], f"the finished run has {old.get(name)!r}")
+    shutil.rmtree(out / "checkpoint", ignore_errors=True)
+    report(f"run {run.name} is finished already")
+    return run
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Give torch so many CPU threads for a while; 0 leaves them."""
+    before = torch.get_num_threads()
+    try:
+        if count:
+            torch.set_num_threads(count)
+        yield
+    finally:
+        torch.set_num_threads(before)

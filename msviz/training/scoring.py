@@ -1,0 +1,108 @@
+"""Score a split with a net, and find the data that a run was trained on."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from msviz.data._dataset import Array, Dataset, Part, open_data
+from msviz.data._loader import batches
+from msviz.errors import MsvizError, one_of, refuse
+from msviz.nets._base import Net
+from msviz.run import Run
+from msviz.schema import Schema
+from msviz.training.metrics import measure
+
+Progress = Callable[[float, str], None]  # a share from 0 to 1, and words
+
+
+def predict(
+    net: Net,
+    part: Part,
+    *,
+    batch_size: int = 4096,
+    device: str | torch.device = "cpu",
+    progress: Progress | None = None,
+) -> Array:
+    """Return the click probabilities (rows,) float32 of a split, in the log's order.
+
+    The net is read in evaluation mode and left as it was; `progress` hears the share done.
+    """
+    out = np.empty(part.rows, np.float32)
+    training = net.training
+    net.eval()
+    try:
+        with torch.inference_mode():
+            done = 0
+            for batch in batches(part, batch_size):
+                scores = torch.sigmoid(net(batch.to(device)).float())
+                out[done : done + len(batch)] = scores.cpu().numpy()
+                done += len(batch)
+                if progress is not None:
+                    progress(done / part.rows, f"scoring {part.name}: {done:,} of {part.rows:,} rows")
+    finally:
+        net.train(training)
+    return out
+
+
+def evaluate(
+    net: Net, part: Part, *, device: str | torch.device = "cpu", progress: Progress | None = None
+) -> dict[str, Any]:
+    """Return the measures of a split, overall and per scenario, as `metrics.measure` gives them."""
+    score = predict(net, part, device=device, progress=progress)
+    return measure(part.label, score, part.scenario, part.schema.scenario_names, users(part))
+
+
+def users(part: Part) -> Array | None:
+    """Return the encoded user (rows,) of a split, or None where the log names no user."""
+    for field in part.schema.features:
+        # The first one is the user; what follows with this role describes it.
+        if field.role == "user":
+            return part.column(field.name) if field.kind == "categorical" else None
+    return None
+
+
+def find_data(run: Run, data: Dataset | Path | str | None = None) -> Dataset:
+    """Return the data to look at a run with: the given, or that which the run was trained on.
+
+    Without `data`, the place that the run remembers is tried, then the folder of the same name in
+    $MSVIZ_DATA or data/; only the same fingerprint counts. Raises MsvizError when none fits, or when
+    the given data means something else by its ids.
+    """
+    if data is not None:
+        given = data if isinstance(data, Dataset) else open_data(data)
+        _same_words(run, given.schema)
+        return given
+    known = run.card.data
+    shelf = Path(os.environ.get("MSVIZ_DATA", "data"))
+    places = [run.path / known.path] if known.path else []
+    for place in [*places, shelf / known.name]:
+        if (place / "dataset.json").is_file():
+            found = open_data(place)
+            if found.fingerprint == known.fingerprint:
+                return found
+    raise refuse(
+        "data",
+        known.name,
+        f"the data that run {run.name} was trained on is not in {shelf}/ (or changed since); "
+        "pass its folder as --data",
+    )
+
+
+def _same_words(run: Run, schema: Schema) -> None:
+    """Raise MsvizError where ids of `schema` do not mean what the run's ids mean."""
+    ours = {field.name: field for field in run.schema.features}
+    theirs = {field.name: field for field in schema.features}
+    if list(ours) != list(theirs):
+        differing = next((n for n in [*theirs, *ours] if (n in ours) != (n in theirs)), "their order")
+        raise refuse("data: fields", differing, f"run {run.name} was trained with {one_of(ours)}")
+    for name, field in ours.items():
+        if (field.vocabulary, field.edges) != (theirs[name].vocabulary, theirs[name].edges):
+            raise MsvizError(
+                f"data: field {name} has other values than the one run {run.name} was trained on"
+            )
+    if run.schema.scenarios != schema.scenarios:
+        raise MsvizError(f"data: its scenarios are not those that run {run.name} was trained on")
