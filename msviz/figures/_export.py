@@ -1,0 +1,71 @@
+"""Pictures that leave the app: titled, signed with where they come from, as HTML, PNG, SVG, PDF or JSON."""
+
+import os
+import shutil
+import textwrap
+from pathlib import Path
+
+import plotly.graph_objects as go
+
+from msviz.errors import MsvizError
+from msviz.figures import theme
+from msviz.finding import Finding
+
+IMAGES = ("png", "svg", "pdf")
+# Plotly's exported page offers to upload the chart to a cloud: data must not leave by a slip of the mouse.
+CONFIG = {"displaylogo": False, "showSendToCloud": False, "responsive": True, "displayModeBar": "hover"}
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+
+
+def dressed(figure: go.Figure, finding: Finding) -> go.Figure:
+    """Return a copy that stands alone: the question above, the takeaway under it, the provenance below."""
+    out = go.Figure(figure)
+    lines = textwrap.wrap(finding.takeaway, 110)
+    source = f"Source: {finding.provenance.sentence()}"
+    told = "<br>".join([*lines, f'<span style="color:{theme.FAINT};font-size:11px">{source}</span>'])
+    head = 62 + 18 * (len(lines) + 1)
+    out.update_layout(
+        height=int(out.layout.height or 450) + head,
+        margin={"t": int(out.layout.margin.t or 44) + head, "b": 20, "l": 24, "r": 24},
+        title={
+            "text": f"<b>{finding.question}</b>",
+            "subtitle": {"text": told, "font": {"size": 13, "color": theme.MUTED}},
+            "xref": "container",
+            "x": 0,
+            "y": 1,
+            "yref": "container",
+            "yanchor": "top",
+            "pad": {"t": 22, "l": 24},
+        },
+    )
+    return out
+
+
+def to_html(figure: go.Figure) -> str:
+    """Return one self-contained page: plotly.js inside, no network, no upload button."""
+    return str(figure.to_html(config=CONFIG, include_plotlyjs=True, full_html=True, default_width="100%"))
+
+
+def to_image(figure: go.Figure, kind: str, width: int = 1200) -> bytes:
+    """Return the picture as png, svg or pdf; raise MsvizError where no browser is."""
+    browser()
+    try:
+        return bytes(figure.to_image(format=kind, width=width, scale=2 if kind == "png" else 1))
+    except (RuntimeError, ValueError, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise MsvizError(f"{kind}: the browser that draws images failed: {reason}; HTML works") from error
+
+
+def browser() -> str:
+    """Return the Chrome or Chromium that draws images for kaleido; raise MsvizError where none is."""
+    given = os.environ.get("BROWSER_PATH")
+    found = (
+        given if given and Path(given).is_file() else next(filter(None, map(shutil.which, BROWSERS)), None)
+    )
+    if found is None:
+        raise MsvizError(
+            "png, svg and pdf need Chrome or Chromium, and none was found: install one "
+            "(apt-get install chromium) or set BROWSER_PATH; HTML, CSV and JSON work without"
+        )
+    os.environ["BROWSER_PATH"] = found
+    return found

@@ -1,0 +1,85 @@
+"""How much each field attends to each other field, in one scenario: one head, or all heads at a glance."""
+
+import numpy as np
+import plotly.graph_objects as go
+import xarray as xr
+
+from msviz.figures import theme
+from msviz.figures._choices import Array, choice, largest, names, pick, shown, title
+from msviz.figures._heat import grid, heat
+from msviz.finding import Finding
+
+MEAN = "mean of heads"
+FIELDS = 60
+HOW_TO_READ = (
+    "A row is the field that looks (query), a column the field it looks at (key). A cell is the share of "
+    "the row's attention that goes to the column, averaged over the impressions of the scenario; every row "
+    "sums to 100 %. Darker is more. In the first layer a cell is about two fields; in later layers each "
+    "field already carries what it gathered before. Hover for the 95 % interval and how much impressions "
+    "differ (standard deviation). Attention says what the model relates, not what caused a click."
+)
+
+
+def draw(
+    finding: Finding,
+    scenario: str | None = None,
+    layer: str | None = None,
+    head: str | None = None,
+    view: str = "one",
+) -> go.Figure:
+    """Return the heatmap of one head, or with view "grid" of all layers and heads.
+
+    The scale is the same in every scenario, so that switching between them shows real changes. Raises
+    MsvizError for a scenario, layer, head or view that does not exist.
+    """
+    choice("view", view, ("one", "grid"))
+    data = finding.data
+    scenario, layer, head = (
+        pick(data, "scenario", scenario),
+        pick(data, "layer", layer),
+        pick(data, "head", head),
+    )
+    data, note = telling(data)
+    here = data.sel(scenario=scenario)
+    if view == "grid":
+        heads = [name for name in names(data, "head") if name != MEAN] or [MEAN]
+        part = here["mean"].sel(head=heads).transpose("layer", "head", "query", "key")
+        top = float(np.nanmax(data["mean"].sel(head=heads).values, initial=0.01))
+        return grid(
+            part.values,
+            names(data, "layer"),
+            heads,
+            names(data, "query"),
+            names(data, "key"),
+            colours=theme.SEQUENTIAL,
+            span=(0, top),
+            bar=f"Share of attention, {theme.short(scenario, 30)}",
+            hover="%{y}<br>%{x}<br><b>%{z:.1%}</b>",
+        )
+    cell = here.sel(layer=layer, head=head).transpose("query", "key", ...)
+    mean, deviation = cell["mean"].values, cell["deviation"].values
+    rows = int(here["rows"])
+    half = 1.96 * deviation / np.sqrt(max(rows, 1))
+    top = float(np.nanmax(data["mean"].sel(layer=layer, head=head).values, initial=0.01))
+    return heat(
+        mean,
+        names(data, "query"),
+        names(data, "key"),
+        span=(0, top),
+        bar=f"Share of attention, {theme.short(scenario, 30)}",
+        x_title=title("Attended field (key)", note),
+        y_title="Attending field (query)",
+        hover="%{y} → %{x}<br><b>%{z:.1%}</b> ± %{customdata[0]:.2%} (95 %)"
+        f"<br>between impressions: ± %{{customdata[1]:.1%}}<br>{rows:,} rows",
+        extra=np.stack([half, deviation], axis=-1),
+    )
+
+
+def telling(data: xr.Dataset, limit: int = FIELDS) -> tuple[xr.Dataset, str]:
+    """Return the data with at most `limit` fields, those that receive most attention, and words for it."""
+    name = "mean" if "mean" in data else "attention" if "attention" in data else "difference"
+    received = abs(data[name])
+    weight: Array = received.mean([dim for dim in received.dims if dim != "key"]).values
+    keep = largest(weight, limit)
+    note = shown(len(keep), len(weight), "fields", "those with most attention")
+    return (data.isel(query=keep, key=keep) if note else data), note
