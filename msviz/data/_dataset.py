@@ -17,14 +17,17 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import numpy as np
-import torch
 
-from msviz.batch import Batch
 from msviz.errors import MsvizError, one_of, refuse
 from msviz.schema import Schema
+
+if TYPE_CHECKING:  # torch is slow to import, and most of what is done with a dataset needs none
+    import torch
+
+    from msviz.batch import Batch
 
 VERSION = 1
 SPLITS = ("train", "valid", "test")
@@ -81,8 +84,12 @@ class Part:
         columns, matrix = self._groups[width(self.schema.sizes[position])]
         return matrix[:, columns.index(position)]
 
-    def batch(self, rows: "slice | Array", behaviours: bool = False) -> Batch:
+    def batch(self, rows: "slice | Array", behaviours: bool = False) -> "Batch":
         """Return the chosen rows as a Batch; with `behaviours`, padded to the longest history among them."""
+        import torch
+
+        from msviz.batch import Batch
+
         extra: dict[str, torch.Tensor] = {}
         if self.signals is not None:
             extra["signals"] = torch.from_numpy(np.array(self.signals[rows], np.float32))
@@ -97,8 +104,10 @@ class Part:
             **extra,
         )
 
-    def _behaviours(self, rows: "slice | Array") -> dict[str, torch.Tensor]:
+    def _behaviours(self, rows: "slice | Array") -> "dict[str, torch.Tensor]":
         """Return the padded histories (n, T) of the first sequence: items, mask, scenario, age."""
+        import torch
+
         offsets = self._map("behaviours.offset", "i8", rows=self.rows + 1)
         chosen = np.arange(self.rows)[rows]
         start, stop = offsets[chosen], offsets[chosen + 1]
