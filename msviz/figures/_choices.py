@@ -1,5 +1,6 @@
 """What a reader may choose in a picture: validated names, and the most telling part of long axes."""
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -55,9 +56,7 @@ def shown(kept: int, total: int, what: str, by: str) -> str:
     return "" if kept == total else f"{kept} of {total} {what}, {by} (… and {total - kept} more)"
 
 
-def title(axis: str, *notes: str) -> str:
+def title(axis: str, *notes: str, width: int = 54) -> str:
     """Return an axis title with the notes behind it, wrapped so that a phone shows it whole."""
-    import textwrap
-
     text = "; ".join([axis, *(note for note in notes if note)])
-    return "<br>".join(textwrap.wrap(text, 54))
+    return "<br>".join(textwrap.wrap(text, width))

@@ -23,19 +23,20 @@ def dressed(figure: go.Figure, finding: Finding) -> go.Figure:
     lines = textwrap.wrap(finding.takeaway, 110)
     source = f"Source: {finding.provenance.sentence()}"
     told = "<br>".join([*lines, f'<span style="color:{theme.FAINT};font-size:11px">{source}</span>'])
-    head = 62 + 18 * (len(lines) + 1)
+    head = 70 + 18 * (len(lines) + 1)
+    height = int(out.layout.height or 450) + head
     out.update_layout(
-        height=int(out.layout.height or 450) + head,
+        height=height,
         margin={"t": int(out.layout.margin.t or 44) + head, "b": 20, "l": 24, "r": 24},
         title={
             "text": f"<b>{finding.question}</b>",
             "subtitle": {"text": told, "font": {"size": 13, "color": theme.MUTED}},
             "xref": "container",
             "x": 0,
-            "y": 1,
+            "y": 1 - 36 / height,
             "yref": "container",
             "yanchor": "top",
-            "pad": {"t": 22, "l": 24},
+            "pad": {"l": 24},
         },
     )
     return out

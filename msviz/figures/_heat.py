@@ -82,6 +82,13 @@ def colorbar(title: str, tickformat: str) -> dict[str, Any]:
     }
 
 
+def span(values: Array) -> tuple[float, float]:
+    """Return the least and the largest value, for shares that all lie far from zero; never an empty span."""
+    found = values[np.isfinite(values)]
+    low, high = (float(found.min()), float(found.max())) if found.size else (0.0, 1.0)
+    return (low, high) if high > low else (max(low - 0.01, 0.0), high + 0.01)
+
+
 def axes(figure: go.Figure, rows: Sequence[str], columns: Sequence[str]) -> None:
     """Lay out both category axes: cut labels, every k-th where there are too many, first row on top."""
     x_step, y_step = -(-len(columns) // 60), -(-len(rows) // 60)
@@ -105,7 +112,7 @@ def axes(figure: go.Figure, rows: Sequence[str], columns: Sequence[str]) -> None
         ticks="",
         showline=False,
     )
-    figure.update_layout(margin={"t": 70})
+    figure.update_layout(margin={"t": 8})
 
 
 def tiles(
@@ -184,7 +191,7 @@ def grid(
         x=0.5, y=0, xref="paper", yref="paper", yanchor="top", yshift=-8, showarrow=False,
         font={"size": 12, "color": theme.MUTED},
     )  # fmt: skip
-    figure.update_layout(margin={"t": 96, "b": 36})
+    figure.update_layout(margin={"t": 8, "b": 36})
     return figure
 
 

@@ -7,7 +7,7 @@ from msviz.figures import theme
 from msviz.figures._choices import choice, names
 from msviz.finding import Finding
 
-BINS = 40
+BINS = 25
 GROUPS = (("not clicked", 0, theme.FAINT), ("clicked", 1, theme.CATEGORICAL[1]))
 HOW_TO_READ = (
     "Each curve is the share of impressions (of the sample) by predicted click probability, clicked and not "

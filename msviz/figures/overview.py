@@ -82,7 +82,7 @@ def _panels(part: xr.Dataset, dim: str, what: str, palette: Sequence[str]) -> go
         margin={"t": 16},
         xaxis={
             "domain": [0, 0.44],
-            "title": {"text": title("Rows", note)},
+            "title": {"text": title("Rows", note, width=24)},
             "rangemode": "tozero",
             "nticks": 4,
         },
@@ -92,6 +92,7 @@ def _panels(part: xr.Dataset, dim: str, what: str, palette: Sequence[str]) -> go
             "anchor": "y",
             "title": {"text": "Click rate"},
             "tickformat": ".2~%",
+            "rangemode": "tozero",
             "nticks": 5,
         },
     )

@@ -16,7 +16,7 @@ METRICS = {
     "auc": ("AUC", "higher is better; 0.5 is chance", ".3f"),
     "logloss": ("Logloss", "lower is better", ".3f"),
     "gauc": ("AUC grouped by user", "higher is better; 0.5 is chance", ".3f"),
-    "bias": ("Prediction bias", "0 is right; +10 % means clicks are over-predicted by a tenth", "+.1%"),
+    "bias": ("Prediction bias", "0 is right; above 0, clicks are over-predicted", "+.1~%"),
 }
 HOW_TO_READ = (
     "A dot is the metric on the rows of one scenario, its whiskers the 95 % interval. Where the intervals of "
@@ -64,6 +64,7 @@ def draw(
     list_axis(figure, scopes)
     figure.update_yaxes(
         type="linear",
+        zeroline=False,
         tickvals=place,
         ticktext=[theme.short(name) for name in scopes],
         range=[len(scopes) - 0.4, -0.6],
@@ -87,7 +88,12 @@ def _dots(
         mode="markers",
         name=run,
         text=names(part, "scope"),
-        marker={"size": 11, "color": list(palette), "symbol": symbol, "line": {"width": 2}},
+        marker={
+            "size": 11,
+            "color": list(palette),
+            "symbol": symbol,
+            "line": {"width": 2, "color": list(palette)},
+        },
         error_x=errors(value, low, high, theme.FAINT),
         customdata=np.stack([low, high, rows], -1).astype(np.float32),
         hovertemplate=f"%{{text}}, {run}<br><b>%{{x:{form}}}</b><br>95 %: %{{customdata[0]:{form}}} to "

@@ -12,7 +12,7 @@ FONT = 'Inter, "Segoe UI", Roboto, "Helvetica Neue", Arial, "Liberation Sans", s
 # Okabe and Ito's palette, yellows darkened so that a thin line on white is seen.
 CATEGORICAL = ("#0072b2", "#d55e00", "#009e73", "#b8539a", "#c98500", "#3fa0d8", "#6b4fa0", "#7c6a3c")
 # One hue, even steps of lightness: an amount reads the same in grey.
-SEQUENTIAL = ("#f4f8fb", "#d6e6f1", "#a9cce2", "#70a9cf", "#3f82b4", "#205b91", "#0f3765")
+SEQUENTIAL = ("#f4f8fb", "#d6e6f1", "#b1d1e6", "#82b5d8", "#4285b8", "#205b91", "#0f3765")
 # Blue and orange stay apart for every common colour blindness; the middle is the page's quiet grey.
 DIVERGING = ("#134b86", "#4a8ac0", "#a9cce2", "#f3f4f5", "#f3c19b", "#d57f38", "#8f3d05")
 
@@ -60,6 +60,7 @@ TEMPLATE = go.layout.Template(
             "zerolinecolor": "#c9d0d9",
             "zerolinewidth": 1,
             "tickfont": {"size": 12, "color": INK},
+            "ticklabelstandoff": 6,
             "title": {"font": {"size": 12, "color": MUTED}, "standoff": 8},
         },
     }
