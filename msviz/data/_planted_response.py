@@ -16,7 +16,8 @@ from msviz.schema import FIRST
 
 HOME, SEARCH, CART, LIVE, FLASH = (kind.name for kind in FAMILIES)
 EVERYWHERE = (HOME, SEARCH, CART, LIVE, FLASH)
-SAMPLE = 32_768  # rows per family from which weights, centres and intercepts are taken
+SAMPLE = 32_768  # rows per family from which weights, centres and intercepts are taken,
+SAMPLE_CELLS = 2**23  # and fewer in a log so wide that they would not fit
 
 
 @dataclass(frozen=True)
@@ -129,10 +130,11 @@ class Response:
         return np.asarray(table.ravel()[index])
 
     def _sample(self, rng: np.random.Generator, family: int) -> Array:
-        """Return rows (SAMPLE, N) of a family over all days, also where it has no scenario here."""
-        scenario = np.full(SAMPLE, min(family, self.shop.scenarios - 1))
-        time = self.shop.moment(rng.random(SAMPLE))
-        return self.shop.draw(rng, time, scenario, np.full(SAMPLE, family))
+        """Return rows (n, N) of a family over all days, also where it has no scenario here."""
+        count = min(SAMPLE, SAMPLE_CELLS // len(self.schema.features))
+        scenario = np.full(count, min(family, self.shop.scenarios - 1))
+        time = self.shop.moment(rng.random(count))
+        return self.shop.draw(rng, time, scenario, np.full(count, family))
 
     def _table(
         self, rng: np.random.Generator, effect: Effect, columns: list[int], samples: list[Array]
@@ -163,7 +165,7 @@ class Response:
             mine = np.flatnonzero(self.shop.family == number)
             if not len(mine):
                 continue
-            family = np.full(SAMPLE, number)
+            family = np.full(len(samples[number]), number)
             parts = [
                 self._look_up(effect, columns, samples[number], family)
                 for effect, columns in enumerate(self._columns)

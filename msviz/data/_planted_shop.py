@@ -183,7 +183,7 @@ class Shop:
         """Return the local times in seconds (n,) before which these shares of all rows lie."""
         hours = np.interp(quantile, self._busy, np.arange(len(self._busy)))
         inside = np.minimum(hours * 3600, DAYS * 86_400 - 1)
-        return FIRST_DAY * 86_400 + inside.astype(np.int64)
+        return np.asarray(FIRST_DAY * 86_400 + inside.astype(np.int64))
 
     def scenario(self, uniform: Array) -> Array:
         """Return the scenario numbers 0..K-1 (n,) of rows."""

@@ -70,7 +70,7 @@ def _write(
     split = np.searchsorted([VALID_DAY, TEST_DAY], time // 86_400 - FIRST_DAY, side="right")
     tally.add(split, scenario, parts, probability.astype(np.float64), label)
     row = np.arange(start, start + count)
-    names: tuple[Literal["train"], Literal["valid"], Literal["test"]] = ("train", "valid", "test")
+    names: list[Literal["train", "valid", "test"]] = ["train", "valid", "test"]
     for number, name in enumerate(names):
         mine: Array = split == number
         if mine.any():

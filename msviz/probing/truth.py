@@ -1,0 +1,156 @@
+"""The ruler: how well a picture of attention finds the pairs that a planted world really holds."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from msviz.errors import MsvizError, refuse
+from msviz.finding import Finding
+from msviz.schema import Schema
+
+Array = np.ndarray[Any, Any]
+ALL = "All scenarios"
+VIEWS = (
+    "mean of both directions",
+    "stronger direction",
+    "distance from uniform",
+    "above the key's average",
+    "distance from all scenarios",
+)
+AGAINST = ("all other pairs", "without aliases", "decoys")
+
+
+def share_of_best(auc: float | None, best: float | None) -> float | None:
+    """Return (auc - 0.5) / (best - 0.5), a model's share of what can be known; None where not defined."""
+    if auc is None or best is None or best <= 0.5:
+        return None
+    return (auc - 0.5) / (best - 0.5)
+
+
+def pair_ranking(finding: Finding, truth: Mapping[str, Any], schema: Schema) -> xr.Dataset:
+    """Return how well each attention view ranks the truly interacting pairs of a scenario above others.
+
+    `finding` is an attention_by_scenario finding; its `mean` (scenario, layer, head, query, key) may
+    stand in any order of axes. The result holds auc, low, high (scenario, layer, head, view,
+    against), a 95 % interval, NaN where there is nothing to rank, and the counts `true` and `other`
+    (scenario, against). "All scenarios" holds the pairs of any scenario. Pairs with a scenario field
+    are left out, for that field does not vary inside a scenario. `against` says which other pairs are
+    outranked: all; without aliases (user id × category can stand for gender × category, because the id
+    determines the other); or only decoys. Raises MsvizError if the finding is another or of another log.
+    """
+    mean = _attention(finding)
+    names = [schema.field(str(title)).name for title in mean["key"].values]
+    if list(mean["query"].values) != list(mean["key"].values):
+        raise MsvizError("finding: query and key must hold the same fields in the same order")
+    first, second = np.triu_indices(len(names), 1)
+    outside = {field.name for field in schema.scenario_fields}
+    inner = np.array(
+        [names[a] not in outside and names[b] not in outside for a, b in zip(first, second, strict=True)]
+    )
+    first, second = first[inner], second[inner]
+    pairs = [frozenset((names[a], names[b])) for a, b in zip(first, second, strict=True)]
+    scores = _views(mean, first, second)
+    scenarios = [str(name) for name in mean["scenario"].values]
+    shape = (len(scenarios), mean.sizes["layer"], mean.sizes["head"], len(VIEWS), len(AGAINST))
+    auc = np.full(shape, np.nan)
+    counts = np.zeros((2, len(scenarios), len(AGAINST)), np.int64)
+    for number, scenario in enumerate(scenarios):
+        true = true_pairs(truth, None if scenario == ALL else scenario)
+        for column, others in enumerate(_others(pairs, true, truth)):
+            wanted = np.array([pair in true for pair in pairs])
+            counts[:, number, column] = wanted.sum(), others.sum()
+            auc[number, ..., column] = ranking_auc(scores[number][..., wanted], scores[number][..., others])
+    low, high = auc_interval(auc, counts[0][:, None, None, None, :], counts[1][:, None, None, None, :])
+    dims = ("scenario", "layer", "head", "view", "against")
+    coords = {name: mean[name].values for name in dims[:3]} | {"view": list(VIEWS), "against": list(AGAINST)}
+    found = {"auc": (dims, auc), "low": (dims, low), "high": (dims, high)}
+    per_scenario = ("scenario", "against")
+    return xr.Dataset(found | {"true": (per_scenario, counts[0]), "other": (per_scenario, counts[1])}, coords)
+
+
+def true_pairs(truth: Mapping[str, Any], scenario: str | None) -> set[frozenset[str]]:
+    """Return the pairs of column names that interact in a scenario, or in any when it is None."""
+    return {
+        frozenset(pair["fields"])
+        for pair in truth["pairs"]
+        if scenario is None or pair["strength"].get(scenario, 0) > 0
+    }
+
+
+def ranking_auc(positive: Array, negative: Array) -> Array:
+    """Return P(positive > negative) + P(equal) / 2 over the last axes (..., P) and (..., Q): (...)."""
+    if not positive.shape[-1] or not negative.shape[-1]:
+        return np.full(positive.shape[:-1], np.nan)
+    gap = positive[..., :, None] - negative[..., None, :]
+    wins = np.where(np.isnan(gap), np.nan, (np.sign(gap) + 1) / 2)
+    return np.asarray(wins.mean((-2, -1)))
+
+
+def auc_interval(auc: Array, positive: Array, negative: Array) -> tuple[Array, Array]:
+    """Return the 95 % bounds of areas under the curve from their counts, of the same or broadcast shape.
+
+    Newcombe's method 5 (Statistics in Medicine 25, 2006): the θ for which |auc - θ| is 1.96 standard
+    errors of Hanley and McNeil at θ; unlike a bootstrap it does not shrink to a point at 0 or 1. It
+    takes pairs as independent, which pairs that share a field are only nearly.
+    """
+    product = np.maximum(positive * negative, 1)
+    half = (positive + negative) / 2 - 1
+
+    def error(theta: Array) -> Array:
+        inner = 1 + half * (1 - theta) / (2 - theta) + half * theta / (1 + theta)
+        return np.asarray(1.959964 * np.sqrt(np.maximum(theta * (1 - theta) * inner / product, 0)))
+
+    def bound(end: float) -> Array:
+        # Halving between the estimate (inside the interval) and the end of the scale (outside or on it).
+        inside, outside = auc.copy(), np.full_like(auc, end)
+        for _ in range(50):
+            middle = (inside + outside) / 2
+            fits = np.abs(auc - middle) <= error(middle)
+            inside, outside = np.where(fits, middle, inside), np.where(fits, outside, middle)
+        return np.where(np.isnan(auc), np.nan, inside)
+
+    return bound(0.0), bound(1.0)
+
+
+def _attention(finding: Finding) -> xr.DataArray:
+    """Return the mean attention with its axes in order; raise MsvizError for another finding."""
+    axes = ("scenario", "layer", "head", "query", "key")
+    if "mean" not in finding.data or set(finding.data["mean"].dims) != set(axes):
+        raise refuse("finding", finding.analysis, "wanted: attention_by_scenario")
+    return finding.data["mean"].transpose(*axes)
+
+
+def _views(mean: xr.DataArray, first: Array, second: Array) -> list[Array]:
+    """Return per scenario the scores (layer, head, view, pair) of the pairs first[i], second[i]."""
+    values = mean.values.astype(np.float64)
+    names = [str(name) for name in mean["scenario"].values]
+    whole = values[names.index(ALL)] if ALL in names else np.full_like(values[0], np.nan)
+    scores = []
+    for name, one in zip(names, values, strict=True):
+        apart = np.full_like(one, np.nan) if name == ALL else np.abs(one - whole)
+        above = one - one.mean(-2, keepdims=True)
+        uniform = np.abs(one - 1 / one.shape[-1])
+        there = [view[..., first, second] for view in (one, one, uniform, above, apart)]
+        back = [view[..., second, first] for view in (one, one, uniform, above, apart)]
+        both = [(a + b) / 2 for a, b in zip(there, back, strict=True)]
+        both[1] = np.maximum(there[1], back[1])
+        scores.append(np.stack(both, -2))
+    return scores
+
+
+def _others(pairs: list[frozenset[str]], true: set[frozenset[str]], truth: Mapping[str, Any]) -> list[Array]:
+    """Return for each entry of AGAINST which of the pairs (n,) are to be outranked."""
+    owner = {field: name for name, fields in truth.get("determined", {}).items() for field in fields}
+    stand_ins = {
+        frozenset((x, y))
+        for a, b in map(tuple, true)
+        for x in (a, owner.get(a, a))
+        for y in (b, owner.get(b, b))
+    }
+    decoys = {frozenset(pair) for pair in truth["decoys"]}
+    other = np.array([pair not in true for pair in pairs], bool)
+    alias = np.array([pair in stand_ins for pair in pairs], bool)
+    decoy = np.array([pair in decoys for pair in pairs], bool)
+    return [other, other & ~alias, other & decoy]
