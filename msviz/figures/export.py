@@ -1,4 +1,4 @@
-"""Pictures that leave the app: titled, signed with where they come from, as HTML, PNG, SVG, PDF or JSON."""
+"""Pictures that leave the app: titled, signed with their source, as HTML, PNG, SVG or PDF."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ def dressed(figure: go.Figure, finding: Finding) -> go.Figure:
     lines = textwrap.wrap(finding.takeaway, 110)
     source = f"Source: {finding.provenance.sentence()}"
     told = "<br>".join([*lines, f'<span style="color:{theme.FAINT};font-size:11px">{source}</span>'])
-    head = 70 + 18 * (len(lines) + 1)
+    head = 78 + 18 * (len(lines) + 1)
     height = int(out.layout.height or 450) + head
     out.update_layout(
         height=height,
@@ -33,7 +33,7 @@ def dressed(figure: go.Figure, finding: Finding) -> go.Figure:
             "subtitle": {"text": told, "font": {"size": 13, "color": theme.MUTED}},
             "xref": "container",
             "x": 0,
-            "y": 1 - 36 / height,
+            "y": 1 - 42 / height,
             "yref": "container",
             "yanchor": "top",
             "pad": {"l": 24},
