@@ -1,0 +1,222 @@
+"""Questions to a trained model or a log: one file per question, and the door through which to ask.
+
+`analyse(name, run, data, **options)` answers one and keeps the answer beside the run; `cached` tells
+where; `available` which questions a model can answer.
+"""
+
+import contextlib
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pydantic import Field as Setting
+from pydantic import ValidationError
+
+import msviz
+from msviz import registry
+from msviz.analyses._asking import Asking
+from msviz.data._dataset import Dataset, open_data
+from msviz.errors import MsvizError, one_of, refuse
+from msviz.finding import Finding, Provenance
+from msviz.nets._base import Layout, net_class, parse_config
+from msviz.probing import hooks
+from msviz.probing.study import Progress, Study
+from msviz.run import Run
+from msviz.schema import first_problem
+
+ROOM = "analyses"
+
+
+class Common(Asking):
+    """What every question may be asked with: which rows, which draw, where it is computed."""
+
+    split: str | None = Setting(
+        None, description="train, valid or test (test unless the question has its own)"
+    )
+    seed: int = Setting(0, ge=0, description="repeats every random draw")
+    device: str = Setting("cpu", description="cpu or cuda")
+    batch_size: int = Setting(4096, ge=1, le=1_000_000, description="rows at a time")
+
+
+def analyse(
+    name: str,
+    run: Run | Path | str | None = None,
+    data: Dataset | Path | str | None = None,
+    *,
+    keep: bool = True,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Finding:
+    """Answer the question `name` about a run and the data it was trained on, or other `data`.
+
+    `options` are the analysis's own and split, seed, device and batch_size. With `keep`, an answer
+    that was kept is read, and a new one is kept. Raises MsvizError for an unknown name or option,
+    and where run, data and question do not fit.
+    """
+    asked = _Asked.parse(name, run, data, options)
+    if keep and (found := _load(asked.path)):
+        return found
+    study = asked.study()
+    study.keep, study.progress = keep, progress
+    return _answer(asked, study)
+
+
+def cached(
+    name: str,
+    run: Run | Path | str | None = None,
+    data: Dataset | Path | str | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Path:
+    """Return the file in which `analyse` keeps this answer, whether it is there yet or not."""
+    return _Asked.parse(name, run, data, dict(options or {})).path
+
+
+def available(run: Run | Path | str | None) -> list[str]:
+    """Return the names of the questions that this model can answer (without a run, the log)."""
+    return [name for name in registry.names(ROOM) if not why_not(name, run)]
+
+
+def why_not(name: str, run: Run | Path | str | None) -> str:
+    """Return why a model cannot answer a question, in words, or "" when it can."""
+    needs = set(registry.load(ROOM, name).NEEDS)
+    if run is None:
+        return "it is asked of a model: choose a run" if needs else ""
+    run = run if isinstance(run, Run) else Run.peek(run)
+    lacking = needs - {"prediction"}
+    if not lacking or any(lacking <= set(axes) for axes in shown(run).values()):
+        return ""
+    return f"{run.card.model} shows nothing by {', '.join(sorted(lacking))}"
+
+
+def shown(run: Run) -> dict[str, tuple[str, ...]]:
+    """Return the axes of a model's taps by name; the net is laid out without weights or memory."""
+    import torch
+
+    config = parse_config(run.card.model, run.card.config)
+    with torch.device("meta"):
+        net = net_class(run.card.model)(config, Layout.of(run.schema))
+    return {point.name: point.axes for point in hooks.points(net)}
+
+
+def ask(study: Study, name: str, options: Mapping[str, Any]) -> Finding:
+    """Return the answer to another question about the same study, kept or new."""
+    common = {"split": study.split, "seed": study.seed}
+    module = registry.load(ROOM, name)
+    own = _parse(name, module.Options, dict(options))
+    asked = _Asked(name, module, study.run, study.dataset, Common(**common), own)
+    if study.keep and (found := _load(asked.path)):
+        return found
+    return _answer(asked, study)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A question with its options checked."""
+
+    name: str
+    module: ModuleType
+    run: Run | None
+    data: Dataset | None
+    common: Common
+    options: Asking
+
+    @classmethod
+    def parse(
+        cls,
+        name: str,
+        run: Run | Path | str | None,
+        data: Dataset | Path | str | None,
+        values: dict[str, Any],
+    ) -> "_Asked":
+        module = registry.load(ROOM, name)
+        unknown = [key for key in values if key not in (*module.Options.model_fields, *Common.model_fields)]
+        if unknown:
+            choices = one_of((*module.Options.model_fields, *Common.model_fields))
+            raise refuse(f"{name} option", unknown[0], choices)
+        common = _parse(name, Common, {k: v for k, v in values.items() if k in Common.model_fields})
+        own = _parse(
+            name, module.Options, {k: v for k, v in values.items() if k in module.Options.model_fields}
+        )
+        if not module.NEEDS:
+            run = None if data is not None else run
+        if isinstance(run, Path | str):
+            run = Run.peek(run)
+        if isinstance(data, Path | str):
+            data = open_data(data)
+        if run is None and (module.NEEDS or data is None):
+            raise refuse("run" if module.NEEDS else "data", None, f"{name} needs one")
+        return cls(name, module, run, data, common, own)
+
+    @property
+    def split(self) -> str:
+        return self.common.split or str(getattr(self.module, "SPLIT", "test"))
+
+    @property
+    def path(self) -> Path:
+        """Return the file that keeps the answer; its name changes with whatever changes the answer."""
+        if self.run is not None:
+            fingerprint = self.data.fingerprint if self.data else self.run.card.data.fingerprint
+            folder, digest = self.run.path / "findings", self.run.card.digest
+        else:
+            assert self.data is not None
+            folder, digest, fingerprint = self.data.path / ".findings", "", self.data.fingerprint
+        content = [digest, fingerprint, self.split, self.common.seed, self.module.VERSION, self.options.key()]
+        key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+        return folder / f"{self.name}-{key}.nc"
+
+    def study(self) -> Study:
+        # Only now, when there is work to do, are all files of the run checked against their digests.
+        run = None if self.run is None else Run.open(self.run.path)
+        return Study.open(
+            run,
+            self.data,
+            split=self.split,
+            seed=self.common.seed,
+            device=self.common.device,
+            batch_size=self.common.batch_size,
+        )
+
+
+def _parse(name: str, kind: type[Any], values: dict[str, Any]) -> Any:
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise MsvizError(f"{name}: {first_problem(error)}") from error
+
+
+def _load(path: Path) -> Finding | None:
+    """Return a kept answer; one that cannot be read is no answer, and is made again."""
+    if not path.is_file():
+        return None
+    try:
+        return Finding.load(path)
+    except MsvizError:
+        return None
+
+
+def _answer(asked: _Asked, study: Study) -> Finding:
+    start = time.perf_counter()
+    finding: Finding = asked.module.analyse(study, asked.options)
+    own = asked.options.model_dump(mode="json")
+    provenance = Provenance(
+        run=study.run.name if study.run else "",
+        run_digest=study.run.card.digest if study.run else "",
+        data=study.dataset.name,
+        fingerprint=study.dataset.fingerprint,
+        split=study.split,
+        rows=finding.provenance.rows,
+        parameters={**own, "seed": study.seed},
+        seconds=time.perf_counter() - start,
+        msviz=msviz.__version__,
+    )
+    finding = replace(finding, provenance=provenance)
+    if study.keep:
+        # A shelf that may only be read still answers; it just cannot keep the answer.
+        with contextlib.suppress(PermissionError):
+            finding.save(asked.path)
+    return finding

@@ -1,0 +1,106 @@
+"""Watching taps, and exchanging what passes through them; whoever leaves takes the hooks along."""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+from torch import Tensor, nn
+
+from msviz.errors import one_of, refuse
+from msviz.nets._tap import Tap
+
+See = Callable[[str, int | None, Tensor], None]
+Exchange = Callable[[Tensor, int | None], Tensor]
+
+_locks: "WeakKeyDictionary[nn.Module, threading.RLock]" = WeakKeyDictionary()
+_guard = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Point:
+    """One tap of a net: its name, the number of its layer (None outside a list of layers), itself."""
+
+    name: str
+    layer: int | None
+    tap: Tap
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """Return the axes after the row axis, `layer` first where the tap stands in a list."""
+        return self.tap.axes if self.layer is None else ("layer", *self.tap.axes)
+
+
+def points(net: nn.Module) -> list[Point]:
+    """Return a net's taps; `blocks.1.attention_tap` is `attention` of layer 1."""
+    found = []
+    for path, module in net.named_modules():
+        if isinstance(module, Tap):
+            *parents, last = path.split(".")
+            layers = [int(part) for part in parents if part.isdigit()]
+            found.append(Point(last.removesuffix("_tap"), layers[-1] if layers else None, module))
+    return found
+
+
+def chosen(net: nn.Module, names: Iterable[str]) -> list[Point]:
+    """Return the taps of these names; raise MsvizError naming the choices where one does not exist."""
+    everything = points(net)
+    known = sorted({point.name for point in everything})
+    wanted = set(names)
+    for name in sorted(wanted):
+        if name not in known:
+            raise refuse("tap", name, one_of(known) if known else "this net has no taps")
+    return [point for point in everything if point.name in wanted]
+
+
+@contextmanager
+def watching(net: nn.Module, names: Iterable[str], see: See) -> Iterator[None]:
+    """Call `see(name, layer, values)` whenever one of the taps is passed, until the block is left."""
+    with _alone(net):
+        handles = []
+        try:
+            for point in chosen(net, names):
+
+                def hook(module: nn.Module, given: object, values: Tensor, at: Point = point) -> None:
+                    see(at.name, at.layer, values.detach())
+
+                handles.append(point.tap.register_forward_hook(hook))
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+
+@contextmanager
+def replaced(net: nn.Module, name: str, function: Exchange) -> Iterator[None]:
+    """Let `function(values, layer)` stand in for what a tap shows, until the block is left.
+
+    Raises MsvizError for an unknown tap, and during the forward pass when the shape changes.
+    """
+    with _alone(net):
+        handles = []
+        try:
+            for point in chosen(net, [name]):
+
+                def hook(module: nn.Module, given: object, values: Tensor, at: Point = point) -> Tensor:
+                    other = function(values, at.layer)
+                    if other.shape != values.shape:
+                        shapes = f"wanted the tap's own shape {tuple(values.shape)}"
+                        raise refuse(f"replacement at tap {name}", tuple(other.shape), shapes)
+                    return other
+
+                handles.append(point.tap.register_forward_hook(hook))
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+
+@contextmanager
+def _alone(net: nn.Module) -> Iterator[None]:
+    """Keep other threads from a net that is being watched: a cached net is shared between pages."""
+    with _guard:
+        lock = _locks.setdefault(net, threading.RLock())
+    with lock:
+        yield

@@ -1,0 +1,241 @@
+"""Study: a run, its net, one split of a log and a seed; what every analysis asks its questions of."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from msviz.batch import Batch
+from msviz.data._dataset import Dataset, Part, open_data
+from msviz.errors import MsvizError, refuse
+from msviz.nets._base import Net
+from msviz.probing import hooks
+from msviz.probing.groups import Groups, groups
+from msviz.probing.reducers import Reducer, Rows
+from msviz.run import Run
+from msviz.schema import Schema
+from msviz.trace import Showing, Trace
+
+Array = np.ndarray[Any, Any]
+Progress = Callable[[float, str], None]
+OWN = ("prediction", "label")  # sources that every model has
+
+
+class Study:
+    """What one question is asked of; net and data are opened when they are first needed."""
+
+    def __init__(
+        self,
+        run: Run | None,
+        dataset: Dataset,
+        *,
+        split: str = "test",
+        seed: int = 0,
+        device: str = "cpu",
+        batch_size: int = 4096,
+        net: Net | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """Hold what was opened; `net` stands in for the run's own (a net of one's own, in eval mode)."""
+        if batch_size < 1:
+            raise refuse("batch_size", batch_size, "it must be at least 1")
+        self.run = run
+        self.dataset = dataset
+        self.seed = seed
+        self.device = device
+        self.batch_size = batch_size
+        self.progress = progress
+        self.keep = True  # whether findings that this one builds on are kept beside the run
+        self._split = split
+        if net is not None:
+            self.net = net.eval()
+
+    @classmethod
+    def open(
+        cls,
+        run: Run | Path | str | None,
+        data: Dataset | Path | str | None = None,
+        *,
+        split: str = "test",
+        seed: int = 0,
+        device: str = "cpu",
+        batch_size: int = 4096,
+    ) -> Self:
+        """Open a run and the data it was trained on, or other `data` with the same fields and values.
+
+        Raises MsvizError when run or data cannot be opened or do not fit each other.
+        """
+        if isinstance(data, Path | str):
+            data = open_data(data)
+        if run is None:
+            if data is None:
+                raise refuse("data", None, "without a run, name a dataset")
+            return cls(None, data, split=split, seed=seed, device=device, batch_size=batch_size)
+        from msviz.training.scoring import find_data
+
+        run = run if isinstance(run, Run) else Run.open(run)
+        found = find_data(run, data)
+        return cls(run, found, split=split, seed=seed, device=device, batch_size=batch_size)
+
+    @property
+    def split(self) -> str:
+        """Return the split's name."""
+        return self._split
+
+    @cached_property
+    def part(self) -> Part:
+        """Return the rows; raise MsvizError for a split that the data does not have."""
+        return self.dataset.split(self._split)
+
+    @cached_property
+    def schema(self) -> Schema:
+        """Return the schema that the model was trained with, or the data's where there is no model."""
+        return self.dataset.schema if self.run is None else self.run.schema
+
+    @cached_property
+    def net(self) -> Net:
+        """Return the run's net in eval mode; raise MsvizError when there is no run to take it from."""
+        if self.run is None:
+            raise MsvizError("run: this question is asked of a model, name a run")
+        from msviz.training.bundle import load_net
+
+        return load_net(self.run, self.device).eval()
+
+    def axes(self) -> dict[str, tuple[str, ...]]:
+        """Return the axes of every tap by name, after the row axis, `layer` included."""
+        return {point.name: point.axes for point in hooks.points(self.net)}
+
+    def showing(self, *axes: str) -> str:
+        """Return the name of the tap that shows exactly these axes; raise MsvizError when none does."""
+        for name, found in self.axes().items():
+            if found == axes:
+                return name
+        model = "this model" if self.run is None else self.run.card.model
+        shown = "; ".join(f"{name} ({', '.join(found)})" for name, found in self.axes().items())
+        raise MsvizError(f"{model} shows nothing by {', '.join(axes)}; it shows: {shown or 'nothing'}")
+
+    def groups(self, by: str | None = None, keep: list[int] | None = None) -> Groups:
+        """Return the split's rows grouped by "scenario", "label", "day", a feature, or not at all."""
+        return groups(self.part, by, keep)
+
+    def stream(
+        self,
+        reducers: Sequence[Reducer],
+        rows: Array | None = None,
+        progress: Progress | None = None,
+    ) -> int:
+        """Feed every reducer in one pass over the split, or over the positions `rows`; return the rows seen.
+
+        Raises MsvizError for a source that the model does not show.
+        """
+        progress = progress or self.progress
+        wanted = {source for reducer in reducers for source in reducer.sources} - set(OWN)
+        passed: dict[tuple[str, int | None], int] = {}
+
+        def see(name: str, layer: int | None, values: Tensor) -> None:
+            # A net may take a batch in pieces; the pieces come in the order of the rows.
+            start = passed.get((name, layer), 0)
+            passed[name, layer] = start + len(values)
+            self._tell(reducers, name, layer, values, start)
+
+        total = self.part.rows if rows is None else len(rows)
+        done = 0
+        with torch.inference_mode(), hooks.watching(self.net, wanted, see):
+            for positions in self._positions(rows):
+                batch = self._batch(positions)
+                passed.clear()
+                for reducer in reducers:
+                    reducer.begin(Rows(_numbers(positions), batch))
+                prediction = self.predict(batch)
+                for (name, _), count in passed.items():
+                    if count != len(batch):
+                        raise MsvizError(f"tap {name}: it showed {count} rows of {len(batch)}")
+                self._tell(reducers, "prediction", None, prediction, 0)
+                self._tell(reducers, "label", None, batch.label, 0)
+                for reducer in reducers:
+                    reducer.end()
+                done += len(batch)
+                if progress:
+                    progress(done / total, f"{done:,} of {total:,} rows")
+        return done
+
+    def trace(self, rows: Array) -> Trace:
+        """Return everything the taps show of the positions `rows` (n,), in the order given."""
+        return self.trace_of(self._batch(np.asarray(rows, np.int64)))
+
+    def trace_of(self, batch: Batch) -> Trace:
+        """Return everything the taps show of a batch, also of one that no log holds."""
+        batch = batch.to(self.device)
+        pieces: dict[str, dict[int | None, list[Tensor]]] = {}
+
+        def see(name: str, layer: int | None, values: Tensor) -> None:
+            # Cloned: a net may use the tensor's memory again after the tap.
+            pieces.setdefault(name, {}).setdefault(layer, []).append(values.clone())
+
+        with torch.inference_mode(), hooks.watching(self.net, self.axes(), see):
+            prediction = self.predict(batch)
+        seen = {}
+        for name, layers in pieces.items():
+            parts = [torch.cat(layers[layer]) for layer in sorted(layers, key=lambda n: n or 0)]
+            values = parts[0] if None in layers else torch.stack(parts, 1)
+            seen[name] = Showing(self.axes()[name], values)
+        return Trace(batch.row, prediction, seen)
+
+    def predict(self, batch: Batch) -> Tensor:
+        """Return the click probabilities (B,) of a batch."""
+        with torch.inference_mode():
+            return torch.sigmoid(self.net(batch).float())
+
+    def replaced(self, tap: str, function: hooks.Exchange) -> AbstractContextManager[None]:
+        """Let `function(values, layer)` stand in for a tap's tensor inside the `with` block."""
+        return hooks.replaced(self.net, tap, function)
+
+    def sample(self, size: int) -> Array:
+        """Return the positions (n,) of a uniform sample of the split, rising; the seed repeats it."""
+        if size >= self.part.rows:
+            return np.arange(self.part.rows)
+        chosen = np.random.default_rng(self.seed).choice(self.part.rows, size, replace=False, shuffle=False)
+        return np.sort(chosen)
+
+    def position(self, row: int) -> int:
+        """Return the position in the split of a row of the log; raise MsvizError where it lies elsewhere."""
+        found = np.flatnonzero(self.part.row == row)
+        if len(found):
+            return int(found[0])
+        for other in self.dataset.rows:
+            if other != self.split and (self.dataset.split(other).row == row).any():
+                raise refuse("row", row, f"it is in split {other}, not in {self.split}")
+        numbers = self.part.row
+        some = (
+            f"rows of split {self.split} run from {numbers.min()} to {numbers.max()}" if len(numbers) else ""
+        )
+        raise refuse("row", row, some or f"split {self.split} has no rows")
+
+    def _positions(self, rows: Array | None) -> Iterator["slice | Array"]:
+        if rows is None:
+            for start in range(0, self.part.rows, self.batch_size):
+                yield slice(start, min(start + self.batch_size, self.part.rows))
+            return
+        for start in range(0, len(rows), self.batch_size):
+            yield np.asarray(rows[start : start + self.batch_size], np.int64)
+
+    def _batch(self, positions: "slice | Array") -> Batch:
+        return self.part.batch(positions).to(self.device)
+
+    @staticmethod
+    def _tell(
+        reducers: Sequence[Reducer], source: str, layer: int | None, values: Tensor, start: int
+    ) -> None:
+        rows = slice(start, start + len(values))
+        for reducer in reducers:
+            if source in reducer.sources:
+                reducer.see(source, layer, values, rows)
+
+
+def _numbers(positions: "slice | Array") -> Array:
+    return np.arange(positions.start, positions.stop) if isinstance(positions, slice) else positions
