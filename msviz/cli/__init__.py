@@ -1,0 +1,88 @@
+"""The command line: `msviz COMMAND`; whatever goes wrong is one line that says what to change."""
+
+import os
+import signal
+import sys
+import threading
+import traceback
+import warnings
+from collections.abc import Sequence
+from types import FrameType
+
+from typer import Abort
+from typer.exceptions import TyperException
+
+from msviz.errors import MsvizError
+
+STOPPED = 130  # the exit code of a command that was asked to end
+WRONG = 2  # of one that was given something it cannot use
+BROKEN = 1  # of one that met a mistake of ours
+
+
+def main() -> None:
+    """Run the command line of this process and exit."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code; every error is one line on standard error.
+
+    0 done, 2 something given cannot be used, 130 ended by Ctrl-C or SIGTERM, 1 anything unforeseen.
+    With `--debug` anywhere among the arguments, errors come with their traceback.
+    """
+    debug = "--debug" in arguments
+    given = [argument for argument in arguments if argument != "--debug"] or ["--help"]
+    try:
+        from msviz.cli import commands
+
+        if threading.current_thread() is threading.main_thread():
+            # What is half done is cleaned up on SIGTERM as it is on Ctrl-C.
+            signal.signal(signal.SIGTERM, _end)
+        with warnings.catch_warnings():
+            if not debug:
+                warnings.simplefilter("ignore")
+            code = commands.app(given, prog_name="msviz", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough; nothing may be written on the way out either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except BaseException as error:
+        if debug:
+            traceback.print_exc()
+        line, code = told(error)
+        print(" ".join(line.split()), file=sys.stderr)
+        return code
+
+
+def told(error: BaseException) -> tuple[str, int]:
+    """Return the line that tells a user about an error, and the exit code."""
+    if isinstance(error, MsvizError):
+        stopped = type(error).__name__ == "Interrupted"
+        return (f"msviz: {error}", STOPPED) if stopped else (f"error: {error}", WRONG)
+    if isinstance(error, TyperException):
+        return f"error: {_usage(error)}", WRONG
+    if isinstance(error, KeyboardInterrupt | Abort):
+        return "msviz: stopped; nothing half-written was left behind", STOPPED
+    if isinstance(error, OSError) and error.strerror:
+        return f"error: {error.filename or 'file'}: {error.strerror}", WRONG
+    return f"error: unexpected {type(error).__name__}: {error}; run with --debug", BROKEN
+
+
+def _usage(error: TyperException) -> str:
+    """Return a usage error with the valid choices where the library leaves them out."""
+    message = error.format_message().rstrip(".")
+    context = getattr(error, "ctx", None)
+    if context is None:
+        return message
+    command = context.command
+    if message.startswith("No such option"):
+        options = sorted({name for parameter in command.params for name in parameter.opts if "-" in name})
+        return f"{message}; valid choices: {', '.join([*options, '--help', '--debug'])}"
+    if message.startswith(("No such command", "Missing command")):
+        return f"{message}; valid choices: {', '.join(command.list_commands(context))}"
+    return f"{message}; see '{context.command_path} --help'"
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,22 @@
+"""The process of a background job: `python -m msviz.cli._job FOLDER ARGUMENTS`."""
+
+import os
+import sys
+from pathlib import Path
+
+from msviz.cli import run
+from msviz.training import jobs
+
+
+def main() -> int:
+    """Run the command at low priority and leave its exit code in the folder."""
+    os.nice(jobs.NICE)
+    code = run(sys.argv[2:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    jobs.leave(Path(sys.argv[1]), code)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,436 @@
+"""The commands; each imports what it needs when it is called, so that listings and help are quick."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any
+
+import typer
+
+from msviz import registry
+from msviz.cli._options import Kinds, Late, parse, settings, table, with_options
+from msviz.cli._terminal import Terminal
+from msviz.errors import MsvizError, one_of, refuse
+
+app = typer.Typer(
+    help="Train multi-scenario click-through-rate models and see what they learned.",
+    epilog="Every command takes --debug, which shows the traceback of an error.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="a setting; may be repeated")
+]
+DataDir = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="encoded data; what the run was trained on by default")
+]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
+Json = Annotated[bool, typer.Option("--json", help="print JSON")]
+
+
+def _import(name: str) -> Callable[..., None]:
+    """Return the function behind `msviz data import KIND`."""
+    module = registry.load("data", name)
+
+    def command(
+        source: Annotated[str, typer.Argument(metavar="SOURCE", help="file, folder or glob")],
+        values: dict[str, Any],
+        out: Annotated[Path | None, typer.Option(metavar="DIR", help="folder to write")] = None,
+    ) -> None:
+        if out is None:
+            raise refuse("--out", None, "wanted: the folder to write the encoded data to")
+        options = parse(module.Options, values, f"data import {name}")
+        with Terminal() as terminal:
+            dataset = module.import_log(source, out, options, terminal.report)
+        print(_summary(dataset))
+
+    def proposing(
+        source: Annotated[str, typer.Argument(metavar="SOURCE", help="file, folder or glob")],
+        values: dict[str, Any],
+        out: Annotated[Path | None, typer.Option(metavar="DIR", help="folder to write")] = None,
+        propose: Annotated[
+            Path | None,
+            typer.Option(metavar="FILE", help="only write a proposed schema (YAML) for you to edit"),
+        ] = None,
+    ) -> None:
+        if propose is None:
+            command(source, values, out)
+            return
+        _new_file(propose, bool(values.get("overwrite")))
+        propose.write_text(module.propose(source).to_yaml(), encoding="utf-8")
+        print(f"wrote {propose}: edit it, then import with --schema {propose}")
+
+    return with_options(proposing if hasattr(module, "propose") else command, module.Options)
+
+
+def _plant(name: str) -> Callable[..., None]:
+    """Return the function behind `msviz data plant`."""
+    module = registry.load("data", "planted")
+
+    def command(
+        values: dict[str, Any],
+        out: Annotated[Path, typer.Option(metavar="DIR", help="folder to write")],
+    ) -> None:
+        options = parse(module.Options, values, "data plant")
+        with Terminal() as terminal:
+            dataset = module.plant(out, options, terminal.report)
+        print(_summary(dataset))
+
+    return with_options(command, module.Options)
+
+
+class _Data(Kinds):
+    """`msviz data`: the usual subcommands, and `plant`, whose options live with the planted world."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return ["import", "plant", "describe"]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name == "plant":
+            return Late("plant", "Write a simulated shop's log that knows its own truth.", _plant)
+        return self.commands.get(cmd_name)
+
+
+class _Import(Kinds):
+    """`msviz data import KIND`."""
+
+    make = staticmethod(_import)
+
+
+data = typer.Typer(cls=_Data, help="Bring a log in, plant one, say what one holds.")
+data.add_typer(
+    typer.Typer(cls=_Import), name="import", help="Encode a log.", subcommand_metavar="KIND SOURCE --out DIR"
+)
+app.add_typer(data, name="data")
+
+
+@data.callback()
+def _data() -> None:
+    """Bring a log in, plant one, say what one holds."""
+
+
+@data.command("describe")
+def describe(folder: Annotated[Path, typer.Argument(metavar="DIR")], as_json: Json = False) -> None:
+    """Say what encoded data hold: rows, scenarios, fields, click rates, splits.
+
+    --json prints {"name", "rows": {"train", "valid", "test"}, "click_rate", "scenarios": [{"name",
+    "rows", "clicks", "click_rate"}], "fields": [{"name", "title", "role", "kind", "size", "specific"}],
+    "fingerprint", "origin"}.
+    """
+    from msviz.data._dataset import open_data
+    from msviz.data._describe import describe
+
+    found = describe(open_data(folder))
+    if as_json:
+        _print_json(found)
+        return
+    splits = ", ".join(f"{name} {rows:,}" for name, rows in found["rows"].items())
+    print(f"{found['name']}: {sum(found['rows'].values()):,} rows ({splits})\n")
+    _print_table(
+        ["scenario", "rows", "clicks", "click rate"],
+        [
+            [line["name"], f"{line['rows']:,}", f"{line['clicks']:,}", _percent(line["click_rate"])]
+            for line in found["scenarios"]
+        ]
+        + [["all", f"{sum(found['rows'].values()):,}", "", _percent(found["click_rate"])]],
+    )
+    print()
+    _print_table(
+        ["field", "title", "role", "kind", "ids", "specific"],
+        [
+            [f["name"], f["title"], f["role"], f["kind"], f["size"] or "", "yes" if f["specific"] else ""]
+            for f in found["fields"]
+        ],
+    )
+
+
+@app.command()
+def train(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="one of 'msviz models'")],
+    folder: Annotated[Path, typer.Option("--data", metavar="DIR", help="encoded data")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="folder of the run, as in models/NAME")],
+    values: Set = None,
+    epochs: Annotated[int | None, typer.Option(help="passes over the rows at most")] = None,
+    seed: Annotated[int, typer.Option(help="same seed, same weights (on a CPU)")] = 0,
+    device: Device = "auto",
+    resume: Annotated[bool, typer.Option("--resume", help="go on from the last checkpoint in --out")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the run in --out")] = False,
+) -> None:
+    """Train a model and put the run on the shelf.
+
+    'msviz models MODEL' lists what --set can change. Ctrl-C stops after the current step; --resume
+    goes on from there with the same result.
+    """
+    # The signals are taken over first: importing torch takes seconds.
+    from msviz.training._stop import Stop
+
+    with Stop() as stop, Terminal() as terminal:
+        from msviz.data._dataset import open_data
+        from msviz.nets._base import net_class
+        from msviz.training.loop import Training, parse_training
+        from msviz.training.loop import train as fit
+
+        given = settings(values or [])
+        known = net_class(model).Config.model_fields
+        for key in given:
+            if key not in known and key not in Training.model_fields:
+                raise refuse("--set", key, one_of([*known, *Training.model_fields]))
+        own = {key: value for key, value in given.items() if key in Training.model_fields}
+        if epochs is not None:
+            own["epochs"] = epochs
+        run = fit(
+            model,
+            open_data(folder),
+            out,
+            values={key: value for key, value in given.items() if key in known},
+            training=parse_training(own),
+            seed=seed,
+            device=device,
+            resume=resume,
+            overwrite=overwrite,
+            report=terminal.report,
+            progress=terminal.progress,
+            stop=stop,
+        )
+    _print_measures(run.metrics["test"])
+    print(f"\nwrote {run.path} ({run.card.rows_per_second:,.0f} training rows/s)")
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(metavar="RUN")],
+    data: DataDir = None,
+    split: Annotated[str, typer.Option(help="train, valid or test")] = "test",
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Score a run, overall and per scenario, with 95 % intervals.
+
+    --json prints {"model", "run", "data", "split", "overall": {"rows", "clicks", "auc": {"value", "low",
+    "high", "why"}, "logloss", "gauc", "bias"}, "scenarios": {NAME: the same}}; what is not defined is
+    null, and "why" says the reason.
+    """
+    from msviz.run import Run
+    from msviz.training.bundle import load_net
+    from msviz.training.loop import choose_device
+    from msviz.training.scoring import evaluate as score
+    from msviz.training.scoring import find_data
+
+    opened = Run.open(run)
+    place = choose_device(device)
+    dataset = find_data(opened, data)
+    with Terminal(quiet=True) as terminal:
+        found = score(load_net(opened, place), dataset.split(split), device=place, progress=terminal.progress)
+    if as_json:
+        about = {"model": opened.card.model, "run": opened.name, "data": dataset.name, "split": split}
+        _print_json({**about, **found})
+        return
+    print(f"{opened.name} ({opened.card.model}) on {dataset.name}, {split}\n")
+    _print_measures(found)
+
+
+@app.command()
+def analyse(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="one of 'msviz analyses'")],
+    run: Annotated[Path | None, typer.Argument(metavar="RUN", help="a run; - for none")] = None,
+    data: DataDir = None,
+    values: Set = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE.{nc,csv,json}", help="file to write; else it is only kept")
+    ] = None,
+) -> None:
+    """Answer one question about a run (or a log) and write the finding.
+
+    'msviz analyses NAME' lists what --set can change.
+    """
+    from msviz.finding import FORMATS
+
+    if out is not None:
+        _ending(out, FORMATS)
+    finding = _ask(name, run, data, settings(values or []))
+    if out is not None:
+        finding.save(out)
+    print(finding.takeaway)
+
+
+@app.command()
+def draw(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="one of 'msviz analyses'")],
+    out: Annotated[Path, typer.Option(metavar="FILE.{html,png,svg,pdf,json}", help="file to write")],
+    run: Annotated[Path | None, typer.Argument(metavar="RUN", help="a run; - for none")] = None,
+    data: DataDir = None,
+    values: Set = None,
+) -> None:
+    """Draw the picture of a finding; --set takes the question's options and the picture's choices.
+
+    HTML stands alone and needs no network; png, svg and pdf need Chrome or Chromium; json is Plotly's.
+    """
+    from msviz.figures import export
+
+    kind = _ending(out, ("html", "json", *export.IMAGES))
+    if kind in export.IMAGES:
+        export.browser()  # before the work, not after it
+    given = settings(values or [])
+    asked = _analysis_options(name)
+    finding = _ask(name, run, data, {key: given.pop(key) for key in list(given) if key in asked})
+    chosen = _choices(registry.load("figures", finding.picture), given, asked)
+    figure = export.dressed(finding.figure(**chosen), finding)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if kind in export.IMAGES:
+        out.write_bytes(export.to_image(figure, kind))
+    else:
+        out.write_text(export.to_html(figure) if kind == "html" else figure.to_json(), encoding="utf-8")
+    print(f"wrote {out}")
+
+
+@app.command()
+def models(model: Annotated[str | None, typer.Argument(metavar="[MODEL]")] = None) -> None:
+    """List the models; with a name, its settings and those of training."""
+    if model is None:
+        _list("nets")
+        return
+    from msviz.nets._base import net_class
+    from msviz.training.loop import Training
+
+    print("\n".join([f"{model}:", *table(net_class(model).Config), "training:", *table(Training)]))
+
+
+@app.command()
+def analyses(name: Annotated[str | None, typer.Argument(metavar="[NAME]")] = None) -> None:
+    """List the questions that can be asked; with a name, its options."""
+    if name is None:
+        _list("analyses")
+        return
+    module = registry.load("analyses", name)
+    from msviz.analyses import Common
+
+    print("\n".join([module.QUESTION, *table(module.Options), *table(Common)]))
+
+
+@app.command("app")
+def open_app(
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="port to serve on")] = 8501,
+) -> None:
+    """Open the app in a browser; the shelf is models/ and the data data/ of this folder."""
+    import socket
+
+    root = registry.ROOT.parent
+    if not (root / "app" / "main.py").is_file():
+        raise MsvizError("app: app/main.py is not beside the package; install from the repository")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise refuse("--port", port, "something listens there already; name another port") from error
+    os.environ.setdefault("MSVIZ_MODELS", str(Path("models").resolve()))
+    os.environ.setdefault("MSVIZ_DATA", str(Path("data").resolve()))
+    os.chdir(root)  # where the app's own configuration lies
+    command = ["-m", "streamlit", "run", "app/main.py", f"--server.port={port}"]
+    os.execv(sys.executable, [sys.executable, *command])
+
+
+def _ask(name: str, run: Path | None, data: Path | None, options: dict[str, Any]) -> Any:
+    from msviz.analyses import analyse
+
+    chosen = None if run is None or str(run) == "-" else run
+    with Terminal(quiet=True) as terminal:
+        return analyse(name, chosen, data, progress=terminal.progress, **options)
+
+
+def _analysis_options(name: str) -> list[str]:
+    from msviz.analyses import Common
+
+    module = registry.load("analyses", name)
+    return [*module.Options.model_fields, *Common.model_fields]
+
+
+def _choices(picture: ModuleType, given: dict[str, Any], asked: Sequence[str]) -> dict[str, Any]:
+    """Return the picture's choices; raise MsvizError for one that neither picture nor question knows."""
+    import inspect
+
+    known = [
+        name
+        for name, parameter in inspect.signature(picture.draw, eval_str=True).parameters.items()
+        if parameter.annotation in (str, str | None)
+    ]
+    for key in given:
+        if key not in known:
+            raise refuse("--set", key, one_of([*asked, *known]))
+    return given
+
+
+def _summary(dataset: Any) -> str:
+    splits = ", ".join(f"{name} {rows:,}" for name, rows in dataset.rows.items())
+    schema = dataset.schema
+    return (
+        f"wrote {dataset.path}: {sum(dataset.rows.values()):,} rows ({splits}), "
+        f"{len(schema.scenarios):,} scenarios, {len(schema.features)} fields"
+    )
+
+
+def _new_file(path: Path, overwrite: bool) -> None:
+    if path.exists() and not overwrite:
+        raise refuse("--propose", str(path), "it exists already; name another file or pass --overwrite")
+
+
+def _ending(path: Path, kinds: Sequence[str]) -> str:
+    kind = path.suffix.lstrip(".")
+    if kind not in kinds:
+        raise refuse("--out", path.name, "valid endings: ." + ", .".join(kinds))
+    return kind
+
+
+def _list(room: str) -> None:
+    names = registry.names(room)
+    width = max(map(len, names), default=0)
+    for name in names:
+        print(f"{name:{width}}  {registry.summary(room, name)}")
+
+
+def _print_json(content: dict[str, Any]) -> None:
+    print(json.dumps(content, ensure_ascii=False, allow_nan=False, indent=1))
+
+
+def _print_measures(found: dict[str, Any]) -> None:
+    """Print AUC, logloss, AUC by user and bias, overall and per scenario, with their intervals."""
+    lines, reasons = [], []
+    for name, line in {"all scenarios": found["overall"], **found["scenarios"]}.items():
+        cells = [name, f"{line['rows']:,}", f"{line['clicks']:,}"]
+        for metric in ("auc", "logloss", "gauc", "bias"):
+            cells.append(_measure(line[metric], percent=metric == "bias"))
+            if line[metric]["why"]:
+                reasons.append(f"{name}, {metric}: {line[metric]['why']}")
+        lines.append(cells)
+    _print_table(["scenario", "rows", "clicks", "AUC", "logloss", "AUC by user", "bias"], lines)
+    # Many small scenarios would hide the table.
+    for reason in reasons[:20]:
+        print(reason)
+    if len(reasons) > 20:
+        print(f"... and {len(reasons) - 20} more that are not defined")
+
+
+def _measure(value: dict[str, Any], percent: bool) -> str:
+    def number(x: float) -> str:
+        return f"{x:+.1%}" if percent else f"{x:.4f}"
+
+    if value["value"] is None:
+        return "not defined"
+    if value["low"] is None:
+        return number(value["value"])
+    return f"{number(value['value'])} [{number(value['low'])}, {number(value['high'])}]"
+
+
+def _print_table(head: list[str], lines: list[list[Any]]) -> None:
+    """Print columns that line up; every column after the first two to the left, as text."""
+    rows = [head, *([str(cell) for cell in line] for line in lines)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
+    for row in rows:
+        print("  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{value:.2%}"
