@@ -1,6 +1,7 @@
 """Schema describes: the fields of a log, their roles, and what each encoded integer means."""
 
 import json
+import math
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -197,9 +198,9 @@ class Schema(BaseModel):
     def scenario_ids(self, columns: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
         """Return the scenario id (B,) of rows given the ids (B, M) of their scenario fields."""
         sizes = [field.size for field in self.scenario_fields]
-        known = _mixed_radix(np.asarray(self.scenarios, np.int64).reshape(-1, len(sizes)), sizes)
+        known = mixed_radix(np.asarray(self.scenarios, np.int64).reshape(-1, len(sizes)), sizes)
         order = np.argsort(known)
-        keys = _mixed_radix(np.asarray(columns, np.int64), sizes)
+        keys = mixed_radix(np.asarray(columns, np.int64), sizes)
         if not len(known):
             return np.zeros(len(keys), np.int32)
         place = np.minimum(np.searchsorted(known[order], keys), len(known) - 1)
@@ -253,8 +254,10 @@ def first_problem(error: ValidationError) -> str:
     return str(refuse(where, problem["input"], message))
 
 
-def _mixed_radix(columns: "np.ndarray[Any, Any]", sizes: list[int]) -> "np.ndarray[Any, Any]":
-    """Return one integer key (B,) for each row of ids (B, M)."""
+def mixed_radix(columns: "np.ndarray[Any, Any]", sizes: list[int]) -> "np.ndarray[Any, Any]":
+    """Return one integer key (B,) for each row of ids (B, M); raise MsvizError when 64 bits are too few."""
+    if math.prod(sizes) > 2**63 - 1:
+        raise refuse("scenario fields: vocabulary sizes", sizes, "their product must stay below 2**63")
     key = np.zeros(len(columns), np.int64)
     for position, size in enumerate(sizes):
         key = key * size + columns[:, position]

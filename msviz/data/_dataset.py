@@ -215,8 +215,7 @@ class DatasetWriter:
         """Prepare a hidden folder beside `path`; raise MsvizError when `path` exists and must stay."""
         self.path = Path(path)
         self.schema = schema
-        if self.path.exists() and not overwrite:
-            raise refuse("out", str(path), "it exists already; name another folder or pass --overwrite")
+        refuse_existing(self.path, overwrite)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         sweep(self.path)
         self._folder = self.path.with_name(f".{self.path.name}.partial-{os.getpid()}")
@@ -325,9 +324,15 @@ class DatasetWriter:
         self._hashes[key].update(content)
 
 
-def sweep(path: Path) -> None:
+def refuse_existing(path: Path, overwrite: bool) -> None:
+    """Raise MsvizError when `path` exists and must stay."""
+    if path.exists() and not overwrite:
+        raise refuse("out", str(path), "it exists already; name another folder or pass --overwrite")
+
+
+def sweep(path: Path, kind: str = "partial") -> None:
     """Remove what a killed import of `path` left behind: hidden folders of processes that are gone."""
-    for folder in path.parent.glob(f".{path.name}.partial-*"):
-        owner = folder.name.rsplit("partial-", 1)[1].split("-")[0]
+    for folder in path.parent.glob(f".{path.name}.{kind}-*"):
+        owner = folder.name.rsplit(f"{kind}-", 1)[1].split("-")[0]
         if not (owner.isdigit() and Path(f"/proc/{owner}").exists()) or owner == str(os.getpid()):
             shutil.rmtree(folder, ignore_errors=True)

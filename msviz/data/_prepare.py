@@ -1,0 +1,211 @@
+"""One chunk of a log under a schema: its columns as arrays, its unusable rows as rejects."""
+
+import csv
+import io
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from msviz.data import _values
+from msviz.data._dataset import SPLITS, Array
+from msviz.data._read import Chunk
+from msviz.data._rejects import Reject
+from msviz.data._values import Codes
+from msviz.errors import one_of, refuse
+from msviz.schema import Field, Schema
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """n usable rows: label, time, row, split and numeric fields (n,); behaviours flat, their length (n,)."""
+
+    arrays: dict[str, Array]
+    codes: dict[str, Codes]  # 'field.<name>' (n,); 'behaviours.item' and 'behaviours.scenario', flat
+    records: int
+    seen: int
+    rejects: list[Reject]
+
+
+def check(schema: Schema, columns: list[str]) -> None:
+    """Raise MsvizError when the schema lacks a part that an import needs, or names an absent column."""
+    for role in ("label", "scenario"):
+        if not any(field.role == role for field in schema.fields):
+            raise refuse("schema", role, f"no field has this role; give role: {role} to one of the fields")
+    for name in needed(schema):
+        if name not in columns:
+            raise refuse("schema: column", name, f"the source does not have it; {one_of(columns)}")
+    if schema.split.by == "time" and schema.role("time") is None:
+        raise refuse("split: by", "time", "no field has role time; wanted random, given, or such a field")
+    if len(schema.sequences) > 1:
+        raise refuse(
+            "schema: sequences", [f.name for f in schema.sequences], "one behaviour sequence at most"
+        )
+    for field in schema.sequences:
+        _check_sequence(field, schema)
+    for field in schema.fields:
+        if field.role == "time" and field.unit not in (None, "s", "ms", "us", "date"):
+            raise refuse(f"schema: {field.name}: unit", field.unit, one_of(("s", "ms", "us", "date")))
+
+
+def _check_sequence(field: Field, schema: Schema) -> None:
+    items = [f.name for f in schema.features if f.kind == "categorical"]
+    if field.of not in items:
+        raise refuse(f"schema: {field.name}: of", field.of, one_of(items))
+    if field.time and schema.role("time") is None:
+        raise refuse(f"schema: {field.name}: time", field.time, "the log itself needs a field with role time")
+    if field.scenario and len(schema.scenario_fields) != 1:
+        wanted = "behaviours can carry a scenario where exactly one field is the scenario"
+        raise refuse(f"schema: {field.name}: scenario", field.scenario, wanted)
+
+
+def needed(schema: Schema) -> list[str]:
+    """Return the columns that the schema reads, each once."""
+    names = [field.name for field in schema.fields]
+    for field in schema.sequences:
+        names += [name for name in (field.scenario, field.time) if name]
+    if schema.split.by == "given" and schema.split.column:
+        names.append(schema.split.column)
+    return list(dict.fromkeys(names))
+
+
+def is_count(field: Field) -> bool:
+    """Return whether a numeric field counts something and so cannot be negative."""
+    return field.unit == "count" or (field.role == "cross" and field.kind == "numeric" and not field.unit)
+
+
+def prepare(chunk: Chunk, schema: Schema) -> Prepared:
+    """Read a chunk's columns as the schema says; rows with a cell that cannot be used are rejected."""
+    reader = _Reader(chunk)
+    for field in schema.fields:
+        if field.role != "behaviour":
+            reader.read(field)
+    if schema.split.by == "given" and schema.split.column:
+        reader.read_split(schema.split.column)
+    reader.arrays["place"] = chunk.place
+    for field in schema.sequences:
+        reader.read_sequence(field, schema.role("time"))
+    return reader.finish()
+
+
+class _Reader:
+    def __init__(self, chunk: Chunk) -> None:
+        self.chunk = chunk
+        self.arrays: dict[str, Array] = {}
+        self.codes: dict[str, Codes] = {}
+        self.problems: dict[int, str] = {}
+        self.flat: dict[str, Array] = {}
+        self.flat_codes: dict[str, Codes] = {}
+        self.owner: Array = np.empty(0, np.int64)  # the row of each behaviour
+
+    def column(self, name: str) -> pa.Array:
+        return self.chunk.table[name].combine_chunks()
+
+    def note(self, name: str, problems: dict[int, str]) -> None:
+        for position, reason in problems.items():
+            self.problems.setdefault(position, f"{name}: {reason}")
+
+    def read(self, field: Field) -> None:
+        column = self.column(field.name)
+        if field.role == "label":
+            self.arrays["label"], problems = _values.labels(column)
+        elif field.role == "time":
+            self.arrays["time"], problems = _values.seconds(column, field.unit, field.utc_offset)
+        elif field.role == "row_id":
+            values, problems = _values.numbers(column)
+            problems |= {int(i): "the row id is missing" for i in np.flatnonzero(np.isnan(values))}
+            self.arrays["row"] = np.where(np.isfinite(values), values, 0).astype(np.int64)
+        elif field.role == "signal" or field.kind == "numeric":
+            values, problems = _values.numbers(column)
+            if is_count(field):
+                for position in np.flatnonzero(values < 0):
+                    problems[int(position)] = f"got {values[position]:g}; a count cannot be negative"
+            if field.role == "signal":
+                problems |= {int(i): "the signal is missing" for i in np.flatnonzero(np.isnan(values))}
+            self.arrays[f"field.{field.name}"] = values
+        else:
+            found = self.codes[f"field.{field.name}"] = _values.codes(column)
+            problems = found.problems
+        self.note(field.name, problems)
+
+    def read_split(self, name: str) -> None:
+        place, words, _ = _values.codes(self.column(name))
+        known = np.array([SPLITS.index(word) if word in SPLITS else 255 for word in words] + [255], np.uint8)
+        self.arrays["split"] = known[place]
+        for position in np.flatnonzero(self.arrays["split"] == 255):
+            word = words[place[position]] if place[position] >= 0 else "nothing"
+            self.problems.setdefault(int(position), f"{name}: got {word!r}; wanted train, valid or test")
+
+    def read_sequence(self, field: Field, time: Field | None) -> None:
+        """Read histories: sorted by time, cut strictly before the row's own time, the latest `max` kept."""
+        length, items, problems = _values.lists(self.column(field.name))
+        self.note(field.name, problems)
+        rows = len(length)
+        self.owner = np.repeat(np.arange(rows), length)
+        kept = np.ones(len(items), bool)
+        order = np.arange(len(items))
+        self.flat_codes["behaviours.item"] = _values.codes(items)
+        age = np.zeros(len(items), np.int64)
+        if field.time and time is not None:
+            other = self._companion(field.time, length)
+            if other is not None:
+                found, wrong = _values.seconds(other, time.unit, time.utc_offset)
+                self.note(field.time, {int(self.owner[i]): reason for i, reason in wrong.items()})
+                age = self.arrays["time"][self.owner] - found
+                kept &= age > 0
+                order = np.lexsort((found, self.owner))
+        if field.scenario:
+            other = self._companion(field.scenario, length)
+            words = pa.nulls(len(items), pa.string()) if other is None else other
+            self.flat_codes["behaviours.scenario"] = _values.codes(words)
+        kept &= self.flat_codes["behaviours.item"].place >= 0
+        kept &= ~np.isin(self.owner, list(self.problems))
+        order = order[kept[order]]
+        count = np.bincount(self.owner[order], minlength=rows)
+        ends = np.cumsum(count)
+        from_end = ends[self.owner[order]] - np.arange(len(order))
+        order = order[from_end <= field.max]
+        self.arrays["behaviours.length"] = np.minimum(count, field.max)
+        self.flat["behaviours.age"] = age[order]
+        for key, (place, words, _) in self.flat_codes.items():
+            self.flat_codes[key] = Codes(place[order], words, {})
+
+    def _companion(self, name: str, length: Array) -> pa.Array | None:
+        """Return a list column's items when every row has as many as the sequence, else note who has not."""
+        other = _values.lists(self.column(name))
+        self.note(name, other.problems)
+        for position in np.flatnonzero(other.length != length):
+            reason = f"got {other.length[position]} entries; the sequence has {length[position]}"
+            self.problems.setdefault(int(position), f"{name}: {reason}")
+        if np.array_equal(other.length, length):
+            return other.items
+        # Rows of the wrong length are rejected; the others' items keep their places.
+        fits = other.length == length
+        starts = np.cumsum(other.length) - other.length
+        within = np.arange(len(self.owner)) - (np.cumsum(length) - length)[self.owner]
+        source = np.where(fits[self.owner], starts[self.owner] + within, 0)
+        if not len(other.items):
+            return None
+        return other.items.take(pa.array(source))
+
+    def finish(self) -> Prepared:
+        """Return what was read without the rows that have a problem."""
+        rejects = [
+            Reject(self.chunk.file, int(self.chunk.line[i]), self.problems[i], self._raw(i))
+            for i in sorted(self.problems)
+        ]
+        if self.problems:
+            keep = np.ones(len(self.chunk.table), bool)
+            keep[list(self.problems)] = False
+            self.arrays = {name: values[keep] for name, values in self.arrays.items()}
+            self.codes = {name: Codes(c.place[keep], c.words, {}) for name, c in self.codes.items()}
+        rejects = sorted([*self.chunk.rejects, *rejects], key=lambda reject: reject.line)
+        seen = len(self.chunk.table) + len(self.chunk.rejects)
+        arrays, codes = self.arrays | self.flat, self.codes | self.flat_codes
+        return Prepared(arrays, codes, self.chunk.records, seen, rejects)
+
+    def _raw(self, position: int) -> str:
+        stream = io.StringIO()
+        cells = self.chunk.table.slice(position, 1).to_pylist()[0]
+        csv.writer(stream, lineterminator="").writerow(cells.values())
+        return stream.getvalue()

@@ -1,0 +1,61 @@
+"""CSV, TSV or Parquet: one file, a folder or a glob, with the schema given or proposed."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+from pydantic import Field as Setting
+
+from msviz.data._dataset import Dataset, refuse_existing
+from msviz.data._encode import encode
+from msviz.data._prepare import check, needed
+from msviz.data._propose import guess
+from msviz.data._read import find
+from msviz.errors import refuse
+from msviz.schema import Schema
+
+
+class Options(BaseModel):
+    """How a table is imported."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    schema_file: Path | None = Setting(
+        None, alias="schema", description="YAML file that says what the columns are; proposed by default"
+    )
+    allow_rejects: bool = Setting(
+        False, description="go on although more than 1 % of the rows are unreadable"
+    )
+    overwrite: bool = Setting(False, description="replace the dataset at --out")
+
+
+def import_log(source: str, out: Path, options: Options, report: Callable[[str], None] = print) -> Dataset:
+    """Encode a table as a dataset; raise MsvizError when source, schema or rows do not allow it."""
+    refuse_existing(out, options.overwrite)
+    found = find(source)
+    if options.schema_file is None:
+        schema, notes = guess(found)
+        for note in notes:
+            report(note)
+    else:
+        schema = Schema.load(options.schema_file)
+    check(schema, found.columns)
+    origin = {"kind": "table", "source": [path.name for path in found.files], "duplicates": 0}
+    return encode(
+        found.chunks(needed(schema)),
+        schema,
+        out,
+        origin,
+        report,
+        allow_rejects=options.allow_rejects,
+        overwrite=options.overwrite,
+    )
+
+
+def propose(source: str) -> Schema:
+    """Return a schema guessed from names and first rows, for the user to edit; raise MsvizError."""
+    found = find(source)
+    schema, _ = guess(found)
+    if not schema.fields:
+        raise refuse("source", source, "wanted: a table with columns")
+    return schema
