@@ -6,14 +6,14 @@ PORT ?= 8501
 PYTEST_ARGS ?=
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help app test setup bench demo demo-data demo-runs lint chromium clean
+.PHONY: help app test setup bench demo demo-runs lint chromium clean
 
 help:
 	@echo "make app        environment, demo data and runs, the app on http://localhost:$(PORT)"
 	@echo "make test       everything: lint, types, unit tests, browser tests (installs Chromium where missing)"
 	@echo "make setup      the environment in $(VENV) alone"
 	@echo "make bench      speed and quality measurements (takes long; see benchmarks/README.md)"
-	@echo "make demo-runs  train the demo runs on the shelf again from models/demo.toml"
+	@echo "make demo-runs  train the demo runs on the shelf again, from the recipes in this file"
 
 # The environment is built where it is missing and again when a pin changes.
 $(VENV)/.app: requirements.txt pyproject.toml
@@ -33,18 +33,22 @@ setup: $(VENV)/.dev
 app: $(VENV)/.app demo
 	$(PY) -m msviz app --port $(PORT)
 
-demo: demo-data demo-runs-present
+# Demo data and runs stand in the repository; they are made here only where somebody deleted them.
+demo: data/demo/dataset.json models/demo-satrans/run.json models/demo-autoint/run.json
 
-# Both stand in the repository; they are made again only where somebody deleted them.
-demo-data: $(VENV)/.app
-	@test -f data/demo/dataset.json || $(PY) -m msviz data plant --out data/demo --rows 200000 --seed 0
+data/demo/dataset.json: | $(VENV)/.app
+	$(PY) -m msviz data plant --out data/demo --rows 200000 --seed 0
 
-.PHONY: demo-runs-present
-demo-runs-present: demo-data
-	@test -f models/demo-satrans/run.json -a -f models/demo-autoint/run.json || $(PY) models/make_demo.py
+# The recipes of the demo runs: the product's own command, the same metrics for the same seed.
+models/demo-satrans/run.json: | data/demo/dataset.json
+	$(PY) -m msviz train satrans --data data/demo --out models/demo-satrans --seed 0 --epochs 4 --set batch_size=1024
 
-demo-runs: demo-data
-	$(PY) models/make_demo.py --again
+models/demo-autoint/run.json: | data/demo/dataset.json
+	$(PY) -m msviz train autoint --data data/demo --out models/demo-autoint --seed 0 --epochs 5 --set batch_size=1024
+
+demo-runs: $(VENV)/.app
+	rm -rf models/demo-satrans models/demo-autoint
+	$(MAKE) demo
 
 chromium: $(VENV)/.dev
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
