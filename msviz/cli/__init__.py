@@ -32,12 +32,12 @@ def run(arguments: Sequence[str]) -> int:
     """
     debug = "--debug" in arguments
     given = [argument for argument in arguments if argument != "--debug"] or ["--help"]
+    main_thread = threading.current_thread() is threading.main_thread()
+    # What is half done is cleaned up on SIGTERM as it is on Ctrl-C.
+    before = signal.signal(signal.SIGTERM, _end) if main_thread else None
     try:
         from msviz.cli import commands
 
-        if threading.current_thread() is threading.main_thread():
-            # What is half done is cleaned up on SIGTERM as it is on Ctrl-C.
-            signal.signal(signal.SIGTERM, _end)
         with warnings.catch_warnings():
             if not debug:
                 warnings.simplefilter("ignore")
@@ -53,6 +53,9 @@ def run(arguments: Sequence[str]) -> int:
         line, code = told(error)
         print(" ".join(line.split()), file=sys.stderr)
         return code
+    finally:
+        if main_thread:
+            signal.signal(signal.SIGTERM, before)
 
 
 def told(error: BaseException) -> tuple[str, int]:

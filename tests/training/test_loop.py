@@ -1,0 +1,303 @@
+"""The training loop: determinism, stopping and resuming without a difference, and what it refuses."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from msviz.data._dataset import Dataset, DatasetWriter
+from msviz.errors import MsvizError
+from msviz.run import Run
+from msviz.training import loop
+from msviz.training._stop import Interrupted, Stop
+from msviz.training.checkpoint import Checkpoint
+from msviz.training.loop import Training, train
+
+# Dropout draws random numbers in every step, so that a resumed training must go on with the right ones.
+CONFIG = {"layers": 1, "heads": 2, "width": 4, "hidden": "8", "dropout": 0.25}
+SHORT = Training(epochs=2, batch_size=2048, learning_rate=0.01, checks_per_epoch=2)
+TIMED = ("seconds", "rows_per_second")
+
+
+def quick(world: Dataset, out: Path, **changes) -> Run:
+    given = {"values": CONFIG, "training": SHORT, "seed": 3, "device": "cpu", "report": lambda line: None}
+    return train("autoint", world, out, **{**given, **changes})
+
+
+def same(left: Run, right: Run) -> bool:
+    """Tell whether two runs have the same weights to the bit, the same metrics and the same history."""
+    weights = [load_file(run.path / "weights.safetensors") for run in (left, right)]
+    equal = weights[0].keys() == weights[1].keys() and all(
+        torch.equal(weights[0][name], weights[1][name]) for name in weights[0]
+    )
+    history = [run.history.drop(columns=list(TIMED)) for run in (left, right)]
+    return equal and left.metrics == right.metrics and history[0].equals(history[1])
+
+
+@pytest.fixture(scope="module")
+def whole(tiny_world, tmp_path_factory) -> Run:
+    """A training that nobody disturbed."""
+    return quick(tiny_world, tmp_path_factory.mktemp("whole") / "run")
+
+
+class After(Stop):
+    """Asks to stop when progress was told `count` times: once a step, once a scored batch."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def progress(self, share: float, words: str) -> None:
+        assert 0 <= share <= 1
+        self.count -= 1
+        self.requested = self.count <= 0
+
+
+def test_a_seed_gives_the_same_run(tiny_world, tmp_path, whole):
+    assert same(quick(tiny_world, tmp_path / "again"), whole)
+    assert not same(quick(tiny_world, tmp_path / "other", seed=4), whole)
+
+
+def test_training_leaves_the_random_numbers_of_others_alone(tiny_world, tmp_path):
+    torch.manual_seed(1)
+    before, threads = torch.get_rng_state(), torch.get_num_threads()
+    quick(tiny_world, tmp_path / "run", training=SHORT.model_copy(update={"threads": 1, "epochs": 1}))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.get_num_threads() == threads
+
+
+def test_history_and_card_tell_what_happened(tiny_world, whole):
+    history = whole.history
+    assert history["epoch"].tolist() == [0.5, 1.0, 1.5, 2.0]
+    rows = tiny_world.rows["train"]
+    assert history["rows"].tolist()[1::2] == [rows, 2 * rows]
+    assert history["valid_auc"].max() == whole.metrics["valid"]["overall"]["auc"]["value"]
+    assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[0]
+    card = whole.card
+    assert (card.model, card.epochs, card.seed, card.device) == ("autoint", 2, 3, "cpu")
+    assert card.data.fingerprint == tiny_world.fingerprint
+    assert (whole.path / card.data.path).resolve() == tiny_world.path.resolve()
+    assert card.headline["auc"] == whole.metrics["test"]["overall"]["auc"]["value"]
+    assert card.parameters == sum(t.numel() for t in load_file(whole.path / "weights.safetensors").values())
+    assert {path.name for path in whole.path.iterdir()} == {
+        "run.json", "weights.safetensors", "schema.json", "history.parquet", "metrics.json",
+    }  # fmt: skip
+
+
+# Eight steps an epoch, a validation of one batch after the fourth and the eighth, then valid and test.
+@pytest.mark.parametrize("count", [1, 3, 4, 5, 9, 10, 11, 19, 20, 21])
+def test_stopped_anywhere_and_resumed_is_the_same_run(tiny_world, tmp_path, whole, count):
+    stop = After(count)
+    with pytest.raises(Interrupted, match="--resume goes on"):
+        quick(tiny_world, tmp_path / "run", stop=stop, progress=stop.progress)
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"checkpoint"}
+    assert same(quick(tiny_world, tmp_path / "run", resume=True), whole)
+
+
+def test_stopped_again_and_again(tiny_world, tmp_path, whole):
+    stops = 0
+    while True:
+        stop = After(3)
+        try:
+            run = quick(tiny_world, tmp_path / "r", stop=stop, progress=stop.progress, resume=stops > 0)
+            break
+        except Interrupted:
+            stops += 1
+            assert stops < 20
+    assert stops >= 5
+    assert same(run, whole)
+
+
+def test_killed_and_resumed_is_the_same_run(tiny_world, tmp_path, whole):
+    script = f"""
+import sys
+from msviz.data._dataset import open_data
+from msviz.training.loop import train, Training
+steps = 0
+def progress(share, words):
+    global steps
+    steps += 1
+    if steps == 7:
+        print("seventh", flush=True)
+        sys.stdin.read()  # the kill comes here, in the middle of a step's bookkeeping
+train("autoint", open_data({str(tiny_world.path)!r}), {str(tmp_path / "run")!r}, values={CONFIG!r},
+      training=Training(**{SHORT.model_dump() | {"checkpoint_seconds": 1e-9}!r}), seed=3, device="cpu",
+      report=lambda line: None, progress=progress)
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout.readline() == "seventh\n"
+        child.send_signal(signal.SIGKILL)
+    assert child.returncode == -signal.SIGKILL
+    told = []
+    assert same(quick(tiny_world, tmp_path / "run", resume=True, report=told.append), whole)
+    assert "resuming in epoch 1 after step" in told[0]
+
+
+def test_killed_before_the_first_checkpoint(tiny_world, tmp_path, whole):
+    with Checkpoint(tmp_path / "run") as checkpoint:
+        recipe = loop.Recipe("autoint", whole.card.config, SHORT, 3, torch.device("cpu"))
+        checkpoint.begin(recipe.settings(tiny_world.fingerprint))
+    told = []
+    assert same(quick(tiny_world, tmp_path / "run", resume=True, report=told.append), whole)
+    assert "no checkpoint was written yet" in told[0]
+
+
+def test_a_truncated_checkpoint_is_told(tiny_world, tmp_path):
+    stop = After(3)
+    with pytest.raises(Interrupted):
+        quick(tiny_world, tmp_path / "run", stop=stop, progress=stop.progress)
+    file = tmp_path / "run" / "checkpoint" / "state.safetensors"
+    os.truncate(file, file.stat().st_size // 2)
+    with pytest.raises(MsvizError, match=r"^checkpoint: state.safetensors cannot be read"):
+        quick(tiny_world, tmp_path / "run", resume=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"seed": 4}, "seed"),
+        ({"values": {**CONFIG, "width": 8}}, "width"),
+        ({"training": SHORT.model_copy(update={"learning_rate": 0.02})}, "learning_rate"),
+        ({"training": SHORT.model_copy(update={"epochs": 3})}, "epochs"),
+    ],
+)
+def test_resuming_with_other_settings_is_refused(tiny_world, tmp_path, whole, changes, name):
+    stop = After(2)
+    with pytest.raises(Interrupted):
+        quick(tiny_world, tmp_path / "run", stop=stop, progress=stop.progress)
+    with pytest.raises(MsvizError, match=f"^resume: {name}: got"):
+        quick(tiny_world, tmp_path / "run", resume=True, **changes)
+    with pytest.raises(MsvizError, match=f"^resume: {name}: got"):
+        quick(tiny_world, whole.path, resume=True, **changes)
+    often = SHORT.model_copy(update={"checkpoint_seconds": 5.0})  # changes nothing in the result
+    assert same(quick(tiny_world, tmp_path / "run", resume=True, training=often), whole)
+
+
+def test_resuming_a_finished_run_returns_it(tiny_world, whole):
+    told = []
+    assert quick(tiny_world, whole.path, resume=True, report=told.append).card == whole.card
+    assert told == ["run run is finished already"]
+
+
+def test_patience_keeps_the_best_weights(tiny_world, tmp_path, monkeypatch):
+    aucs = iter([0.6, 0.7, 0.65, 0.7, 0.9])  # a tie is no improvement, so the fourth ends it
+    seen = []
+
+    def measured(net, part, **rest):
+        seen.append({name: value.clone() for name, value in net.state_dict().items()})
+        value = {"value": next(aucs, 0.5), "why": ""}
+        return {"overall": {"auc": value, "logloss": {"value": 0.1}}, "scenarios": {}}
+
+    monkeypatch.setattr(loop, "evaluate", measured)
+    training = SHORT.model_copy(update={"epochs": 9, "checks_per_epoch": 1})
+    run = quick(tiny_world, tmp_path / "run", training=training)
+    assert run.history["valid_auc"].tolist() == [0.6, 0.7, 0.65, 0.7]
+    kept = load_file(run.path / "weights.safetensors")
+    assert all(torch.equal(kept[name], seen[1][name]) for name in kept)
+    assert not all(torch.equal(kept[name], seen[3][name]) for name in kept)
+
+
+def test_a_loss_that_is_no_number_is_one_line(tiny_world, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "take_step", lambda *given: float("nan"))
+    with pytest.raises(MsvizError, match=r"the loss became nan in epoch 1, step 1; lower learning_rate"):
+        quick(tiny_world, tmp_path / "run")
+
+
+def _copy_without(world: Dataset, out: Path, split: str) -> Dataset:
+    """Write the world's first 4,000 training rows again, with `split` left empty."""
+    with DatasetWriter(out, world.schema) as writer:
+        for name in {"train", "valid", "test"} - {split}:
+            part, rows = world.split(name), slice(0, 4000)
+            columns = (part.scenario, part.label, part.time, part.row)
+            writer.append(name, part.fields(rows), *(np.asarray(column[rows]) for column in columns))
+        return writer.commit({})
+
+
+def test_without_validation_rows_the_last_weights_stay(tiny_world, tmp_path):
+    told = []
+    world = _copy_without(tiny_world, tmp_path / "world", "valid")
+    run = quick(world, tmp_path / "run", report=told.append)
+    assert any("no early stopping" in line for line in told)
+    assert run.metrics["valid"]["overall"]["auc"]["why"] == "not defined: no rows"
+    assert run.history["valid_auc"].isna().all()
+    assert Run.open(run.path).card.epochs == 2
+    no_test = quick(_copy_without(tiny_world, tmp_path / "world2", "test"), tmp_path / "run2")
+    assert no_test.card.headline["auc"] == no_test.metrics["valid"]["overall"]["auc"]["value"]
+    with pytest.raises(MsvizError, match="train split has no rows"):
+        quick(_copy_without(tiny_world, tmp_path / "world3", "train"), tmp_path / "run3")
+
+
+def test_out_is_never_overwritten_by_accident(tiny_world, tmp_path, whole):
+    with pytest.raises(MsvizError, match="it exists already; name another folder or pass --overwrite"):
+        quick(tiny_world, whole.path)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    with pytest.raises(MsvizError, match="holds something that is no run"):
+        quick(tiny_world, tmp_path / "mine", overwrite=True)
+    assert (tmp_path / "mine" / "thesis.txt").is_file()
+    with pytest.raises(MsvizError, match="it is a file"):
+        quick(tiny_world, tmp_path / "mine" / "thesis.txt")
+    with pytest.raises(MsvizError, match="there is no training to resume"):
+        quick(tiny_world, tmp_path / "nowhere", resume=True)
+    (tmp_path / "empty").mkdir()
+    run = quick(tiny_world, tmp_path / "empty")
+    (run.path / "findings").mkdir()
+    assert same(quick(tiny_world, run.path, overwrite=True), whole)
+    assert not (run.path / "findings").exists()
+    stop = After(2)
+    with pytest.raises(Interrupted):
+        quick(tiny_world, tmp_path / "half", stop=stop, progress=stop.progress)
+    with pytest.raises(MsvizError, match="pass --resume or --overwrite"):
+        quick(tiny_world, tmp_path / "half")
+    with Checkpoint(tmp_path / "half"), pytest.raises(MsvizError, match="another training writes there"):
+        quick(tiny_world, tmp_path / "half", resume=True)
+    assert same(quick(tiny_world, tmp_path / "half", overwrite=True), whole)
+
+
+def test_a_device_that_is_absent_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert loop.choose_device("auto") == torch.device("cpu")
+    with pytest.raises(MsvizError, match="device: got 'cuda'; this machine shows no CUDA device"):
+        loop.choose_device("cuda")
+    with pytest.raises(MsvizError, match="valid choices: auto, cpu, cuda"):
+        loop.choose_device("tpu")
+
+
+def test_settings_of_training_never_collide_with_a_nets():
+    from msviz import registry
+    from msviz.nets._base import net_class
+
+    for model in registry.names("nets"):
+        assert not net_class(model).Config.model_fields.keys() & Training.model_fields.keys()
+    with pytest.raises(MsvizError, match="training: epochs: got '0'"):
+        loop.parse_training({"epochs": "0"})
+
+
+def test_clock():
+    assert [loop.clock(s) for s in (0, 61, 3723)] == ["0:00", "1:01", "1:02:03"]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+def test_a_gpu_trains_what_a_cpu_opens(tiny_world, tmp_path):
+    from msviz.training.bundle import load_net
+    from msviz.training.scoring import evaluate
+
+    run = quick(tiny_world, tmp_path / "run", device="cuda")
+    assert run.card.device == "cuda"
+    again = evaluate(load_net(run, "cpu"), tiny_world.split("test"))
+    wanted = run.metrics["test"]["overall"]["auc"]["value"]
+    assert again["overall"]["auc"]["value"] == pytest.approx(wanted, abs=2e-3)
+
+
+def test_history_is_a_parquet_of_numbers(whole):
+    read = pd.read_parquet(whole.path / "history.parquet")
+    assert set(TIMED) < set(read.columns)
+    assert read.drop(columns=["valid_auc"]).notna().all(axis=None)
