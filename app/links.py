@@ -1,0 +1,76 @@
+"""Every state is a link: widgets bound to the address, and a clear word about values that do not fit."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from app.words import plain
+
+NOTES = "_link_notes"
+
+
+def begin() -> None:
+    """Forget what was said about the last run of the script."""
+    st.session_state[NOTES] = []
+
+
+def say() -> None:
+    """Show what the link asked for and could not get."""
+    for note in st.session_state.get(NOTES, []):
+        st.warning(note, icon=":material/link_off:")
+
+
+def choose(
+    label: str, options: Sequence[str], key: str, *, default: str | None = None, help: str | None = None
+) -> str:
+    """Return one of `options`, chosen in a select box that the address remembers."""
+    fallback = default if default in options else options[0]
+    _check(label, options, key, fallback)
+    chosen = st.selectbox(
+        label, options, index=options.index(fallback), key=key, bind="query-params", help=help
+    )
+    return str(chosen)
+
+
+def switch(label: str, options: Sequence[str], key: str, *, help: str | None = None) -> str:
+    """Return one of a few `options`, chosen in a row of buttons that the address remembers."""
+    _check(label, options, key, options[0])
+    chosen = st.segmented_control(
+        label, options, default=options[0], required=True, key=key, bind="query-params", help=help
+    )
+    return str(chosen)
+
+
+def whole(label: str, key: str, *, help: str | None = None) -> int | None:
+    """Return a whole number from 0 that the address remembers, or None."""
+    raw = st.query_params.get(key)
+    if raw and not raw.isdigit():
+        _note(label, raw, "it is not a whole number")
+    value = st.number_input(
+        label,
+        min_value=0,
+        value=None,
+        step=1,
+        key=key,
+        bind="query-params",
+        help=help,
+        placeholder="row number",
+    )
+    return None if value is None else int(value)
+
+
+def _check(label: str, options: Sequence[str], key: str, fallback: str) -> None:
+    """Note a link's value that is no option, and forget a choice that the options no longer have."""
+    asked = st.query_params.get(key)
+    held = st.session_state.get(key)
+    for value in dict.fromkeys((asked, held)):
+        if value and value not in options:
+            _note(label, str(value), f"{fallback} is shown instead")
+    if held is not None and held not in options:
+        del st.session_state[key]
+
+
+def _note(label: str, value: str, what: str) -> None:
+    note = f'{plain(label)} "{plain(value[:80])}" is not available here: {plain(what)}.'
+    if note not in st.session_state[NOTES]:
+        st.session_state[NOTES].append(note)

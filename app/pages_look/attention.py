@@ -1,0 +1,132 @@
+"""Attention: which fields a model relates, scenario by scenario, and where scenarios or runs differ."""
+
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from app import shelf, view, work
+from app.controls import Chosen, chosen
+from app.words import plain
+from msviz.errors import MsvizError
+from msviz.figures.theme import ALL
+from msviz.finding import Finding
+from msviz.run import Run
+
+
+def by_scenario(choice: Chosen, finding: Finding) -> None:
+    words = finding.takeaways.get(choice.scenario)
+    if choice.grid:
+        view.show(
+            finding, "grid", takeaway=words, simulated=choice.simulated, scenario=choice.scenario, view="grid"
+        )
+    else:
+        view.show(finding, "attention", takeaway=words, simulated=choice.simulated, **_where(choice))
+
+
+def difference(choice: Chosen, run: Run) -> None:
+    first = choice.scenario
+    if first == ALL:
+        names = [str(name) for name in choice.finding.data["scenario"].values if name != ALL]  # type: ignore[union-attr]
+        st.info(f"Choose a scenario to compare with {plain(choice.against)}: for example {plain(names[0])}.")
+        return
+    _difference(choice, run, a=first, b=choice.against)
+
+
+def two_runs(choice: Chosen, run: Run, finding: Finding) -> None:
+    other = choice.other
+    if other is None:
+        view.empty(
+            "A second run is needed",
+            "Train another model on the same data to compare the two.",
+            icon="compare",
+        )
+        return
+    if why := shelf.why_not("attention_by_scenario", str(other.path), other.card.digest):
+        view.empty("The second run shows no attention", f"{plain(why.capitalize())}.", icon="visibility_off")
+        return
+    second = work.answer("attention_by_scenario", other, None, f"attention of {plain(other.name)}")
+    if second is None:
+        return
+    st.subheader("Which fields does each of the two models relate?", anchor=False)
+    top = max(_top(finding, choice), _top(second, choice))
+    for column, (name, shown) in zip(st.columns(2), ((run.name, finding), (other.name, second)), strict=True):
+        with column:
+            st.markdown(f"**{plain(name)}**: {plain(shown.takeaways.get(choice.scenario, shown.takeaway))}")
+            view.show(
+                shown,
+                f"run-{name}",
+                question="",
+                compact=True,
+                simulated=choice.simulated,
+                top=top,
+                **_where(choice),
+            )
+    st.divider()
+    _difference(
+        choice, run, other=str(other.path), **({} if choice.scenario == ALL else {"a": choice.scenario})
+    )
+
+
+def importance(choice: Chosen, run: Run) -> None:
+    finding = _quick("attention_importance", run)
+    if finding:
+        view.show(
+            finding,
+            "importance",
+            takeaway=finding.takeaways.get(choice.scenario),
+            simulated=choice.simulated,
+            scenario=None if choice.scenario == ALL else choice.scenario,
+            layer=choice.layer,
+            head=choice.head,
+            order=choice.order,
+        )
+
+
+def _difference(choice: Chosen, run: Run, **options: Any) -> None:
+    finding = _quick("attention_difference", run, **options)
+    if finding:
+        view.show(
+            finding,
+            "difference",
+            simulated=choice.simulated,
+            layer=choice.layer,
+            head=choice.head,
+            cells=choice.cells,
+        )
+
+
+def _quick(name: str, run: Run, **options: Any) -> Finding | None:
+    """Return an answer that costs milliseconds, since the attention it builds on is kept."""
+    try:
+        return shelf.ask(name, str(run.path), run.card.digest, run, **options)
+    except MsvizError as error:
+        st.warning(plain(str(error)), icon=":material/error:")
+        return None
+
+
+def _where(choice: Chosen) -> dict[str, str]:
+    return {"scenario": choice.scenario, "layer": choice.layer, "head": choice.head}
+
+
+def _top(finding: Finding, choice: Chosen) -> float:
+    try:
+        return float(np.nanmax(finding.data["mean"].sel(layer=choice.layer, head=choice.head).values))
+    except KeyError:
+        return 0.0
+
+
+def show(choice: Chosen) -> None:
+    if choice.run is None or choice.finding is None:
+        return
+    if choice.view == "By scenario":
+        by_scenario(choice, choice.finding)
+    elif choice.view == "Difference":
+        difference(choice, choice.run)
+    elif choice.view == "Two runs":
+        two_runs(choice, choice.run, choice.finding)
+    else:
+        importance(choice, choice.run)
+
+
+show(chosen())

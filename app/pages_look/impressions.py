@@ -1,0 +1,113 @@
+"""Impressions: find single ones by plain controls, open one, and place it in every scenario."""
+
+import pandas as pd
+import streamlit as st
+
+from app import links, shelf, view
+from app.controls import Chosen, chosen
+from app.words import plain
+from msviz.errors import MsvizError
+from msviz.finding import Finding
+from msviz.run import Run
+
+LISTED = 200
+
+
+def listing(choice: Chosen, run: Run, finding: Finding) -> None:
+    """Show the impressions that fit, and open the one that is chosen."""
+    st.subheader("Which impressions does the model score high, and which does it get wrong?", anchor=False)
+    found = len(choice.rows)
+    total = finding.data.sizes["impression"]
+    more = f", the first {LISTED} listed" if found > LISTED else ""
+    st.caption(f"{found:,} of {total:,} sampled impressions fit{more}. Choose one to open it.")
+    if not found:
+        st.info("No sampled impression fits all of these choices: widen one of them.")
+        return
+    part = finding.data.isel(impression=list(choice.rows[:LISTED]))
+    fields = [run.schema.field(str(title)) for title in part["field"].values]
+    table = pd.DataFrame(
+        {
+            "Row": part["row"].values,
+            "Scenario": part["scenario"].values.astype(str),
+            "Prediction": part["prediction"].values,
+            "Clicked": part["label"].values > 0.5,
+            "Error": part["error"].values,
+            **{
+                field.label: [field.value_name(int(i)) for i in part["value"].values[:, n]]
+                for n, field in enumerate(fields)
+                if field.label not in ("Row", "Scenario", "Prediction", "Clicked", "Error")
+            },
+        }
+    )
+
+    def open_chosen() -> None:
+        rows = st.session_state["listing"]["selection"]["rows"]
+        if rows:
+            st.session_state["row"] = int(table["Row"].iloc[rows[0]])
+
+    st.dataframe(
+        table,
+        key="listing",
+        hide_index=True,
+        height=318,
+        on_select=open_chosen,
+        selection_mode="single-row",
+        column_config={
+            "Row": st.column_config.NumberColumn(format="plain", help="Row number in the log", pinned=True),
+            "Prediction": st.column_config.ProgressColumn(
+                format="percent", min_value=0, max_value=1, help="Predicted click probability"
+            ),
+            "Error": st.column_config.NumberColumn(
+                format="%.3f", help="Prediction minus label (1 clicked, 0 not)"
+            ),
+        },
+    )
+    with st.expander(
+        "How do predictions of clicked impressions differ from the others?", icon=":material/area_chart:"
+    ):
+        view.show(finding, "impressions", question="", simulated=choice.simulated, scenario=choice.scenario)
+
+
+def opened(choice: Chosen, run: Run, row: int) -> None:
+    """Show one impression: its values, its attention, and the same in every other scenario."""
+    try:
+        one = shelf.ask("attention_instance", str(run.path), run.card.digest, run, row=row)
+        switched = shelf.ask("scenario_switch", str(run.path), run.card.digest, run, row=row)
+    except MsvizError as error:
+        st.warning(plain(str(error)), icon=":material/error:")
+        return
+    st.divider()
+    st.header(f"Impression {row}", anchor=False)
+    tiles = st.columns(3)
+    tiles[0].metric("Scenario", str(one.data.attrs.get("scenario", "")))
+    tiles[1].metric("Predicted click probability", f"{float(one.data['prediction']):.2%}")
+    tiles[2].metric("What happened", "clicked" if float(one.data["label"]) > 0.5 else "not clicked")
+    columns = st.columns(3, vertical_alignment="bottom")
+    with columns[0]:
+        grid = links.choose("Show", ("One head", "All layers and heads"), "show") != "One head"
+    with columns[1]:
+        layer = links.choose("Layer", [str(v) for v in one.data["layer"].values], "layer")
+    with columns[2]:
+        head = links.choose("Head", [str(v) for v in one.data["head"].values], "head")
+    view.show(
+        one, "instance", simulated=choice.simulated, layer=layer, head=head, view="grid" if grid else "one"
+    )
+    st.divider()
+    view.show(switched, "switch", simulated=choice.simulated, order=choice.order)
+    view.show(
+        switched,
+        "switch-attention",
+        question="Where would the model look in each scenario?",
+        takeaway="Attention that each field receives when only the scenario is changed.",
+        simulated=choice.simulated,
+        view="attention",
+        layer=layer,
+        head=head,
+    )
+
+
+choice = chosen()
+if choice.run is not None and choice.finding is not None:
+    listing(choice, choice.run, choice.finding)
+    if choice.row is not None:
+        opened(choice, choice.run, choice.row)

@@ -1,0 +1,122 @@
+"""What the pages open: runs, datasets, kept findings and models, each read once and shared by sessions."""
+
+import os
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from msviz.data._dataset import Dataset, open_data
+from msviz.errors import MsvizError
+from msviz.finding import Finding
+from msviz.run import Run, shelf
+
+if TYPE_CHECKING:
+    from msviz.probing.study import Study
+
+SINGLE = ("attention_instance", "scenario_switch")
+
+
+def models() -> Path:
+    return Path(os.environ.get("MSVIZ_MODELS", "models"))
+
+
+def data() -> Path:
+    return Path(os.environ.get("MSVIZ_DATA", "data"))
+
+
+def runs() -> list[Run]:
+    """Return the runs on the shelf, newest first; the folder is read again when a card changed."""
+    return _runs(str(models()), tuple(_stamp(file) for file in sorted(models().glob("*/run.json"))))
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _runs(folder: str, stamps: tuple[tuple[str, int], ...]) -> list[Run]:
+    del stamps  # part of the key only
+    return shelf(folder)
+
+
+def datasets() -> list[Dataset]:
+    """Return the encoded datasets in the data folder, by name."""
+    found = []
+    for file in sorted(data().glob("*/dataset.json")):
+        try:
+            found.append(open_data(file.parent))
+        except MsvizError:
+            continue
+    return found
+
+
+def data_of(run: Run) -> Dataset:
+    """Return the data that a run was trained on; raise MsvizError when it is not here."""
+    return _data_of(str(run.path), run.card.digest, run)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _data_of(path: str, digest: str, _run: Run) -> Dataset:
+    from msviz.training.scoring import find_data
+
+    return find_data(_run)
+
+
+def simulated(dataset: Dataset) -> bool:
+    """Tell whether a dataset was planted rather than logged."""
+    origin = dataset.meta.get("origin", {})
+    return bool(origin.get("simulated")) or dataset.truth is not None
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def why_not(name: str, path: str, digest: str) -> str:
+    """Return why a run cannot answer a question, or "" when it can."""
+    from msviz.analyses import why_not as asked
+
+    return str(asked(name, path))
+
+
+def load(path: Path) -> Finding | None:
+    """Return a kept finding, or None where there is none that can be read."""
+    if not path.is_file():
+        return None
+    try:
+        return _load(*_stamp(path))
+    except MsvizError:
+        return None
+
+
+@st.cache_resource(max_entries=24, show_spinner=False)
+def _load(path: str, stamp: int) -> Finding:
+    return Finding.load(path)
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A run's net with its data, open for single impressions; hooks are global to a net: hold the lock."""
+
+    study: "Study"
+    lock: threading.Lock
+
+
+@st.cache_resource(max_entries=3, show_spinner="Opening the model …")
+def _desk(path: str, digest: str, _dataset: Dataset) -> Desk:
+    from msviz.probing.study import Study
+
+    study = Study.open(Run.open(path), _dataset)
+    return Desk(study, threading.Lock())
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def ask(name: str, path: str, digest: str, _run: Run, **options: object) -> Finding:
+    """Return a quick answer, computed here on the shared model: one impression, or sums already kept."""
+    from msviz.analyses import ask as asked
+
+    desk = _desk(path, digest, data_of(_run))
+    with desk.lock:
+        # One impression takes milliseconds: keeping each would fill the shelf.
+        desk.study.keep = name not in SINGLE
+        return asked(desk.study, name, options)
+
+
+def _stamp(path: Path) -> tuple[str, int]:
+    return str(path), path.stat().st_mtime_ns
