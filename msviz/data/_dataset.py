@@ -229,6 +229,14 @@ class DatasetWriter:
 
     def __enter__(self) -> "DatasetWriter":
         """Create the hidden folder and the empty files of every split."""
+        try:
+            self._create()
+        except BaseException:  # Ctrl-C in here would leave the folder: no __exit__ follows
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def _create(self) -> None:
         for split in SPLITS:
             (self._folder / split).mkdir(parents=True)
             for stem in (*COLUMNS, *(f"fields.{kind}" for kind in self._groups)):
@@ -239,7 +247,6 @@ class DatasetWriter:
                 for stem in ("item", "scenario", "age"):
                     self._write(split, f"behaviours.{stem}", b"")
                 self._write(split, "behaviours.offset", np.zeros(1, "i8").tobytes())
-        return self
 
     def append(
         self,
