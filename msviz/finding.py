@@ -5,6 +5,7 @@ import json
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -40,7 +41,7 @@ class Provenance:
         return f"{run}{self.data} ({split}{self.rows:,} rows), {self.seconds:.1f} s"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Finding:
     """An answer: named arrays, the question, the takeaway with its uncertainty, and the picture's name.
 
@@ -56,6 +57,14 @@ class Finding:
     provenance: Provenance = Provenance()
     takeaways: dict[str, str] = field(default_factory=dict)
 
+    def __eq__(self, other: object) -> bool:
+        """Tell whether words and arrays are the same; NaN equals NaN."""
+        if not isinstance(other, Finding):
+            return NotImplemented
+        return self._words() == other._words() and self.data.identical(other.data)
+
+    __hash__ = None  # type: ignore[assignment]  # arrays can change, so a finding is no key
+
     def figure(self, **choices: Any) -> "go.Figure":
         """Return the Plotly figure of the picture that suits this finding.
 
@@ -66,8 +75,24 @@ class Finding:
         return importlib.import_module(f"msviz.figures.{self.picture}").draw(self, **choices)
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return every number as a tidy frame, one row per cell of the data's axes."""
-        return self.data.to_dataframe().reset_index()
+        """Return every number as a tidy frame, one row per cell of the largest array.
+
+        Smaller arrays on the same axes are repeated beside it; what lies on other axes follows in rows
+        of its own, so that no axis is multiplied with one that has nothing to do with it.
+        """
+        left = {str(name): array for name, array in self.data.data_vars.items()}
+        frames = []
+        while left:
+            widest = max(left.values(), key=lambda array: (array.ndim, array.size))
+            # Scalars go with the first frame only.
+            mine = [name for name, array in left.items() if set(array.dims) <= set(widest.dims)]
+            part = self.data[mine]
+            frames.append(part.to_dataframe().reset_index() if part.dims else _one_row(part))
+            left = {name: array for name, array in left.items() if name not in mine}
+        frame = pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
+        return frame[
+            [name for name in frame.columns if name in self.data.dims or name in self.data.data_vars]
+        ]
 
     def save(self, path: Path | str) -> None:
         """Write one file, whole or not at all; .nc loads back equal, .csv and .json are for others."""
@@ -76,7 +101,7 @@ class Finding:
         if kind not in FORMATS:
             raise refuse("out", path.name, "valid endings: ." + ", .".join(FORMATS))
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        partial = path.with_name(f".{path.name}.{os.getpid()}-{get_ident()}.partial")
         try:
             if kind == "nc":
                 words = json.dumps(self._words(), ensure_ascii=False)
@@ -116,3 +141,7 @@ class Finding:
             "takeaways": self.takeaways,
             "provenance": asdict(self.provenance),
         }
+
+
+def _one_row(data: xr.Dataset) -> pd.DataFrame:
+    return pd.DataFrame({str(name): [array.item()] for name, array in data.data_vars.items()})

@@ -13,6 +13,11 @@ def percent(share: float, digits: int = 1) -> str:
     return f"{value:.{digits}f} %"
 
 
+def span(low: float, high: float) -> str:
+    """Return '95 %: 12.0–14.1 %'."""
+    return f"95 %: {percent(low).removesuffix(' %')}–{percent(high)}"
+
+
 def points(share: float) -> str:
     """Return the half-width of an interval in percentage points, without a unit: '± 0.42'."""
     return f"± {100 * share:.2g}"

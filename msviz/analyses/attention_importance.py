@@ -1,0 +1,72 @@
+"""Which fields receive the most attention from the others, in every scenario."""
+
+import numpy as np
+import xarray as xr
+from pydantic import Field as Setting
+
+from msviz.analyses import ask
+from msviz.analyses._asking import Asking
+from msviz.analyses._attention import ALL, AXES, MEAN
+from msviz.analyses._words import Z, listed, percent, points, rows
+from msviz.finding import Finding, Provenance
+from msviz.probing.study import Study
+
+QUESTION = "Which fields receive the most attention in each scenario?"
+NEEDS = AXES
+VERSION = 1
+
+
+class Options(Asking):
+    """Which scenarios are kept apart, and how many rows are looked at."""
+
+    most: int = Setting(300, ge=1, le=10_000, description="the largest scenarios are kept, up to so many")
+    rows: int | None = Setting(None, ge=1, description="a uniform sample of so many rows; all by default")
+
+
+def analyse(study: Study, options: Options) -> Finding:
+    """Return each field's share of attention, averaged over the queries (the paper's Figure 8).
+
+    `value`, `low`, `high` (scenario, layer, head, key) are shares that sum to one over key, with
+    normal 95 % intervals over rows; `rows` (scenario).
+    """
+    seen = ask(study, "attention_by_scenario", options.key())
+    whole = seen.data
+    value = whole["received_mean"]
+    half = Z * whole["received_deviation"] / np.sqrt(whole["rows"])
+    data = xr.Dataset(
+        {
+            "value": value,
+            "low": (value - half).clip(min=0),
+            "high": (value + half).clip(max=1),
+            "rows": whole["rows"],
+        }
+    )
+    data = data.transpose("scenario", "layer", "head", "key")
+    words = {str(name): _words(data, str(name)) for name in data["scenario"].values}
+    return Finding(
+        analysis="attention_importance",
+        question=QUESTION,
+        takeaway=words[ALL],
+        data=data,
+        picture="importance",
+        provenance=Provenance(rows=seen.provenance.rows or int(whole["rows"].values[0])),
+        takeaways=words,
+    )
+
+
+def _words(data: xr.Dataset, scenario: str) -> str:
+    """Return a sentence on the three fields that receive the most in the first layer's mean of heads."""
+    here = data.sel(scenario=scenario, layer="1", head=MEAN)
+    value = here["value"].values
+    order = np.argsort(-value, kind="stable")[:3]
+    half = (here["high"] - here["low"]).values / 2
+    count = int(here["rows"])
+    named = [
+        f"{here['key'].values[i]} {percent(value[i])}" + (f" ({points(half[i])})" if count > 1 else "")
+        for i in order
+    ]
+    place = "Over all scenarios" if scenario == ALL else f"In {scenario}"
+    return (
+        f"{place}, the fields that receive the most attention in layer 1 (mean of heads, {rows(count)}) are "
+        f"{listed(named)}; an even share would be {percent(1 / len(value))}."
+    )
