@@ -34,22 +34,25 @@ def encode(
     *,
     allow_rejects: bool = False,
     overwrite: bool = False,
+    rejects: Rejects | None = None,
+    staged: int = 0,
 ) -> Dataset:
     """Write the dataset of a log that comes as chunks; raise MsvizError and leave nothing half-written.
 
-    Vocabularies, bins and scenarios are learned on training rows only.
+    Vocabularies, bins and scenarios are learned on training rows only. An importer that has read the
+    files before passes the `rejects` it met among `staged` rows.
     """
     refuse_existing(out, overwrite)
-    rejects = Rejects(out)
+    rejects = rejects or Rejects(out)
     try:
         with Spill(out) as spill:
             books = _Books()
             rows, seen = _collect(tasks, schema, spill, books, rejects)
-            if not seen:
+            if not (staged or seen):
                 raise refuse("source", "no rows", "wanted: rows below the header line")
-            rejects.close(seen, allow_rejects)
+            rejects.close(staged or seen, allow_rejects)
             if not rows:
-                raise refuse("source", f"{seen} rows", "none of them can be read")
+                raise refuse("source", f"{staged or seen} rows", "none of them can be used")
             learned = Learned(schema, spill, books.words, rows)
             return _Encoding(learned, report).write(out, overwrite, rejects, origin)
     finally:

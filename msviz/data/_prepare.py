@@ -153,13 +153,16 @@ class _Reader:
                 self.note(field.time, {int(self.owner[i]): reason for i, reason in wrong.items()})
                 age = self.arrays["time"][self.owner] - found
                 kept &= age > 0
-                order = np.lexsort((found, self.owner))
+                if np.any((np.diff(found) < 0) & (np.diff(self.owner) == 0)):
+                    order = np.lexsort((found, self.owner))
         if field.scenario:
             other = self._companion(field.scenario, length)
             words = pa.nulls(len(items), pa.string()) if other is None else other
             self.flat_codes["behaviours.scenario"] = _values.codes(words)
         kept &= self.flat_codes["behaviours.item"].place >= 0
-        kept &= ~np.isin(self.owner, list(self.problems))
+        usable = np.ones(rows, bool)
+        usable[list(self.problems)] = False
+        kept &= usable[self.owner]
         order = order[kept[order]]
         count = np.bincount(self.owner[order], minlength=rows)
         ends = np.cumsum(count)

@@ -44,7 +44,7 @@ class Rejects:
 
     def close(self, rows: int, allow: bool) -> None:
         """Publish the file; raise MsvizError when more than 1 % of `rows` was rejected and not allowed."""
-        self.path.unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)  # of an earlier import of the same name
         if self.first is None:
             return
         self._partial.replace(self.path)

@@ -14,10 +14,10 @@ from msviz.data._dataset import Array, sweep
 class Spill:
     """A hidden folder of growing columns beside the dataset; removed on exit, whatever happened."""
 
-    def __init__(self, out: Path) -> None:
-        """Remove what killed imports of `out` left, and make the folder."""
-        sweep(out, "spill")
-        self.folder = out.with_name(f".{out.name}.spill-{os.getpid()}")
+    def __init__(self, out: Path, kind: str = "spill") -> None:
+        """Remove what killed imports of `out` left, and make the folder `.<out>.<kind>-<process>`."""
+        sweep(out, kind)
+        self.folder = out.with_name(f".{out.name}.{kind}-{os.getpid()}")
         self.folder.mkdir(parents=True)
         self._streams: dict[str, BinaryIO] = {}
         self._types: dict[str, np.dtype[np.generic]] = {}

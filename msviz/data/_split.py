@@ -33,7 +33,7 @@ def splitter(split: Split, spill: Spill) -> Callable[[int, int], Array]:
 def _thresholds(split: Split, time: Array) -> tuple[int, int]:
     """Return the local second from which rows are valid, and that from which they are test."""
     if split.valid_from and split.test_from:
-        valid, test = _day("valid_from", split.valid_from), _day("test_from", split.test_from)
+        valid, test = day("split: valid_from", split.valid_from), day("split: test_from", split.test_from)
         if valid > test:
             raise refuse(
                 "split: valid_from", split.valid_from, f"wanted a day up to test_from {split.test_from}"
@@ -49,12 +49,12 @@ def _thresholds(split: Split, time: Array) -> tuple[int, int]:
     return min(after(1 - split.test - split.valid), test), test
 
 
-def _day(name: str, text: str) -> int:
+def day(name: str, text: str) -> int:
     """Return the first local second of a day written YYYY-MM-DD; raise MsvizError."""
     try:
         return int(datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).timestamp())
     except ValueError as error:
-        raise refuse(f"split: {name}", text, "wanted a day like 2022-05-06") from error
+        raise refuse(name, text, "wanted a day like 2022-05-06") from error
 
 
 def _drawn(place: Array, split: Split) -> Array:

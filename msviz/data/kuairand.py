@@ -1,0 +1,114 @@
+"""KuaiRand (Pure, 1K, 27K): the official tables, joined, with each user's earlier clicks."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict
+from pydantic import Field as Setting
+
+from msviz.data._dataset import Dataset, refuse_existing
+from msviz.data._encode import encode
+from msviz.data._kuairand_schema import propose_schema
+from msviz.data._kuairand_tables import UTC_OFFSET, Tables
+from msviz.data._prepare import check
+from msviz.data._read import Chunk
+from msviz.data._rejects import Rejects
+from msviz.data._spill import Spill
+from msviz.data._split import day
+from msviz.errors import one_of, refuse
+from msviz.schema import Schema, Split
+
+TABS = range(15)
+ROWS = 1 << 17
+
+
+class Options(BaseModel):
+    """How KuaiRand is imported."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    tabs: str | None = Setting(None, description="tabs to keep, as in 1,0,4,6,2; all by default")
+    label: Literal["is_click", "long_view"] = Setting("is_click", description="what counts as a click")
+    history: int = Setting(50, ge=0, le=1000, description="latest earlier clicks kept per row; 0 for none")
+    train_from: str | None = Setting(None, description="first day (YYYY-MM-DD) kept; before it, only history")
+    valid_from: str | None = Setting(
+        None, description="first day (YYYY-MM-DD) of validation; shares by default"
+    )
+    test_from: str | None = Setting(None, description="first day (YYYY-MM-DD) of test")
+    random_log: bool = Setting(False, description="also read log_random_*: videos shown at random")
+    schema_file: Path | None = Setting(None, alias="schema", description="YAML file that replaces the fields")
+    allow_rejects: bool = Setting(
+        False, description="go on although more than 1 % of the rows are unreadable"
+    )
+    overwrite: bool = Setting(False, description="replace the dataset at --out")
+
+
+def import_log(source: str, out: Path, options: Options, report: Callable[[str], None] = print) -> Dataset:
+    """Encode the KuaiRand tables in folder `source`; raise MsvizError when one is missing or unreadable."""
+    refuse_existing(out, options.overwrite)
+    tabs = _tabs(options.tabs)
+    rejects = Rejects(out)
+    try:
+        with Spill(out, "stage") as stage:
+            tables = Tables(Path(source), stage.folder, rejects, options.random_log)
+            schema = _schema(options, tables)
+            check(
+                schema,
+                [*tables.columns, *(("history", "history_tab", "history_time") if options.history else ())],
+            )
+            if tables.duplicates:
+                report(f"{tables.duplicates:,} of {tables.staged:,} rows are exact duplicates: dropped")
+            for note in tables.notes:
+                report(note)
+            origin = {"kind": "kuairand", "source": tables.files, "duplicates": tables.duplicates}
+            return encode(
+                _tasks(tables, tabs, options),
+                schema,
+                out,
+                origin,
+                report,
+                allow_rejects=options.allow_rejects,
+                overwrite=options.overwrite,
+                rejects=rejects,
+                staged=tables.staged,
+            )
+    finally:
+        rejects.discard()
+
+
+def _tabs(text: str | None) -> list[int]:
+    """Return the chosen tabs; raise MsvizError for one that KuaiRand does not have."""
+    if text is None:
+        return list(TABS)
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdigit() and int(part) in TABS for part in parts):
+        raise refuse("tabs", text, one_of(TABS) + ", separated by commas")
+    return [int(part) for part in parts]
+
+
+def _schema(options: Options, tables: Tables) -> Schema:
+    if options.schema_file is not None:
+        return Schema.load(options.schema_file)
+    if (options.valid_from is None) != (options.test_from is None):
+        raise refuse("valid_from", options.valid_from, "valid_from and test_from come together, or neither")
+    split = Split(by="time", valid_from=options.valid_from, test_from=options.test_from)
+    return propose_schema(tables.columns, options.label, options.history, split)
+
+
+def _tasks(tables: Tables, tabs: list[int], options: Options) -> Iterator[Callable[[], Chunk]]:
+    """Yield the joined rows chunk by chunk, in the order of time, each with its user's earlier clicks."""
+    first = (day("train_from", options.train_from) - UTC_OFFSET * 3600) * 1000 if options.train_from else 0
+    clicks = tables.clicks() if options.history else None
+    for batch in tables.joined(tabs, first, ROWS):
+        table = pa.Table.from_batches([batch])
+        row = table["row"].to_numpy()
+        table = table.drop_columns(["row"])
+        if clicks is not None:
+            user, time = table["user_id"].to_numpy(), table["time_ms"].to_numpy()
+            for name, column in clicks.before(user, time, options.history).items():
+                table = table.append_column(name, column)
+        # `place` is the row's number in the log, so that it survives the sorting and the choice of tabs.
+        yield partial(Chunk, table, "log", row + 1, row, 0)
