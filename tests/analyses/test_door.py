@@ -1,0 +1,172 @@
+"""The door to all questions: options, the cache, provenance, and what a model can answer."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import msviz
+from msviz import registry
+from msviz.analyses import available, cached, why_not
+from msviz.data._dataset import Dataset
+from msviz.errors import MsvizError
+from msviz.finding import Finding
+from msviz.run import Run
+
+
+def options(name: str, run: Run, world: Dataset) -> dict[str, object]:
+    row = int(world.split("test").row[5])
+    return {"attention_instance": {"row": row}, "scenario_switch": {"row": row}}.get(name, {})
+
+
+@pytest.mark.parametrize("name", registry.names("analyses"))
+def test_every_question_is_answered_in_words_kept_and_drawn(
+    name: str, satrans: Run, tiny_world: Dataset
+) -> None:
+    module = registry.load("analyses", name)
+    run = satrans if module.NEEDS else None
+    heard: list[float] = []
+    asked = options(name, satrans, tiny_world)
+    path = cached(name, run, tiny_world, asked)
+    path.unlink(missing_ok=True)
+    finding = msviz.analyse(name, run, tiny_world, progress=lambda share, words: heard.append(share), **asked)
+    assert finding.analysis == name
+    assert any(mark.isdigit() for mark in finding.takeaway)
+    assert finding.takeaway.endswith(".")
+    provenance = finding.provenance
+    assert (provenance.data, provenance.fingerprint) == (tiny_world.name, tiny_world.fingerprint)
+    assert provenance.run == (satrans.name if module.NEEDS else "")
+    assert provenance.rows > 0 and provenance.seconds > 0
+    assert heard == sorted(heard)
+    assert path.is_file()
+    assert msviz.analyse(name, run, tiny_world, **asked) == finding
+    assert Finding.load(path) == finding
+    for coord in finding.data.coords.values():
+        assert coord.dtype.kind in "UTO", "axes carry names that people read"
+    finding.figure()
+
+
+def test_the_cache_turns_with_whatever_changes_the_answer(
+    satrans: Run, autoint: Run, tiny_world: Dataset
+) -> None:
+    asked = [
+        cached("attention_difference", satrans),
+        cached("attention_difference", autoint),
+        cached("attention_difference", satrans, options={"split": "valid"}),
+        cached("attention_difference", satrans, options={"seed": 1}),
+        cached("attention_difference", satrans, options={"most": 4}),
+        cached("attention_difference", satrans, options={"other": str(autoint.path)}),
+    ]
+    assert len(set(asked)) == 6
+    # Given by path or opened, with a default spelled out or not: the same answer.
+    same = cached(
+        "attention_difference", str(satrans.path), tiny_world.path, {"split": "test", "most": "300"}
+    )
+    assert same == asked[0]
+
+
+def test_a_kept_answer_that_cannot_be_read_is_made_again(satrans: Run) -> None:
+    finding = msviz.analyse("performance", satrans)
+    path = cached("performance", satrans)
+    path.write_bytes(b"no finding")
+    again = msviz.analyse("performance", satrans)
+    assert again.data.identical(finding.data)
+    assert Finding.load(path).data.identical(finding.data)
+
+
+def test_without_keep_nothing_is_written(satrans: Run) -> None:
+    path = cached("impressions", satrans, options={"sample": 17})
+    finding = msviz.analyse("impressions", satrans, keep=False, sample=17)
+    assert finding.provenance.rows == 17
+    assert not path.exists()
+
+
+def test_what_cannot_be_asked_is_told_in_one_line(satrans: Run, tiny_world: Dataset) -> None:
+    cases = {
+        "analyses: got 'nonsense'; valid choices: attention_by_scenario": ("nonsense", satrans, {}),
+        "impressions option: got 'size'; valid choices: sample, split, seed": (
+            "impressions",
+            satrans,
+            {"size": 3},
+        ),
+        "impressions: sample: got '0'; Input should be greater": ("impressions", satrans, {"sample": "0"}),
+        "attention_instance: row: got .*Field required": ("attention_instance", satrans, {}),
+        "run: got None; performance needs one": ("performance", None, {}),
+        "split: got 'holdout'; valid choices": ("performance", satrans, {"split": "holdout"}),
+        "feature: got 'nothing'; valid choices": ("data_overview", None, {"field": "nothing"}),
+    }
+    for message, (name, run, asked) in cases.items():
+        with pytest.raises(MsvizError, match=message) as caught:
+            msviz.analyse(name, run, tiny_world, **asked)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_model_answers_what_its_taps_show(satrans: Run, autoint: Run) -> None:
+    assert available(satrans) == available(autoint) == registry.names("analyses")
+    assert available(None) == ["data_overview"]
+    assert why_not("performance", None) == "it is asked of a model: choose a run"
+
+
+def test_an_overview_counts_as_numpy_does(tiny_world: Dataset) -> None:
+    parts = [tiny_world.split(name) for name in tiny_world.rows]
+    scenario, label, hour = (
+        np.concatenate([np.array(values(part)) for part in parts])
+        for values in (lambda p: p.scenario, lambda p: p.label, lambda p: p.column("hour"))
+    )
+    plain = msviz.analyse("data_overview", None, tiny_world).data
+    names = tiny_world.schema.scenario_names
+    assert int(plain["rows"].sel(scenario="All scenarios")) == 20_000
+    assert int(plain["clicks"].sel(scenario=names[2])) == label[scenario == 2].sum()
+    by = msviz.analyse("data_overview", None, tiny_world, field="hour", top=5).data
+    assert by.sizes == {"scenario": 6, "value": 6}
+    field = tiny_world.schema.field("hour")
+    ranked = np.argsort(-np.bincount(hour, minlength=field.size), kind="stable")
+    assert by["value"].values.tolist()[:5] == [field.value_name(int(value)) for value in ranked[:5]]
+    mine = (scenario == 3) & (hour == ranked[1])
+    cell = by.sel(scenario=names[3]).isel(value=1)
+    assert (int(cell["rows"]), int(cell["clicks"])) == (mine.sum(), label[mine].sum())
+    assert int(by["rows"].sel(scenario="All scenarios").sum()) == 20_000
+    one = msviz.analyse("data_overview", None, tiny_world, split="test").data
+    assert int(one["rows"][0]) == tiny_world.rows["test"]
+
+
+def test_performance_is_what_training_wrote_down_or_measured_afresh(
+    satrans: Run, tiny_world: Dataset
+) -> None:
+    data = msviz.analyse("performance", satrans).data
+    written = satrans.metrics["test"]
+    auc = data.sel(metric="auc")
+    assert float(auc["value"].sel(scope="All scenarios")) == written["overall"]["auc"]["value"]
+    truth = tiny_world.truth
+    assert truth is not None
+    assert float(auc["best"].sel(scope="Search")) == truth["best"]["test"]["scenarios"]["Search"]["auc"]
+    fresh = msviz.analyse("performance", satrans, split="train").data
+    assert int(fresh["rows"][0]) == tiny_world.rows["train"]
+    assert np.isfinite(fresh["value"].sel(scope="All scenarios")).all()
+
+
+def test_impressions_are_rows_of_the_split_and_repeat_with_the_seed(
+    satrans: Run, tiny_world: Dataset
+) -> None:
+    one, two, other = (
+        msviz.analyse("impressions", satrans, sample=40, seed=s, keep=False) for s in (0, 0, 1)
+    )
+    assert one.data.identical(two.data)
+    assert one.data["row"].values.tolist() != other.data["row"].values.tolist()
+    part = tiny_world.split("test")
+    places = np.searchsorted(part.row, one.data["row"].values)
+    assert (part.row[places] == one.data["row"].values).all()
+    assert (part.fields(places) == one.data["value"].values).all()
+    np.testing.assert_allclose(one.data["error"], abs(one.data["label"] - one.data["prediction"]))
+    table = one.to_pandas()
+    assert len(table) == 40 * len(tiny_world.schema.features)
+
+
+def test_findings_leave_as_csv_and_json(satrans: Run, tmp_path: Path) -> None:
+    finding = msviz.analyse("performance", satrans)
+    finding.save(tmp_path / "one.csv")
+    finding.save(tmp_path / "one.json")
+    content = json.loads((tmp_path / "one.json").read_text("utf-8"))
+    assert content["takeaway"] == finding.takeaway
+    assert len(content["rows"]) == 6 * 4 == len((tmp_path / "one.csv").read_text("utf-8").splitlines()) - 1
