@@ -11,7 +11,8 @@ from typing import Literal
 
 import numpy as np
 
-from msviz.data._planted_shop import FAMILIES, Array, Shop, stream
+from msviz.data._planted_shop import Array, Shop, stream
+from msviz.data._planted_words import FAMILIES, ITEM_FIELDS, USER_FIELDS
 from msviz.schema import FIRST
 
 HOME, SEARCH, CART, LIVE, FLASH = (kind.name for kind in FAMILIES)
@@ -67,10 +68,7 @@ DECOYS = (
     ("city_tier", "consumption_grade"),
     ("position", "item_scenario_clicks"),
 )
-DETERMINED = {
-    "user_id": ["gender", "age_level", "city_tier", "occupation", "consumption_grade", "shopping_depth"],
-    "item_id": ["category", "brand", "price_band", "seller"],
-}
+DETERMINED = {"user_id": list(USER_FIELDS), "item_id": list(ITEM_FIELDS)}
 
 
 def effects(extra: int) -> tuple[Effect, ...]:

@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 import msviz
 from msviz.data._dataset import Array, Dataset, DatasetWriter
 from msviz.data._planted_response import Response, sigmoid
-from msviz.data._planted_shop import BASE_FIELDS, FIRST_DAY, TEST_DAY, VALID_DAY, Shop, stream
+from msviz.data._planted_shop import Shop, stream
 from msviz.data._planted_truth import Tally
+from msviz.data._planted_words import BASE_FIELDS, FIRST_DAY, TEST_DAY, VALID_DAY
 
 CHUNK_CELLS = 2**21  # ids drawn at a time; decides memory and, with the seed, the bytes written
 
