@@ -43,14 +43,14 @@ def run(arguments: Sequence[str]) -> int:
                 warnings.simplefilter("ignore")
             code = commands.app(given, prog_name="msviz", standalone_mode=False)
         return code if isinstance(code, int) else 0
-    except BrokenPipeError:
-        # The reader (head, less) has seen enough; nothing may be written on the way out either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except BaseException as error:
+        if isinstance(error, BrokenPipeError) or isinstance(error.__context__, BrokenPipeError):
+            # The reader (head, less) has seen enough; nothing may be written on the way out either.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
         if debug:
             traceback.print_exc()
-        line, code = told(error)
+        line, code = told(error, given)
         print(" ".join(line.split()), file=sys.stderr)
         return code
     finally:
@@ -58,13 +58,13 @@ def run(arguments: Sequence[str]) -> int:
             signal.signal(signal.SIGTERM, before)
 
 
-def told(error: BaseException) -> tuple[str, int]:
+def told(error: BaseException, given: Sequence[str]) -> tuple[str, int]:
     """Return the line that tells a user about an error, and the exit code."""
     if isinstance(error, MsvizError):
         stopped = type(error).__name__ == "Interrupted"
         return (f"msviz: {error}", STOPPED) if stopped else (f"error: {error}", WRONG)
     if isinstance(error, TyperException):
-        return f"error: {_usage(error)}", WRONG
+        return f"error: {_usage(error, given)}", WRONG
     if isinstance(error, KeyboardInterrupt | Abort):
         return "msviz: stopped; nothing half-written was left behind", STOPPED
     if isinstance(error, OSError) and error.strerror:
@@ -72,8 +72,8 @@ def told(error: BaseException) -> tuple[str, int]:
     return f"error: unexpected {type(error).__name__}: {error}; run with --debug", BROKEN
 
 
-def _usage(error: TyperException) -> str:
-    """Return a usage error with the valid choices where the library leaves them out."""
+def _usage(error: TyperException, given: Sequence[str]) -> str:
+    """Return a usage error with the value and the valid choices where the library leaves them out."""
     message = error.format_message().rstrip(".")
     context = getattr(error, "ctx", None)
     if context is None:
@@ -84,7 +84,20 @@ def _usage(error: TyperException) -> str:
         return f"{message}; valid choices: {', '.join([*options, '--help', '--debug'])}"
     if message.startswith(("No such command", "Missing command")):
         return f"{message}; valid choices: {', '.join(command.list_commands(context))}"
+    for option in getattr(getattr(error, "param", None), "opts", ()):
+        if message.startswith("Invalid value"):
+            message = f"{option}: got {_given(option, given)!r}; {message.split(': ', 1)[1]}"
     return f"{message}; see '{context.command_path} --help'"
+
+
+def _given(option: str, given: Sequence[str]) -> str:
+    """Return the value that an option was given on the command line, as --option value or --option=value."""
+    for position, argument in enumerate(given):
+        if argument.startswith(f"{option}="):
+            return argument.partition("=")[2]
+        if argument == option:
+            return given[position + 1]
+    return ""
 
 
 def _end(number: int, frame: FrameType | None) -> None:

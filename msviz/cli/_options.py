@@ -45,9 +45,11 @@ def with_options(function: Callable[..., None], kind: type[BaseModel]) -> Callab
     `function` takes the fields' values as `values`; text is left for pydantic, so that a wrong value
     is told in the same words everywhere.
     """
+    # `schema` would hide a method of pydantic's, so such a field goes by its alias.
+    names = {field.alias or name: field for name, field in kind.model_fields.items()}
 
     def command(**given: Any) -> None:
-        values = {name: given.pop(name) for name in kind.model_fields}
+        values = {name: given.pop(name) for name in names}
         function(values=values, **given)
 
     fixed = inspect.signature(function, eval_str=True).parameters.values()
@@ -58,7 +60,7 @@ def with_options(function: Callable[..., None], kind: type[BaseModel]) -> Callab
             default=None,
             annotation=_annotation(name, field.annotation, field.default, field.description or ""),
         )
-        for name, field in kind.model_fields.items()
+        for name, field in names.items()
     ]
     kept = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in fixed if p.name != "values"]
     signature = inspect.Signature([*kept, *fields])

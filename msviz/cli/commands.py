@@ -41,11 +41,10 @@ def _import(name: str) -> Callable[..., None]:
         out: Annotated[Path | None, typer.Option(metavar="DIR", help="folder to write")] = None,
     ) -> None:
         if out is None:
-            raise refuse("--out", None, "wanted: the folder to write the encoded data to")
+            raise MsvizError("--out: it is missing; wanted: the folder to write the encoded data to")
         options = parse(module.Options, values, f"data import {name}")
         with Terminal() as terminal:
-            dataset = module.import_log(source, out, options, terminal.report)
-        print(_summary(dataset))
+            module.import_log(source, out, options, terminal.report)
 
     def proposing(
         source: Annotated[str, typer.Argument(metavar="SOURCE", help="file, folder or glob")],
