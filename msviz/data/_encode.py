@@ -133,7 +133,8 @@ class _Encoding:
             for start, stop in self.learned.windows():
                 self._write_window(writer, start, stop, histories)
             created = datetime.now(UTC).isoformat(timespec="seconds")
-            dataset = writer.commit({**origin, "rejected": rejects.count, "created": created})
+            origin = {**origin, "rejected": rejects.count, "created": created}
+            dataset = writer.commit({"origin": origin})
         self._summary(dataset, rejects)
         return dataset
 

@@ -85,7 +85,7 @@ class Tables:
         self._stage_texts(videos, "videos", "video_id", (*VIDEOS, "server_width", "server_height"))
         self.earlier = sorted(source.glob("derived_user_sequences_*.parquet"))
         self.files += [path.name for path in self.earlier]
-        self.base = duckdb.connect(config={"temp_directory": str(folder / "duckdb")})
+        self.base = duckdb.connect(folder / "base.duckdb")  # on disk: the log may be larger than memory
         self._prepare_views(users.columns, videos.columns)
 
     def _find(self, source: Path, pattern: str) -> Source:
@@ -134,12 +134,15 @@ class Tables:
             raise refuse(
                 f"source {source.files[0].name}: column", key, "KuaiRand's table has it, this file has not"
             )
-        schema = pa.schema([(column, pa.string()) for column in wanted])
+        schema = pa.schema([*((column, pa.string()) for column in wanted), ("row", pa.int64())])
+        first = 0
         with parquet.ParquetWriter(self.folder / f"{name}.parquet", schema) as writer:
             for task in source.chunks(wanted):
                 chunk = task()
                 self.rejects.add(chunk.rejects)
-                writer.write_table(chunk.table.cast(schema))
+                table = chunk.table.append_column("row", pa.array(first + chunk.place))
+                writer.write_table(table.cast(schema))
+                first += chunk.records
 
     def _prepare_views(self, users: list[str], videos: list[str]) -> None:
         base, folder = self.base, str(self.folder).replace("'", "''")
@@ -152,24 +155,25 @@ class Tables:
             "SELECT count(*) FROM log"
         )
         for table, key in (("users", "user_id"), ("videos", "video_id")):
+            # An id that stands there twice must not double the log's rows: the first in the file counts.
             base.execute(
                 f"CREATE TABLE {table} AS SELECT *, TRY_CAST({key} AS BIGINT) AS id "
                 f"FROM read_parquet('{folder}/{table}.parquet') "
-                f"QUALIFY row_number() OVER (PARTITION BY id ORDER BY 1) = 1"
+                f"QUALIFY row_number() OVER (PARTITION BY id ORDER BY row) = 1"
             )
-        facts = [*self._facts("users", USERS, users), *self._facts("videos", VIDEOS, videos)]
+        local = f"(l.time_ms + {SHANGHAI_MS})"
+        facts = [f"{local} // 3600000 % 24 AS hour", f"({local} // {DAY_MS} + 3) % 7 AS weekday"]
+        facts += [*self._facts("users", USERS, users), *self._facts("videos", VIDEOS, videos)]
         if "server_width" in videos and "server_height" in videos:
             width, height = (f"TRY_CAST(videos.server_{side} AS DOUBLE)" for side in ("width", "height"))
             facts.append(
                 f"CASE WHEN {width} > {height} THEN 'landscape' WHEN {width} < {height} THEN 'portrait' "
                 f"WHEN {width} = {height} THEN 'square' END AS orientation"
             )
-        local = f"(l.time_ms + {SHANGHAI_MS})"
         base.execute(f"""
             CREATE VIEW joined AS SELECT
             l.row, l.is_click, l.long_view, l.tab, l.user_id, l.video_id, l.time_ms,
             nullif(l.duration_ms, -1) / 1000.0 AS duration,
-            {local} // 3600000 % 24 AS hour, ({local} // {DAY_MS} + 3) % 7 AS weekday,
             {", ".join(facts)}
             FROM log l LEFT JOIN users ON l.user_id = users.id LEFT JOIN videos ON l.video_id = videos.id
         """)
@@ -216,6 +220,10 @@ class Tables:
             )
         found = self.base.sql(f"SELECT * FROM joined WHERE {chosen} ORDER BY time_ms, row")
         yield from found.to_arrow_reader(rows)
+
+    def close(self) -> None:
+        """Close the database; the folder may go then."""
+        self.base.close()
 
     def clicks(self) -> Clicks:
         """Return every click of the log, in any tab, and before them the histories that lie beside it."""

@@ -1,10 +1,12 @@
 """KuaiRand (Pure, 1K, 27K): the official tables, joined, with each user's earlier clicks."""
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
+import duckdb
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 from pydantic import Field as Setting
@@ -18,17 +20,18 @@ from msviz.data._read import Chunk
 from msviz.data._rejects import Rejects
 from msviz.data._spill import Spill
 from msviz.data._split import day
-from msviz.errors import one_of, refuse
+from msviz.errors import MsvizError, one_of, refuse
 from msviz.schema import Schema, Split
 
 TABS = range(15)
 ROWS = 1 << 17
+HISTORY = ("history", "history_tab", "history_time")
 
 
 class Options(BaseModel):
     """How KuaiRand is imported."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True)
 
     tabs: str | None = Setting(None, description="tabs to keep, as in 1,0,4,6,2; all by default")
     label: Literal["is_click", "long_view"] = Setting("is_click", description="what counts as a click")
@@ -53,28 +56,28 @@ def import_log(source: str, out: Path, options: Options, report: Callable[[str],
     rejects = Rejects(out)
     try:
         with Spill(out, "stage") as stage:
-            tables = Tables(Path(source), stage.folder, rejects, options.random_log)
-            schema = _schema(options, tables)
-            check(
-                schema,
-                [*tables.columns, *(("history", "history_tab", "history_time") if options.history else ())],
-            )
-            if tables.duplicates:
-                report(f"{tables.duplicates:,} of {tables.staged:,} rows are exact duplicates: dropped")
-            for note in tables.notes:
-                report(note)
-            origin = {"kind": "kuairand", "source": tables.files, "duplicates": tables.duplicates}
-            return encode(
-                _tasks(tables, tabs, options),
-                schema,
-                out,
-                origin,
-                report,
-                allow_rejects=options.allow_rejects,
-                overwrite=options.overwrite,
-                rejects=rejects,
-                staged=tables.staged,
-            )
+            source_tables = Tables(Path(source), stage.folder, rejects, options.random_log)
+            with closing(source_tables) as tables:
+                if tables.duplicates:
+                    report(f"{tables.duplicates:,} of {tables.staged:,} rows are exact duplicates: dropped")
+                for note in tables.notes:
+                    report(note)
+                schema = _schema(options, tables)
+                check(schema, [*tables.columns, *(HISTORY if options.history else ())])
+                origin = {"kind": "kuairand", "source": tables.files, "duplicates": tables.duplicates}
+                return encode(
+                    _tasks(tables, tabs, options),
+                    schema,
+                    out,
+                    origin,
+                    report,
+                    allow_rejects=options.allow_rejects,
+                    overwrite=options.overwrite,
+                    rejects=rejects,
+                    staged=tables.staged,
+                )
+    except duckdb.Error as error:
+        raise MsvizError(f"source {source}: cannot be joined: {' '.join(str(error).split())}") from error
     finally:
         rejects.discard()
 

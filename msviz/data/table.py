@@ -18,7 +18,7 @@ from msviz.schema import Schema
 class Options(BaseModel):
     """How a table is imported."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True)
 
     schema_file: Path | None = Setting(
         None, alias="schema", description="YAML file that says what the columns are; proposed by default"
