@@ -1,7 +1,9 @@
 """What a reader chooses on each page. The widgets live in the entry script, so that links keep them."""
 
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -119,31 +121,53 @@ def attention(run: Run | None) -> Chosen:
     finding = work.answer("attention_by_scenario", run, None, "attention in every scenario")
     if finding is None:
         return Chosen(run=run, view=shown)
-    names = [str(name) for name in finding.data["scenario"].values]
-    columns = st.columns(4, vertical_alignment="bottom")
-    more: dict[str, object] = {}
-    with columns[0]:
-        scenario = links.choose("Scenario", names, "scenario")
-    with columns[1]:
-        if shown == "Difference":
-            rest = [name for name in names if name not in (scenario, ALL)]
-            more["against"] = links.choose("Compared with", rest or names, "against")
-        elif shown == "Two runs":
-            more["other"] = _other(run, None)
     grid = False
-    with columns[1] if shown == "By scenario" else columns[2]:
-        if shown == "By scenario":
+    more: dict[str, Any] = {}
+    columns = iter(st.columns(4, vertical_alignment="bottom"))
+    with next(columns):
+        more["scenario"] = _scenario(finding, pair=shown == "Difference")
+    if shown == "Difference":
+        with next(columns):
+            rest = [name for name in _by_size(finding) if name != more["scenario"]]
+            more["against"] = links.choose("Compared with", rest or [ALL], "against")
+    elif shown == "Two runs":
+        with next(columns):
+            more["other"] = _other(run, None)
+    elif shown == "By scenario":
+        with next(columns):
             grid = links.choose("Show", HEADS, "show") == HEADS[1]
     if not grid:
-        with columns[2]:
-            more["layer"] = links.choose("Layer", [str(v) for v in finding.data["layer"].values], "layer")
-        with columns[3]:
-            more["head"] = links.choose("Head", [str(v) for v in finding.data["head"].values], "head")
-    if shown == "Difference":
+        more |= layer_and_head(finding, columns)
+    if shown in ("Difference", "Two runs"):
         more["cells"] = links.switch(
             "Coloured cells", CELLS, "cells", help="Significant: false discovery rate 5 % over all cells"
         ).lower()
-    return Chosen(run=run, finding=finding, view=shown, scenario=scenario, grid=grid, **more, **_setting(run))
+    return Chosen(run=run, finding=finding, view=shown, grid=grid, **more, **_setting(run))
+
+
+def layer_and_head(finding: Finding, columns: Iterator[Any]) -> dict[str, str]:
+    """Choose a layer and a head in the next two columns."""
+    chosen = {}
+    for title in ("Layer", "Head"):
+        with next(columns):
+            names = [str(name) for name in finding.data[title.lower()].values]
+            chosen[title.lower()] = links.choose(title, names, title.lower())
+    return chosen
+
+
+def _scenario(finding: Finding, pair: bool) -> str:
+    """Choose a scenario; for a pair a single one, by default the second largest."""
+    if not pair:
+        return links.choose("Scenario", [str(name) for name in finding.data["scenario"].values], "scenario")
+    names = _by_size(finding)
+    return links.choose("Scenario", names or [ALL], "scenario", default=names[1] if len(names) > 1 else ALL)
+
+
+def _by_size(finding: Finding) -> list[str]:
+    """Return the single scenarios, the largest first."""
+    data = finding.data
+    order = np.argsort(-data["rows"].values, kind="stable")
+    return [str(name) for name in data["scenario"].values[order] if name != ALL]
 
 
 def impressions(run: Run | None) -> Chosen:
@@ -221,7 +245,7 @@ def _other(run: Run, nobody: str | None) -> Run | None:
     return runs.get(links.choose("Second run", options, "other"))
 
 
-def _setting(run: Run) -> dict[str, object]:
+def _setting(run: Run) -> dict[str, Any]:
     simulated = False
     with suppress(MsvizError):
         simulated = shelf.simulated(shelf.data_of(run))

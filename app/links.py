@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from app.words import plain
+from msviz.figures.theme import ALL
 
 NOTES = "_link_notes"
 
@@ -64,7 +65,8 @@ def _check(label: str, options: Sequence[str], key: str, fallback: str) -> None:
     asked = st.query_params.get(key)
     held = st.session_state.get(key)
     for value in dict.fromkeys((asked, held)):
-        if value and value not in options:
+        # What the reader never chose is no news: a view without "All scenarios" just starts elsewhere.
+        if value and value not in options and value != ALL:
             _note(label, str(value), f"{fallback} is shown instead")
     if held is not None and held not in options:
         del st.session_state[key]

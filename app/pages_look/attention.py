@@ -25,12 +25,11 @@ def by_scenario(choice: Chosen, finding: Finding) -> None:
 
 
 def difference(choice: Chosen, run: Run) -> None:
-    first = choice.scenario
-    if first == ALL:
-        names = [str(name) for name in choice.finding.data["scenario"].values if name != ALL]  # type: ignore[union-attr]
-        st.info(f"Choose a scenario to compare with {plain(choice.against)}: for example {plain(names[0])}.")
+    if choice.against == ALL:
+        view.empty("Only one scenario", "There is no second scenario to compare with.", icon="compare")
         return
-    _difference(choice, run, a=first, b=choice.against)
+    # The difference is the second minus the first: what the chosen scenario has more of is positive.
+    _difference(choice, run, a=choice.against, b=choice.scenario)
 
 
 def two_runs(choice: Chosen, run: Run, finding: Finding) -> None:
@@ -58,6 +57,7 @@ def two_runs(choice: Chosen, run: Run, finding: Finding) -> None:
                 f"run-{name}",
                 question="",
                 compact=True,
+                numbers=False,
                 simulated=choice.simulated,
                 top=top,
                 **_where(choice),

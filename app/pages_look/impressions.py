@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from app import links, shelf, view
-from app.controls import Chosen, chosen
+from app.controls import HEADS, Chosen, chosen, layer_and_head
 from app.words import plain
 from msviz.errors import MsvizError
 from msviz.finding import Finding
@@ -53,7 +53,7 @@ def listing(choice: Chosen, run: Run, finding: Finding) -> None:
         on_select=open_chosen,
         selection_mode="single-row",
         column_config={
-            "Row": st.column_config.NumberColumn(format="plain", help="Row number in the log", pinned=True),
+            "Row": st.column_config.NumberColumn(format="%d", help="Row number in the log", pinned=True),
             "Prediction": st.column_config.ProgressColumn(
                 format="percent", min_value=0, max_value=1, help="Predicted click probability"
             ),
@@ -82,16 +82,11 @@ def opened(choice: Chosen, run: Run, row: int) -> None:
     tiles[0].metric("Scenario", str(one.data.attrs.get("scenario", "")))
     tiles[1].metric("Predicted click probability", f"{float(one.data['prediction']):.2%}")
     tiles[2].metric("What happened", "clicked" if float(one.data["label"]) > 0.5 else "not clicked")
-    columns = st.columns(3, vertical_alignment="bottom")
-    with columns[0]:
-        grid = links.choose("Show", ("One head", "All layers and heads"), "show") != "One head"
-    with columns[1]:
-        layer = links.choose("Layer", [str(v) for v in one.data["layer"].values], "layer")
-    with columns[2]:
-        head = links.choose("Head", [str(v) for v in one.data["head"].values], "head")
-    view.show(
-        one, "instance", simulated=choice.simulated, layer=layer, head=head, view="grid" if grid else "one"
-    )
+    columns = iter(st.columns(3, vertical_alignment="bottom"))
+    with next(columns):
+        grid = links.choose("Show", HEADS, "show") == HEADS[1]
+    where = layer_and_head(one, columns)
+    view.show(one, "instance", simulated=choice.simulated, **where, view="grid" if grid else "one")
     st.divider()
     view.show(switched, "switch", simulated=choice.simulated, order=choice.order)
     view.show(
@@ -101,8 +96,7 @@ def opened(choice: Chosen, run: Run, row: int) -> None:
         takeaway="Attention that each field receives when only the scenario is changed.",
         simulated=choice.simulated,
         view="attention",
-        layer=layer,
-        head=head,
+        **where,
     )
 
 

@@ -67,7 +67,13 @@ def by_field(data: Dataset) -> None:
     left, right = st.columns(2, vertical_alignment="bottom")
     with left:
         titles = [field.label for field in data.schema.features]
-        title = links.choose("Field", titles, "field", help="Count rows and clicks by this field's values")
+        title = links.choose(
+            "Field",
+            titles,
+            "field",
+            default=_telling(data),
+            help="Count rows and clicks by this field's values",
+        )
     name = data.schema.field(title).name
     finding: Finding | None = work.answer("data_overview", None, data, f"rows by {title}", field=name)
     if finding is None:
@@ -82,6 +88,12 @@ def by_field(data: Dataset) -> None:
         scenario=scenario,
         order=data.schema.scenario_names,
     )
+
+
+def _telling(data: Dataset) -> str | None:
+    """Return a field whose values can be taken in at a glance: a few of them, and not the scenario."""
+    small = [field for field in data.schema.features if 4 <= field.size <= 32 and field.role != "scenario"]
+    return small[0].label if small else None
 
 
 models(shelf.runs())

@@ -10,6 +10,7 @@ from msviz.figures import theme
 from msviz.figures._choices import unique
 
 Array = np.ndarray[Any, Any]
+BAR = 42  # px from the top of the picture to the foot of the colour bar
 TEXT_LIMIT = 25  # cells a side up to which numbers are written into them
 HOVER_LIMIT = 10_000  # cells up to which the hover box carries more than the cell's own value
 
@@ -28,6 +29,7 @@ def heat(
     extra: Array | None = None,
     text: str = "%{z:.0%}",
     tickformat: str = ".0%",
+    numbers: bool = True,
 ) -> go.Figure:
     """Return a heatmap of z (rows, columns); `extra` (rows, columns, k) is the hover box's customdata.
 
@@ -47,13 +49,13 @@ def heat(
         xgap=1 if max(shape) <= 60 else 0,
         ygap=1 if max(shape) <= 60 else 0,
         hovertemplate=hover + "<extra></extra>",
-        colorbar=colorbar(bar, tickformat),
+        colorbar=colorbar(bar, tickformat, figure.layout.height),
     )
     if extra is not None and z.size <= HOVER_LIMIT:
         trace.customdata = np.asarray(extra, np.float32)
     elif extra is not None:
         trace.hovertemplate = "%{y} → %{x}<br><b>%{z:.2%}</b><extra></extra>"
-    if max(shape) <= TEXT_LIMIT:
+    if numbers and max(shape) <= TEXT_LIMIT:
         trace.texttemplate = text
     figure.add_trace(trace)
     axes(figure, rows, columns)
@@ -62,15 +64,16 @@ def heat(
     return figure
 
 
-def colorbar(title: str, tickformat: str) -> dict[str, Any]:
-    """Return a slim bar above the plot, where neither labels nor a phone's width are in its way."""
+def colorbar(title: str, tickformat: str, height: int) -> dict[str, Any]:
+    """Return a slim bar on top, where neither labels nor a phone's width are in its way."""
     return {
         "orientation": "h",
         "x": 0,
         "xanchor": "left",
-        "y": 1.0,
+        "y": 1 - BAR / height,
+        "yref": "container",
         "yanchor": "bottom",
-        "ypad": 12,
+        "ypad": 0,
         "xpad": 0,
         "len": 0.6,
         "thickness": 8,
@@ -78,7 +81,12 @@ def colorbar(title: str, tickformat: str) -> dict[str, Any]:
         "nticks": 5,
         "tickformat": tickformat,
         "tickfont": {"size": 11, "color": theme.MUTED},
-        "title": {"text": title, "side": "top", "font": {"size": 12, "color": theme.MUTED}},
+        # The small second line keeps the words off the bar: a title has no padding of its own.
+        "title": {
+            "text": f'{title}<br><span style="font-size:4px"> </span>',
+            "side": "top",
+            "font": {"size": 12, "color": theme.MUTED},
+        },
     }
 
 
@@ -112,7 +120,7 @@ def axes(figure: go.Figure, rows: Sequence[str], columns: Sequence[str]) -> None
         ticks="",
         showline=False,
     )
-    figure.update_layout(margin={"t": 8})
+    figure.update_layout(margin={"t": 52})
 
 
 def tiles(
@@ -160,7 +168,7 @@ def grid(
             zmax=span[1],
             hoverongaps=False,
             hovertemplate=hover + "<extra></extra>",
-            colorbar=colorbar(bar, tickformat) | {"ypad": 34},
+            colorbar=colorbar(bar, tickformat, figure.layout.height),
         )
     )
     gap = (len(x) - len(heads) * len(columns)) // max(len(heads) - 1, 1)
@@ -191,7 +199,7 @@ def grid(
         x=0.5, y=0, xref="paper", yref="paper", yanchor="top", yshift=-8, showarrow=False,
         font={"size": 12, "color": theme.MUTED},
     )  # fmt: skip
-    figure.update_layout(margin={"t": 8, "b": 36})
+    figure.update_layout(margin={"t": 76, "b": 36})
     return figure
 
 
@@ -210,8 +218,8 @@ def _heading(kind: str, name: str) -> str:
 
 def _height(rows: int) -> int:
     cell = 40 if rows <= 8 else 32 if rows <= 14 else 24 if rows <= 25 else 15
-    return int(np.clip(rows * cell, 120, 900)) + 190
+    return int(np.clip(rows * cell, 120, 900)) + 170
 
 
 def _font(count: int) -> int:
-    return 12 if count <= 20 else 10 if count <= 40 else 9
+    return 12 if count <= 25 else 10 if count <= 40 else 9

@@ -33,7 +33,8 @@ def list_axis(figure: go.Figure, labels: Sequence[str], limit: int = 22) -> None
     """Lay the names down the left side, first on top, cut to `limit` characters."""
     figure.update_yaxes(
         type="category",
-        autorange="reversed",
+        range=[len(labels) - 0.5, -0.5],
+        autorange=False,
         categoryorder="array",
         categoryarray=list(labels),
         tickvals=list(labels),

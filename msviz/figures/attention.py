@@ -14,9 +14,10 @@ FIELDS = 60
 HOW_TO_READ = (
     "A row is the field that looks (query), a column the field it looks at (key). A cell is the share of "
     "the row's attention that goes to the column, averaged over the impressions of the scenario; every row "
-    "sums to 100 %. Darker is more. In the first layer a cell is about two fields; in later layers each "
-    "field already carries what it gathered before. Hover for the 95 % interval and how much impressions "
-    "differ (standard deviation). Attention says what the model relates, not what caused a click."
+    "sums to 100 %. Darker is more; the darkest shade also stands for the few cells beyond the scale. In the "
+    "first layer a cell is about two fields; in later layers each field already carries what it gathered "
+    "before. Hover for the 95 % interval and how much impressions differ (standard deviation). Attention "
+    "says what the model relates, not what caused a click."
 )
 
 
@@ -26,10 +27,13 @@ def draw(
     layer: str | None = None,
     head: str | None = None,
     view: str = "one",
+    top: float | None = None,
+    numbers: bool = True,
 ) -> go.Figure:
     """Return the heatmap of one head, or with view "grid" of all layers and heads.
 
-    The scale is the same in every scenario, so that switching between them shows real changes. Raises
+    The scale is the same in every scenario, so that switching between them shows real changes; `top`
+    sets its end, so that two runs can share one. `numbers` writes them into the cells. Raises
     MsvizError for a scenario, layer, head or view that does not exist.
     """
     choice("view", view, ("one", "grid"))
@@ -44,7 +48,7 @@ def draw(
     if view == "grid":
         heads = [name for name in names(data, "head") if name != MEAN] or [MEAN]
         part = here["mean"].sel(head=heads).transpose("layer", "head", "query", "key")
-        top = float(np.nanmax(data["mean"].sel(head=heads).values, initial=0.01))
+        top = top or highest(data["mean"].sel(head=heads).values)
         return grid(
             part.values,
             names(data, "layer"),
@@ -60,7 +64,7 @@ def draw(
     mean, deviation = cell["mean"].values, cell["deviation"].values
     rows = int(here["rows"])
     half = 1.96 * deviation / np.sqrt(max(rows, 1))
-    top = float(np.nanmax(data["mean"].sel(layer=layer, head=head).values, initial=0.01))
+    top = top or highest(data["mean"].sel(layer=layer, head=head).values)
     return heat(
         mean,
         names(data, "query"),
@@ -72,7 +76,16 @@ def draw(
         hover="%{y} → %{x}<br><b>%{z:.1%}</b> ± %{customdata[0]:.2%} (95 %)"
         f"<br>between impressions: ± %{{customdata[1]:.1%}}<br>{rows:,} rows",
         extra=np.stack([half, deviation], axis=-1),
+        numbers=numbers,
     )
+
+
+def highest(shares: Array) -> float:
+    """Return where the scale ends: the value that 2 of 1,000 cells exceed, so that one cell leaves the
+    others their shades.
+    """
+    found = shares[np.isfinite(shares)]
+    return max(float(np.quantile(found, 0.998)), 0.01) if found.size else 1.0
 
 
 def telling(data: xr.Dataset, limit: int = FIELDS) -> tuple[xr.Dataset, str]:

@@ -68,8 +68,9 @@ def draw(
 
 
 def _span(values: Array) -> tuple[float, float]:
-    top = float(np.nanmax(np.abs(values), initial=0.0)) or 1.0
-    return -top, top
+    found = np.abs(values[np.isfinite(values)])
+    top = float(np.quantile(found, 0.998)) if found.size else 1.0
+    return -(top or 1.0), top or 1.0
 
 
 def _greyed(figure: go.Figure, every: Array, coloured: Array) -> go.Figure:

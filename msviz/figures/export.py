@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 
 from msviz.errors import MsvizError
 from msviz.figures import theme
+from msviz.figures._heat import BAR
 from msviz.finding import Finding
 
 IMAGES = ("png", "svg", "pdf")
@@ -39,6 +40,8 @@ def dressed(figure: go.Figure, finding: Finding) -> go.Figure:
             "pad": {"l": 24},
         },
     )
+    # A heatmap's bar hangs from the top of the picture: it moves down with the plot.
+    out.update_traces(colorbar_y=1 - (head + BAR) / height, selector={"type": "heatmap"})
     return out
 
 

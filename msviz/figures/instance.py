@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 from msviz.figures import theme
 from msviz.figures._choices import choice, names, pick, title
 from msviz.figures._heat import grid, heat
-from msviz.figures.attention import MEAN, telling
+from msviz.figures.attention import MEAN, highest, telling
 from msviz.finding import Finding
 
 HOW_TO_READ = (
@@ -33,7 +33,7 @@ def draw(finding: Finding, layer: str | None = None, head: str | None = None, vi
         part = data["attention"].sel(head=heads).values
         return grid(
             part, names(data, "layer"), heads, queries, keys, colours=theme.SEQUENTIAL,
-            span=(0, float(np.nanmax(part, initial=0.01))), bar="Share of attention",
+            span=(0, highest(part)), bar="Share of attention",
             hover="%{y}<br>%{x}<br><b>%{z:.1%}</b>",
         )  # fmt: skip
     part = data["attention"].sel(layer=layer, head=head).values

@@ -71,8 +71,9 @@ def draw(
         autorange=False,
     )
     figure.update_xaxes(title_text=title(f"{words} ({hint})", note), tickformat=form, nticks=6, showgrid=True)
-    if metric == "bias":
-        figure.add_vline(0, line={"color": theme.FAINT, "width": 1, "dash": "dot"}, layer="below")
+    neutral = {"bias": 0.0, "auc": 0.5, "gauc": 0.5}.get(metric)
+    if neutral is not None:
+        figure.add_vline(neutral, line={"color": theme.FAINT, "width": 1, "dash": "dot"}, layer="below")
     figure.update_layout(showlegend=len(figure.data) > 1, hovermode="closest")
     return figure
 

@@ -51,7 +51,7 @@ TEMPLATE = go.layout.Template(
             "zerolinecolor": "#c9d0d9",
             "zerolinewidth": 1,
             "tickfont": {"size": 12, "color": MUTED},
-            "title": {"font": {"size": 12, "color": MUTED}, "standoff": 12},
+            "title": {"font": {"size": 12, "color": MUTED}, "standoff": 18},
         },
         "yaxis": {
             "automargin": True,
