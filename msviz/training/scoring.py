@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from msviz.batch import Batch
 from msviz.data._dataset import Array, Dataset, Part, open_data
 from msviz.data._loader import batches
 from msviz.errors import MsvizError, one_of, refuse
@@ -15,6 +17,7 @@ from msviz.nets._base import Net
 from msviz.run import Run
 from msviz.schema import Schema
 from msviz.training.metrics import measure
+from msviz.training.step import pieces
 
 Progress = Callable[[float, str], None]  # a share from 0 to 1, and words
 
@@ -38,14 +41,25 @@ def predict(
         with torch.inference_mode():
             done = 0
             for batch in batches(part, batch_size):
-                scores = torch.sigmoid(net(batch.to(device)).float())
-                out[done : done + len(batch)] = scores.cpu().numpy()
+                out[done : done + len(batch)] = probabilities(net, batch.to(device)).cpu().numpy()
                 done += len(batch)
                 if progress is not None:
                     progress(done / part.rows, f"scoring {part.name}: {done:,} of {part.rows:,} rows")
     finally:
         net.train(training)
     return out
+
+
+def probabilities(net: Net, batch: Batch) -> Tensor:
+    """Return the click probabilities (B,) float32 of a batch, computed in the pieces that suit the net.
+
+    On a CPU pieces of some hundred rows stay in the cache: 1.5 to 2 times as fast as 4,096 rows at once.
+    """
+    found = torch.cat([torch.sigmoid(net(piece).float()) for piece in pieces(net, batch)])
+    order = net.order(batch)
+    if order is None:
+        return found
+    return torch.empty_like(found).index_copy_(0, order, found)
 
 
 def evaluate(

@@ -12,7 +12,7 @@ from msviz.errors import MsvizError
 from msviz.nets._base import build
 from msviz.run import Run
 from msviz.training.loop import Training, train
-from msviz.training.scoring import evaluate, find_data, predict, users
+from msviz.training.scoring import evaluate, find_data, predict, probabilities, users
 
 CONFIG = {"layers": 1, "heads": 2, "width": 4, "hidden": "8"}
 
@@ -37,6 +37,17 @@ def test_predict_is_the_net_row_by_row(tiny_world):
     assert score.dtype == np.float32
     assert score.shape == (part.rows,)
     assert told[-1] == (1.0, f"scoring valid: {part.rows:,} of {part.rows:,} rows")
+
+
+@pytest.mark.parametrize("model", ["autoint", "satrans"])
+def test_pieces_give_every_row_its_own_probability(tiny_world, model):
+    net = build(model, {}, tiny_world.schema).eval()
+    batch = tiny_world.split("valid").batch(slice(0, 1100))  # three pieces, the last one short
+    with torch.no_grad():
+        for weight in net.parameters():
+            weight.mul_(4)  # far from one answer for all
+        torch.testing.assert_close(probabilities(net, batch), torch.sigmoid(net(batch)))
+        assert probabilities(net, batch).std() > 0.01
 
 
 def test_a_net_is_left_training_also_after_a_failure(tiny_world):
