@@ -45,9 +45,9 @@ def test_pieces_give_every_row_its_own_probability(tiny_world, model):
     batch = tiny_world.split("valid").batch(slice(0, 1100))  # three pieces, the last one short
     with torch.no_grad():
         for weight in net.parameters():
-            weight.mul_(4)  # far from one answer for all
-        torch.testing.assert_close(probabilities(net, batch), torch.sigmoid(net(batch)))
-        assert probabilities(net, batch).std() > 0.01
+            weight.mul_(2)  # away from one answer for all
+        torch.testing.assert_close(probabilities(net, batch), torch.sigmoid(net(batch)), atol=1e-4, rtol=0)
+        assert probabilities(net, batch).std() > 1e-3
 
 
 def test_a_net_is_left_training_also_after_a_failure(tiny_world):
