@@ -144,10 +144,10 @@ class _Encoding:
         spill, schema = self.spill, self.schema
         ids = np.stack([self.learned.ids(field, start, stop) for field in schema.features], axis=1)
         scenario = schema.scenario_ids(ids[:, schema.scenario_columns])
-        label = spill["label"][start:stop]
-        time = spill["time"][start:stop] if "time" in spill else np.zeros(stop - start, np.int64)
-        row = spill["row" if "row" in spill else "place"][start:stop]
-        signals = [spill[f"field.{field.name}"][start:stop] for field in schema.signals]
+        label = spill.read("label", start, stop)
+        time = spill.read("time", start, stop) if "time" in spill else np.zeros(stop - start, np.int64)
+        row = spill.read("row" if "row" in spill else "place", start, stop)
+        signals = [spill.read(f"field.{field.name}", start, stop) for field in schema.signals]
         self.total[:, 0] += np.bincount(scenario, minlength=len(self.total))
         self.total[:, 1] += np.bincount(scenario[label == 1], minlength=len(self.total))
         split = self.learned.split(start, stop)
@@ -218,13 +218,13 @@ class _Histories:
 
     def move(self, start: int, stop: int) -> None:
         """Go on to the behaviours of the next window of rows."""
-        self.length = self.spill["behaviours.length"][start:stop]
+        self.length = self.spill.read("behaviours.length", start, stop)
         first, self.stop = self.stop, self.stop + int(self.length.sum())
-        self.item = self.items[self.spill["behaviours.item"][first : self.stop] + 1]
-        self.age = self.spill["behaviours.age"][first : self.stop]
+        self.item = self.items[self.spill.read("behaviours.item", first, self.stop) + 1]
+        self.age = self.spill.read("behaviours.age", first, self.stop)
         self.scenario = np.full(len(self.item), UNSEEN)
         if self.scenarios is not None:
-            self.scenario = self.scenarios[self.spill["behaviours.scenario"][first : self.stop] + 1]
+            self.scenario = self.scenarios[self.spill.read("behaviours.scenario", first, self.stop) + 1]
 
     def of(self, chosen: Array) -> dict[str, Array]:
         """Return the chosen rows' lengths, and flat the item, scenario and age of their behaviours."""

@@ -55,10 +55,10 @@ class Learned:
 
     def _learn_words(self, field: Field) -> Field:
         words = self.books[f"field.{field.name}"]
-        codes = self.spill[f"field.{field.name}"]
         count = np.zeros(len(words) + 1, np.int64)
         for window in self.windows():
-            chosen = codes[slice(*window)][self.split(*window) == TRAIN]
+            codes = self.spill.read(f"field.{field.name}", *window)
+            chosen = codes[self.split(*window) == TRAIN]
             count += np.bincount(chosen + 1, minlength=len(count))
         texts = list(words)
         kept = [code for code in range(len(texts)) if count[code + 1] >= max(field.min_count, 1)]
@@ -70,11 +70,11 @@ class Learned:
         return field.model_copy(update={"vocabulary": [texts[code] for code in kept]})
 
     def _learn_bins(self, field: Field) -> Field:
-        values = self.spill[f"field.{field.name}"]
         step = -(-self.train // SAMPLE)
         parts = []
         for window in self.windows():
-            part = values[slice(*window)][self.split(*window) == TRAIN]
+            values = self.spill.read(f"field.{field.name}", *window)
+            part = values[self.split(*window) == TRAIN]
             parts.append(part[np.isfinite(part)][::step])
         sample = np.concatenate(parts)
         edges = _bins.edges(sample, field.bins)
@@ -82,7 +82,7 @@ class Learned:
 
     def ids(self, field: Field, start: int, stop: int) -> Array:
         """Return one feature's ids (n,) of some rows."""
-        raw = self.spill[f"field.{field.name}"][start:stop]
+        raw = self.spill.read(f"field.{field.name}", start, stop)
         if field.kind == "categorical":
             known: Array = self.tables[field.name][raw + 1]
             return known

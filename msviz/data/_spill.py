@@ -1,4 +1,4 @@
-"""Columns on their way through an import: appended chunk by chunk, read back memory-mapped, then gone."""
+"""Columns on their way through an import: appended chunk by chunk, read back by windows, then gone."""
 
 import os
 import shutil
@@ -21,7 +21,6 @@ class Spill:
         self.folder.mkdir(parents=True)
         self._streams: dict[str, BinaryIO] = {}
         self._types: dict[str, np.dtype[np.generic]] = {}
-        self._maps: dict[str, Array] = {}
 
     def append(self, name: str, values: Array) -> None:
         """Add values to a column; the first chunk decides its type."""
@@ -32,15 +31,18 @@ class Spill:
             self._types[name] = values.dtype
         self._streams[name].write(np.ascontiguousarray(values, self._types[name]).tobytes())
 
-    def __getitem__(self, name: str) -> Array:
-        """Return a whole column, memory-mapped."""
-        if name not in self._maps:
-            stream = self._streams[name]
-            stream.flush()
-            path, dtype = Path(stream.name), self._types[name]
-            empty = path.stat().st_size == 0
-            self._maps[name] = np.empty(0, dtype) if empty else np.memmap(path, dtype, "r")
-        return self._maps[name]
+    def read(self, name: str, start: int, stop: int) -> Array:
+        """Return values `start` to `stop` of a column; plain reads keep memory as small as the window."""
+        stream, dtype = self._streams[name], self._types[name]
+        stream.flush()
+        path = Path(stream.name)
+        return np.fromfile(path, dtype, max(stop - start, 0), offset=start * dtype.itemsize)
+
+    def size(self, name: str) -> int:
+        """Return how many values a column holds."""
+        stream = self._streams[name]
+        stream.flush()
+        return Path(stream.name).stat().st_size // self._types[name].itemsize
 
     def __contains__(self, name: str) -> bool:
         """Return whether the column was ever written."""
@@ -56,5 +58,4 @@ class Spill:
         """Close and remove everything."""
         for stream in self._streams.values():
             stream.close()
-        self._maps.clear()
         shutil.rmtree(self.folder, ignore_errors=True)

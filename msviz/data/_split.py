@@ -18,19 +18,19 @@ TRAIN, VALID, TEST = 0, 1, 2
 def splitter(split: Split, spill: Spill) -> Callable[[int, int], Array]:
     """Return a function (start, stop) -> uint8 (n,): 0 train, 1 valid, 2 test; raise MsvizError."""
     if split.by == "given":
-        return lambda start, stop: spill["split"][start:stop]
+        return lambda start, stop: spill.read("split", start, stop)
     if split.by == "random":
-        return lambda start, stop: _drawn(spill["place"][start:stop], split)
-    valid, test = _thresholds(split, spill["time"])
+        return lambda start, stop: _drawn(spill.read("place", start, stop), split)
+    valid, test = _thresholds(split, spill)
 
     def by_time(start: int, stop: int) -> Array:
-        time = spill["time"][start:stop]
+        time = spill.read("time", start, stop)
         return np.where(time >= test, TEST, np.where(time >= valid, VALID, TRAIN)).astype(np.uint8)
 
     return by_time
 
 
-def _thresholds(split: Split, time: Array) -> tuple[int, int]:
+def _thresholds(split: Split, spill: Spill) -> tuple[int, int]:
     """Return the local second from which rows are valid, and that from which they are test."""
     if split.valid_from and split.test_from:
         valid, test = day("split: valid_from", split.valid_from), day("split: test_from", split.test_from)
@@ -39,7 +39,11 @@ def _thresholds(split: Split, time: Array) -> tuple[int, int]:
                 "split: valid_from", split.valid_from, f"wanted a day up to test_from {split.test_from}"
             )
         return valid, test
-    ordered = np.sort(time[:: max(1, -(-len(time) // SAMPLE))])
+    rows = spill.size("time")
+    step = max(1, -(-rows // SAMPLE))
+    window = step << 17
+    parts = [spill.read("time", start, start + window)[::step] for start in range(0, rows, window)]
+    ordered = np.sort(np.concatenate(parts))
 
     def after(share: float) -> int:
         place = round(len(ordered) * share)
