@@ -94,6 +94,8 @@ def _tabs(text: str | None) -> list[int]:
 
 def _schema(options: Options, tables: Tables) -> Schema:
     if options.schema_file is not None:
+        if options.valid_from or options.test_from:
+            raise refuse("valid_from", options.valid_from, "the schema file says how rows are split")
         return Schema.load(options.schema_file)
     if (options.valid_from is None) != (options.test_from is None):
         raise refuse("valid_from", options.valid_from, "valid_from and test_from come together, or neither")
