@@ -51,7 +51,7 @@ class Training(BaseModel):
     )
     checks_per_epoch: int = Setting(1, ge=1, le=100, description="validations in one pass over the rows")
     checkpoint_seconds: float = Setting(
-        120.0, gt=0, le=86_400, description="seconds between checkpoints inside an epoch"
+        120.0, gt=0, le=86_400, description="seconds between checkpoints inside an epoch, at least"
     )
     threads: int = Setting(0, ge=0, le=256, description="CPU threads; 0 takes what torch was given")
 
@@ -160,7 +160,8 @@ class _Loop:
         self.optimisers = make_optimisers(self.net, self.training.learning_rate, self.training.l2)
         self.amp = torch.bfloat16 if recipe.device.type == "cuda" else None
         self.state = State(threads=torch.get_num_threads())
-        self.saved = self.started = time.monotonic()
+        self.saved = time.monotonic()
+        self.pause = self.training.checkpoint_seconds
         self.fresh_rows, self.fresh_seconds = 0, 0.0
 
     def begin(self, resume: bool) -> None:
@@ -218,7 +219,7 @@ class _Loop:
             self._count(loss, len(batch), time.perf_counter() - begun)
             due = state.step in self.check_steps
             asked = self.stop.requested
-            if asked or due or time.monotonic() - self.saved > self.training.checkpoint_seconds:
+            if asked or due or time.monotonic() - self.saved > self.pause:
                 self._save()
             if asked:
                 self._heed()
@@ -292,6 +293,8 @@ class _Loop:
         """Score the best weights on valid and test and write the bundle."""
         state = self.state
         if state.best is not None:
+            kept = state.history[state.best - 1]["epoch"]
+            self.report(f"keeping the weights of epoch {kept:.4g}, valid AUC {state.best_auc:.4f}")
             self.net.load_state_dict(self.checkpoint.best(state.best))
         metrics = {name: self._measured(name) for name in ("valid", "test")}
         headline = metrics["test" if self.dataset.rows["test"] else "valid"]["overall"]
@@ -334,8 +337,11 @@ class _Loop:
         return evaluate(self.net, part, device=self.recipe.device, progress=progress)
 
     def _save(self) -> None:
+        begun = time.monotonic()
         self.checkpoint.save(self.state, self.net, self.optimisers)
         self.saved = time.monotonic()
+        # Large tables take seconds to write: that shall cost one part in twenty at most.
+        self.pause = max(self.training.checkpoint_seconds, 20 * (self.saved - begun))
 
     def _heed(self) -> None:
         """Raise Interrupted when somebody asked to stop; all that was trained is in the checkpoint."""
