@@ -267,6 +267,22 @@ def test_python_m_msviz_and_a_closed_pipe():
     assert child.returncode == 0
 
 
+WAITS_AT_THIRD_STEP = """
+import sys
+from msviz.cli import run
+from msviz.training import loop
+step, seen = loop.take_step, []
+def waiting(*given):
+    seen.append(given)
+    if len(seen) == 3:
+        print("third", flush=True)
+        sys.stdin.readline()
+    return step(*given)
+loop.take_step = waiting
+sys.exit(run(sys.argv[1:]))
+"""
+
+
 def test_ctrl_c_ends_training_cleanly_and_resume_goes_on(capsys, tmp_path, tiny_world):
     out = tmp_path / "run"
     sets = [*SETS, "--set", "checks_per_epoch=2", "--epochs", "2"]
@@ -281,20 +297,23 @@ def test_ctrl_c_ends_training_cleanly_and_resume_goes_on(capsys, tmp_path, tiny_
         "cpu",
         *sets,
     ]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(
-        [sys.executable, "-m", "msviz", *command],
+        [sys.executable, "-c", WAITS_AT_THIRD_STEP, *command],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=environment,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
     ) as child:
         assert child.stdout.readline().startswith("training autoint")
+        while child.stdout.readline() != "third\n":
+            assert child.poll() is None
         child.send_signal(signal.SIGINT)
-        told = child.stderr.read().splitlines()
+        told = child.communicate("\n")[1].splitlines()
     assert child.returncode == 130
-    assert len(told) == 1
-    assert told[0].endswith("the same command with --resume goes on from there")
+    assert told == [
+        "msviz: stopped in epoch 1 after step 3 of 4; the same command with --resume goes on from there"
+    ]
     assert not (out / "run.json").exists()
     assert "pass --resume or --overwrite" in refused(capsys, *command)
     printed(capsys, *command, "--resume")
