@@ -10,7 +10,7 @@ from msviz.data import _values
 from msviz.data._read import Source
 from msviz.schema import Field, Role, Schema, Split
 
-FEW, MANY = 50, 1_000  # distinct values: a scenario has few, a number or an id has many
+FEW, MANY, MOST = 50, 1_000, 20_000  # distinct values: a scenario has few (by its name, MOST), an id many
 
 NAMES: dict[str, str] = {
     "label": r"(is_)?(click|clicked|clk)|label|target|y",
@@ -116,7 +116,7 @@ class _Guess:
         return "date" if len(unreadable) <= column.null_count < len(column) else None
 
     def _scenario(self) -> list[Field]:
-        name = self._first("scenario", lambda each: 1 <= self.distinct(each) <= MANY)
+        name = self._first("scenario", lambda each: 1 <= self.distinct(each) <= MOST)
         why = "by its name"
         if name is None:
             few = [
