@@ -251,6 +251,8 @@ def first_problem(error: ValidationError) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     if not problem["loc"]:
         return message
+    if problem["type"] == "missing":
+        return f"{where}: it is missing"
     return str(refuse(where, problem["input"], message))
 
 

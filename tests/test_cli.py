@@ -239,6 +239,8 @@ def test_mistakes_with_a_run_are_one_line(capsys, trained, tmp_path):
     out = ["--out", tmp_path / "x.nc"]
     told = refused(capsys, "analyse", "performance", trained, *out, "--set", "depth=3")
     assert told.startswith("performance option: got 'depth'; valid choices: ")
+    told = refused(capsys, "analyse", "attention_instance", trained, *out)
+    assert told == "attention_instance: row: it is missing"
 
 
 def test_the_unforeseen_is_one_line_and_debug_tells_more(capsys, monkeypatch):
