@@ -189,7 +189,7 @@ def impressions(run: Run | None) -> Chosen:
         clicked = links.choose("Clicked or not", LABELS, "label")
         keep &= {"All": True, "Clicked": label > 0.5, "Not clicked": label < 0.5}[clicked]
     with third:
-        title = links.choose("Field", [ANY, *data["field"].values.astype(str)], "field")
+        title = links.choose("Field", [ANY, *data["field"].values.astype(str)], "having")
     with fourth:
         keep &= _with_value(run, finding, title)
     left, middle, right = st.columns([2, 1, 1], vertical_alignment="bottom")

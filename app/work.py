@@ -10,7 +10,6 @@ import streamlit as st
 
 from app import shelf
 from app.words import plain
-from msviz.analyses import cached
 from msviz.data._dataset import Dataset
 from msviz.errors import MsvizError
 from msviz.finding import Finding
@@ -26,6 +25,9 @@ def answer(name: str, run: Run | None, dataset: Dataset | None, what: str, **opt
 
     `what` says to a reader what is being computed ("attention in every scenario").
     """
+    # Only now: it brings torch, and the first page should stand before that.
+    from msviz.analyses import cached
+
     try:
         path = cached(name, run, None if run else dataset, options)
     except MsvizError as error:

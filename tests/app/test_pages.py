@@ -115,8 +115,8 @@ def test_impressions_are_filtered_and_sorted(app: Open) -> None:
     assert table["Prediction"].is_monotonic_increasing
     at.selectbox(key="sort").set_value("Largest error").run()
     assert at.dataframe[0].value["Error"].is_monotonic_decreasing
-    field = at.selectbox(key="field").options[3]
-    at.selectbox(key="field").set_value(field).run()
+    field = at.selectbox(key="having").options[3]
+    at.selectbox(key="having").set_value(field).run()
     value = at.selectbox(key="value").options[1]
     at.selectbox(key="value").set_value(value).run()
     assert set(at.dataframe[0].value[field]) == {value}

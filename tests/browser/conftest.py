@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Response, sync_playwright
+from playwright.sync_api import Browser, Page, Response, expect, sync_playwright
 
 from msviz.data._dataset import Dataset
 
@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT / "tests" / "app"))
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # Streamlit asks for these under every path of the address until one answers.
+expect.set_options(timeout=60_000)
 PROBES = re.compile(r"/_stcore/(health|host-config)$")
 
 
@@ -63,10 +64,13 @@ def address(
     else:
         pytest.fail("the app did not start:\n" + "".join(said))
     # Whoever leaves a pipe unread stops the writer some day.
-    threading.Thread(target=lambda: said.extend(server.stdout or ()), daemon=True).start()
+    reader = threading.Thread(target=lambda: said.extend(server.stdout or ()), daemon=True)
+    reader.start()
     yield f"http://127.0.0.1:{port}"
     server.terminate()
     server.wait(timeout=20)
+    reader.join()
+    server.stdout.close()
     assert "Traceback" not in "".join(said), "".join(said)
 
 
