@@ -16,6 +16,8 @@ from msviz.probing.reducers import CELLS, Rows
 Array = np.ndarray[Any, Any]
 # Rows reduced at a time: what a tap showed of them still lies in a core's cache.
 HOT = 512
+# Rows of one group side by side that are worth summing on their own.
+SHORTEST = 32
 
 
 @dataclass(frozen=True)
@@ -28,36 +30,36 @@ class Summary:
 
 
 class _Sums:
-    """Sums by group of one view of one layer, flat (G, C): Σx and Σ(x - the group's reference)²."""
+    """Sums by group of one view of one layer (G, *axes): Σx and Σ(x - the group's reference)²."""
 
     def __init__(self, shape: tuple[int, ...], groups: int, device: torch.device) -> None:
-        cells = math.prod(shape)
-        if groups * cells > CELLS:
+        if groups * math.prod(shape) > CELLS:
             wanted = f"at most {CELLS:,} sums are kept: choose fewer groups"
-            raise refuse("groups × cells", f"{groups:,} × {cells:,}", wanted)
-        self.shape = shape
-        self.total = torch.zeros(groups, cells, dtype=torch.float64, device=device)
+            raise refuse("groups × cells", f"{groups:,} × {math.prod(shape):,}", wanted)
+        self.total = torch.zeros(groups, *shape, dtype=torch.float64, device=device)
         self.square = torch.zeros_like(self.total)
         # Squares are taken around the mean of the first rows of a group: around zero, or around
         # another group's mean, float32 would lose a small variance.
-        self.reference = torch.zeros(groups, cells, device=device)
+        self.reference = torch.zeros(groups, *shape, device=device)
         # What the present batch adds; float32 is exact enough within a batch and twice as fast.
         self.fresh_total = torch.zeros_like(self.reference)
         self.fresh_square = torch.zeros_like(self.reference)
 
     def refer(self, values: Tensor, ids: Tensor, new: Tensor) -> None:
         """Take the mean of these rows as reference of the groups `new` (G,) bool."""
-        flat = values.reshape(len(values), -1)
-        sums = torch.zeros_like(self.reference).index_add_(0, ids, flat)
-        count = torch.bincount(ids, minlength=len(new))[:, None]
-        self.reference = torch.where(new[:, None], sums / count, self.reference)
+        sums = torch.zeros_like(self.reference).index_add_(0, ids, values)
+        count = torch.bincount(ids, minlength=len(new))
+        self.reference = torch.where(self._wide(new), sums / self._wide(count), self.reference)
 
     def add(self, values: Tensor, ids: Tensor) -> None:
-        flat = values.reshape(len(values), -1)
-        self.fresh_total.index_add_(0, ids, flat)
-        # mse_loss subtracts and squares in one sweep over memory.
-        square = torch.nn.functional.mse_loss(flat, self.reference[ids], reduction="none")
-        self.fresh_square.index_add_(0, ids, square)
+        """Add rows (b, *axes) of groups in any order."""
+        self.fresh_total.index_add_(0, ids, values)
+        self.fresh_square.index_add_(0, ids, _squares(values, self.reference[ids]))
+
+    def add_run(self, values: Tensor, group: int) -> None:
+        """Add rows (b, *axes) that are all of one group: half the work."""
+        self.fresh_total[group].add_(values.sum(0))
+        self.fresh_square[group].add_(_squares(values, self.reference[group].expand_as(values)).sum(0))
 
     def settle(self) -> None:
         self.total += self.fresh_total
@@ -66,31 +68,38 @@ class _Sums:
         self.fresh_square.zero_()
 
     def around(self, reference: Tensor, rows: Tensor) -> Tensor:
-        """Return Σ(x - reference)² (G, C), given the rows (G, 1) of each group."""
-        own = self.reference.double()
+        """Return Σ(x - reference)² (G, *axes), given the rows (G,) of each group."""
+        own, count = self.reference.double(), self._wide(rows)
         step = own - reference
-        return self.square + 2 * step * (self.total - rows * own) + rows * step**2
+        return self.square + 2 * step * (self.total - count * own) + count * step**2
 
     def merge(self, other: "_Sums", mine: Tensor, theirs: Tensor) -> None:
         """Add the other's sums, given the rows (G,) that each of the two has seen."""
-        self.reference = torch.where((mine > 0)[:, None], self.reference, other.reference)
+        self.reference = torch.where(self._wide(mine) > 0, self.reference, other.reference)
         # New tensors: those of a pass were made in inference mode and may not be changed outside it.
-        self.square = self.square + other.around(self.reference.double(), theirs[:, None])
+        self.square = self.square + other.around(self.reference.double(), theirs)
         self.total = self.total + other.total
 
     def summary(self, rows: Tensor, pooled: bool) -> tuple[Tensor, Tensor]:
         """Return mean and deviation (G, *axes), G = 1 with `pooled`, given the rows (G,)."""
-        count, total = rows[:, None], self.total
+        count, total = self._wide(rows), self.total
         if pooled:
             count, total = count.sum(0, True), total.sum(0, True)
         mean = total / count  # 0 / 0 is NaN: no rows have no mean
-        around = self.around(mean, rows[:, None])
         # A group without rows has sums of zero, but around a mean that does not exist.
-        square = torch.where(rows[:, None] > 0, around, 0.0)
+        square = torch.where(self._wide(rows) > 0, self.around(mean, rows), 0.0)
         square = square.sum(0, True) if pooled else square
         variance = torch.where(count > 1, square.clamp_min(0) / (count - 1), torch.nan)
-        shape = (len(count), *self.shape)
-        return mean.reshape(shape).cpu(), variance.sqrt().reshape(shape).cpu()
+        return mean.cpu(), variance.sqrt().cpu()
+
+    def _wide(self, rows: Tensor) -> Tensor:
+        """Return a tensor (G,) with as many axes as the sums."""
+        return rows.reshape(-1, *[1] * (self.total.ndim - 1))
+
+
+def _squares(values: Tensor, reference: Tensor) -> Tensor:
+    """Return (x - reference)² in one sweep over memory."""
+    return torch.nn.functional.mse_loss(values, reference, reduction="none")
 
 
 class Moments:
@@ -119,6 +128,7 @@ class Moments:
         self._rows = np.zeros(len(groups), np.int64)
         self._sums: dict[tuple[int | None, tuple[str, ...]], _Sums] = {}
         self._ids = torch.zeros(0, dtype=torch.long)
+        self._runs: list[tuple[int, int, int]] | None = None
         # Groups that no batch has shown yet, by layer; empty while the batch brings none.
         self._new: dict[int | None, Tensor] = {}
         self._brings_new = False
@@ -127,7 +137,9 @@ class Moments:
     def begin(self, rows: Rows) -> None:
         """Look up the batch's groups."""
         self._ids = self.groups.of(rows.batch)
-        count = np.bincount(self._ids.cpu().numpy(), minlength=len(self.groups))
+        ids = self._ids.cpu().numpy()
+        self._runs = _runs(ids)
+        count = np.bincount(ids, minlength=len(self.groups))
         self._new = {}
         self._brings_new = bool(((self._rows == 0) & (count > 0)).any())
         self._unseen = torch.as_tensor(self._rows == 0, device=self._ids.device)
@@ -135,13 +147,14 @@ class Moments:
 
     def see(self, source: str, layer: int | None, values: Tensor, rows: slice) -> None:
         """Add the values (b, *axes) to the sums of their groups."""
-        ids = self._ids[rows]
-        for start in range(0, len(values), HOT):
-            piece = slice(start, start + HOT)
-            self._add(layer, values[piece], ids[piece])
+        for start in range(rows.start, rows.stop, HOT):
+            stop = min(start + HOT, rows.stop)
+            self._add(layer, values[start - rows.start : stop - rows.start], start, stop)
 
-    def _add(self, layer: int | None, values: Tensor, ids: Tensor) -> None:
+    def _add(self, layer: int | None, values: Tensor, start: int, stop: int) -> None:
+        ids = self._ids[start:stop]
         new = self._first_seen(layer, ids)
+        runs = self._runs_between(start, stop)
         seen: dict[tuple[str, ...], Tensor] = {(): values.float()}
         for view in self.views:
             if view not in seen:
@@ -154,7 +167,18 @@ class Moments:
             sums = self._sums[layer, view]
             if new is not None:
                 sums.refer(made, ids, new)
-            sums.add(made, ids)
+            if runs is None:
+                sums.add(made, ids)
+                continue
+            for first, last, group in runs:
+                sums.add_run(made[first:last], group)
+
+    def _runs_between(self, start: int, stop: int) -> list[tuple[int, int, int]] | None:
+        """Return the runs of one group inside a piece, from its first row; None where there are many."""
+        if self._runs is None:
+            return None
+        found = [(max(a, start) - start, min(b, stop) - start, g) for a, b, g in self._runs]
+        return [run for run in found if run[0] < run[1]]
 
     def _first_seen(self, layer: int | None, ids: Tensor) -> Tensor | None:
         """Return which groups (G,) bool this piece is the first to show of a layer, or None."""
@@ -188,7 +212,7 @@ class Moments:
         mine, theirs = torch.from_numpy(self._rows), torch.from_numpy(other._rows)
         for key, sums in other._sums.items():
             if key not in self._sums:
-                self._sums[key] = _Sums(sums.shape, len(self.groups), sums.total.device)
+                self._sums[key] = _Sums(tuple(sums.total.shape[1:]), len(self.groups), sums.total.device)
             self._sums[key].merge(sums, mine.to(sums.total.device), theirs.to(sums.total.device))
         self._rows = self._rows + other._rows
 
@@ -213,8 +237,24 @@ class Moments:
         return Summary(count.copy(), mean.numpy(), deviation.numpy())
 
 
+def _runs(ids: Array) -> list[tuple[int, int, int]] | None:
+    """Return first row, end and group of every stretch of one group; None where stretches are short."""
+    starts = np.flatnonzero(np.r_[True, ids[1:] != ids[:-1]])
+    if len(ids) < SHORTEST * len(starts):
+        return None
+    ends = np.r_[starts[1:], len(ids)]
+    return [(int(a), int(b), int(ids[a])) for a, b in zip(starts, ends, strict=True)]
+
+
 def mean_over(values: Tensor, place: int) -> Tensor:
-    """Return the mean over one axis; a product with 1/n is faster than torch's reduction of short axes."""
+    """Return the mean over one axis, faster than torch's reduction where the axis is short."""
     before, size, after = values.shape[:place], values.shape[place], values.shape[place + 1 :]
+    cells = math.prod(after)
+    if size <= 16 and cells >= 64:
+        total = values.select(place, 0)
+        for number in range(1, size):
+            total = total + values.select(place, number)
+        return total.mul_(1 / size) if size > 1 else total
+    # A product with 1 / n runs at the speed of memory also along the rows of a matrix.
     share = values.new_full((1, size), 1 / size)
-    return torch.matmul(share, values.reshape(-1, size, math.prod(after))).reshape(*before, *after)
+    return torch.matmul(share, values.reshape(-1, size, cells)).reshape(*before, *after)

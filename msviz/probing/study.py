@@ -147,11 +147,12 @@ class Study:
         done = 0
         with torch.inference_mode(), hooks.watching(self.net, wanted, see):
             for positions in self._positions(rows):
-                batch = self._batch(positions)
+                rows_now = self._side_by_side(positions)
+                batch = rows_now.batch
                 passed.clear()
                 for reducer in reducers:
-                    reducer.begin(Rows(_numbers(positions), batch))
-                prediction = self.predict(batch)
+                    reducer.begin(rows_now)
+                prediction = torch.cat([self.predict(piece) for piece in self._pieces(batch)])
                 for (name, _), count in passed.items():
                     if count != len(batch):
                         raise MsvizError(f"tap {name}: it showed {count} rows of {len(batch)}")
@@ -226,6 +227,23 @@ class Study:
 
     def _batch(self, positions: "slice | Array") -> Batch:
         return self.part.batch(positions).to(self.device)
+
+    def _side_by_side(self, positions: "slice | Array") -> Rows:
+        """Return a batch with the rows of one scenario next to one another.
+
+        Nets that compute by scenario want it so, and sums by scenario are then sums of stretches.
+        """
+        batch = self._batch(positions)
+        order = self.net.order(batch)
+        if order is None:
+            order = torch.argsort(batch.scenario, stable=True)
+        return Rows(_numbers(positions)[order.cpu().numpy()], batch.take(order))
+
+    def _pieces(self, batch: Batch) -> Iterator[Batch]:
+        """Yield the batch in pieces that stay in a processor's cache, whole on other devices."""
+        size = self.net.piece if batch.fields.device.type == "cpu" else None
+        for start in range(0, len(batch), size or len(batch)):
+            yield batch.take(slice(start, start + (size or len(batch))))
 
     @staticmethod
     def _tell(

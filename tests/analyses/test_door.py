@@ -91,7 +91,7 @@ def test_what_cannot_be_asked_is_told_in_one_line(satrans: Run, tiny_world: Data
             {"size": 3},
         ),
         "impressions: sample: got '0'; Input should be greater": ("impressions", satrans, {"sample": "0"}),
-        "attention_instance: row: got .*Field required": ("attention_instance", satrans, {}),
+        "attention_instance: row: it is missing": ("attention_instance", satrans, {}),
         "run: got None; performance needs one": ("performance", None, {}),
         "split: got 'holdout'; valid choices": ("performance", satrans, {"split": "holdout"}),
         "feature: got 'nothing'; valid choices": ("data_overview", None, {"field": "nothing"}),
