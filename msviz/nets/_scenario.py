@@ -2,65 +2,92 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from msviz.errors import refuse
 from msviz.nets._base import Layout
 
-# Below this many rows a group, one product per row is faster than one product per group.
+# From this many rows a group on, one product per group is faster than one per row.
 ROWS_PER_PRODUCT = 16
 
 
 @dataclass(frozen=True)
 class Groups:
-    """Rows put next to others of their scenario: G groups, and the way back to the batch's order."""
+    """G groups of rows that share everything that the encoder reads."""
 
-    first: Tensor  # (G,) one row of each group, by its place in the batch
-    index: Tensor  # (B,) group of each row, in computing order (not falling)
-    sizes: list[int] | None  # rows of each group; None where each row is multiplied on its own
     order: Tensor | None  # (B,) computing order -> batch; None where they are the same
+    first: Tensor  # (G,) one row of each group, by its place in the batch
+    index: Tensor  # (B,) group of each row, in computing order
+    sizes: list[int] | None  # rows of each group where they lie side by side; None for one product a row
 
     def sort(self, values: Tensor) -> Tensor:
         """Return `values` (B, ...) in computing order."""
         return values if self.order is None else values.index_select(0, self.order)
 
     def unsort(self, values: Tensor) -> Tensor:
-        """Return `values` (B, ...) in the batch's order."""
-        return values if self.order is None else values.index_select(0, torch.argsort(self.order))
+        """Return `values` (B,) in the batch's order."""
+        return values if self.order is None else torch.empty_like(values).index_copy(0, self.order, values)
 
 
-def group(key: Tensor) -> Groups:
-    """Group rows by an integer key (B,); the groups depend on nothing but the keys."""
-    sorted_ = bool((key[1:] >= key[:-1]).all())
-    order = None if sorted_ else torch.argsort(key, stable=True)
-    _, index, counts = torch.unique_consecutive(
-        key if order is None else key[order], return_inverse=True, return_counts=True
-    )
-    start = counts.cumsum(0) - counts
-    few = len(counts) * ROWS_PER_PRODUCT <= len(key) and key.device.type == "cpu"
-    return Groups(
-        first=start if order is None else order[start],
-        index=index,
-        sizes=counts.tolist() if few else None,
-        order=order,
-    )
+def group(key: Tensor, together: bool) -> Groups:
+    """Group rows by an integer key (B,); `together` puts large groups side by side, else rows stay."""
+    distinct, index, counts = torch.unique(key, return_inverse=True, return_counts=True)
+    rows = torch.arange(len(key), device=key.device)
+    first = torch.empty_like(distinct).scatter_(0, index, rows)
+    if not together or key.device.type != "cpu" or len(distinct) * ROWS_PER_PRODUCT > len(key):
+        return Groups(order=None, first=first, index=index, sizes=None)
+    sorted_ = bool((index[1:] >= index[:-1]).all())
+    order = None if sorted_ else torch.argsort(index, stable=True)
+    return Groups(order, first, index if order is None else index[order], counts.tolist())
 
 
 def alone(rows: int, device: torch.device) -> Groups:
-    """Return groups of one row each, in the batch's order."""
+    """Return groups of one row each."""
     index = torch.arange(rows, device=device)
-    return Groups(first=index, index=index, sizes=None, order=None)
+    return Groups(order=None, first=index, index=index, sizes=None)
 
 
-def grouped_product(values: Tensor, matrices: Tensor, groups: Groups) -> Tensor:
-    """Return W_g x of every vector x of every row: (B, N, d) with (G, e, d) gives (B, N, e)."""
-    if groups.sizes is not None:
-        parts = zip(torch.split(values, groups.sizes), matrices.unbind(), strict=True)
-        return torch.cat([nn.functional.linear(part, matrix) for part, matrix in parts])
-    return torch.bmm(values, matrices.index_select(0, groups.index).transpose(1, 2))
+def grouped_product(matrices: Tensor, values: Tensor, groups: Groups) -> Tensor:
+    """Return W_g x of every field's vector x: (G, e, d) with (d, B, N) gives (e, B, N)."""
+    if groups.sizes is None:
+        of_rows = matrices.index_select(0, groups.index)
+        return torch.bmm(of_rows, values.transpose(0, 1)).transpose(0, 1).contiguous()
+    product: Tensor = _Grouped.apply(matrices, values, groups.sizes)  # type: ignore[no-untyped-call]
+    return product
+
+
+class _Grouped(torch.autograd.Function):
+    """One product for each group's block of columns, written and read where it lies."""
+
+    @staticmethod
+    def forward(ctx: Any, matrices: Tensor, values: Tensor, sizes: list[int]) -> Tensor:
+        ctx.save_for_backward(matrices, values)
+        ctx.sizes = sizes
+        out = values.new_empty(matrices.shape[1], *values.shape[1:])
+        for matrix, block, into in zip(matrices, *_blocks(sizes, values, out), strict=True):
+            torch.mm(matrix, block, out=into)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+        matrices, values = ctx.saved_tensors
+        of_matrices, of_values = torch.empty_like(matrices), torch.empty_like(values)
+        blocks = _blocks(ctx.sizes, gradient.contiguous(), values, of_values)
+        for matrix, into, slope, block, of_block in zip(matrices, of_matrices, *blocks, strict=True):
+            torch.mm(slope, block.t(), out=into)
+            torch.mm(matrix.t(), slope, out=of_block)
+        return of_matrices, of_values, None
+
+
+def _blocks(sizes: list[int], *tensors: Tensor) -> list[tuple[Tensor, ...]]:
+    """Return each group's block of columns (d, rows · N) of tensors (d, B, N)."""
+    widths = [size * tensors[0].shape[2] for size in sizes]
+    return [torch.split(tensor.flatten(1), widths, dim=1) for tensor in tensors]
 
 
 class ScenarioEncoder(nn.Module):

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from msviz.batch import Batch
 from msviz.nets._attention import attend
 from msviz.nets._base import Layout, Net, NetConfig
-from msviz.nets._layers import FusedEmbedding, Mlp, Widths
+from msviz.nets._layers import FusedEmbedding, Mlp, Widths, product, rows_first, units_first
 from msviz.nets._tap import Tap
 
 
@@ -33,29 +33,27 @@ class AutoIntConfig(NetConfig):
 
 
 class InteractingLayer(nn.Module):
-    """ReLU(attention over the fields + W_res h), paper's Eq. 5-9: (B, N, d) becomes (B, N, d)."""
+    """ReLU(attention over the fields + W_res h), paper's Eq. 5-9: (d, B, N) becomes (d, B, N)."""
 
     def __init__(self, config: AutoIntConfig) -> None:
-        """Draw the four d × d matrices from N(0, 0.05²)."""
+        """Draw the d × d matrices of query, key, value and residual from N(0, 0.05²)."""
         super().__init__()
         self.config = config
-        # One product for the queries, keys, values and the residual.
-        self.project = nn.Linear(config.width, 4 * config.width, bias=False)
-        nn.init.normal_(self.project.weight, std=0.05)
+        # One product for all four, one under another.
+        self.project = nn.Parameter(torch.randn(4 * config.width, config.width) * 0.05)
         self.attention_tap = Tap("head", "query", "key")
 
     def forward(self, values: Tensor) -> Tensor:
         """Return the fields' next representations."""
         config = self.config
-        query, key, value, residual = self.project(values).chunk(4, dim=-1)
+        query, key, value, residual = product(self.project, values).view(4, *values.shape).unbind()
         mixed = attend(
             query,
             key,
             value,
             heads=config.heads,
             scale=(config.width // config.heads) ** -0.5 if config.scale else 1.0,
-            dropout=config.dropout,
-            training=self.training,
+            rate=config.dropout if self.training else 0.0,
             tap=self.attention_tap,
         )
         return torch.relu(mixed + residual)
@@ -80,10 +78,10 @@ class AutoInt(Net):
     def forward(self, batch: Batch) -> Tensor:
         """Return the logits (B,)."""
         embedded = self.embedding(batch.fields)
-        values = embedded
+        values = units_first(embedded)
         for block in self.blocks:
             values = block(values)
-        parts = [values.flatten(1)]
+        parts = [rows_first(values)]
         if self.mlp is not None:
             parts.append(self.mlp(embedded.flatten(1)))
         logits: Tensor = self.output(torch.cat(parts, dim=1)).squeeze(1)

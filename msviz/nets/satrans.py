@@ -11,7 +11,7 @@ from msviz.batch import Batch
 from msviz.errors import refuse
 from msviz.nets._attention import attend
 from msviz.nets._base import Layout, Net, NetConfig
-from msviz.nets._layers import FusedEmbedding, drop
+from msviz.nets._layers import FieldNorm, FusedEmbedding, drop, product, rows_first, units_first
 from msviz.nets._scenario import Groups, ScenarioEncoder, alone, group, grouped_product, radix
 from msviz.nets._tap import Tap
 
@@ -64,23 +64,27 @@ class SATransConfig(NetConfig):
 
 
 class SaLayer(nn.Module):
-    """One scenario-adaptive interacting layer (Eq. 3-13): (B, N, d) becomes (B, N, d)."""
+    """One scenario-adaptive interacting layer (Eq. 3-13): (d, B, N) becomes (d, B, N)."""
 
     def __init__(self, config: SATransConfig) -> None:
         """Draw the d × d matrices; every place of the MetaNet has a LayerNorm of its own."""
         super().__init__()
         self.config = config
-        self.project = nn.Linear(config.width, 3 * config.width, bias=False)
-        self.aggregate = nn.Linear(config.width, config.width, bias=False)
-        self.norm = nn.LayerNorm(config.width)
+        bound = config.width**-0.5
+        # W_Q, W_K and W_V one under another.
+        self.project = nn.Parameter(torch.empty(3 * config.width, config.width).uniform_(-bound, bound))
+        self.aggregate = nn.Parameter(torch.empty(config.width, config.width).uniform_(-bound, bound))
+        self.norm = FieldNorm(config.width)
         places = config.letters if config.attention == "meta" else ""
-        self.meta_norms = nn.ModuleDict({letter: nn.LayerNorm(config.width) for letter in places})
+        self.meta_norms = nn.ModuleDict({letter: FieldNorm(config.width) for letter in places})
         self.attention_tap = Tap("head", "query", "key")
 
     def forward(self, values: Tensor, vectors: dict[str, Tensor], groups: Groups | None) -> Tensor:
         """Return the fields' next representations; `vectors` holds s (G, units) of each place."""
         config = self.config
-        projected = dict(zip("qkv", self.project(values).chunk(3, dim=-1), strict=True))
+        rate = config.dropout if self.training else 0.0
+        split = product(self.project, values).view(3, *values.shape).unbind()
+        projected = dict(zip("qkv", split, strict=True))
         for letter, vector in vectors.items():
             assert groups is not None
             projected[letter] = self._adapt(letter, projected[letter], vector, groups)
@@ -90,32 +94,26 @@ class SaLayer(nn.Module):
             projected["v"],
             heads=config.heads,
             scale=(config.width // config.heads) ** -0.5 if config.scale else 1.0,
-            dropout=config.dropout,
-            training=self.training,
+            rate=rate,
             tap=self.attention_tap,
-            groups=groups,
         )
-        added: Tensor = drop(self.aggregate(mixed), config.dropout, self.training)
-        normed: Tensor = self.norm(added + values)
+        normed: Tensor = self.norm(drop(product(self.aggregate, mixed), rate) + values)
         return normed
 
     def _adapt(self, letter: str, values: Tensor, vector: Tensor, groups: Groups) -> Tensor:
-        """Let the scenario act on the projected vectors (B, N, d) of one place."""
+        """Let the scenario act on the projected vectors (d, B, N) of one place."""
         config = self.config
         if config.attention == "gate":
-            return values * vector.sigmoid().index_select(0, groups.index)[:, None, :]
+            return values * vector.sigmoid().index_select(0, groups.index).t()[:, :, None]
         if config.attention == "bilinear":
-            # q' = Sᵀ q of each head: one product with the heads' matrices along the diagonal.
+            # (W_Q h_i)ᵀ S (W_K h_j) is the inner product of Sᵀ W_Q h_i and W_K h_j, head by head.
             inner = config.width // config.heads
-            blocks = vector.view(-1, config.heads, inner, inner).transpose(2, 3)
-            diagonal = (
-                torch.eye(config.heads, device=vector.device)[:, None, :, None] * blocks[:, :, :, None, :]
-            )
-            return grouped_product(values, diagonal.reshape(-1, config.width, config.width), groups)
-        matrices = vector.view(-1, config.depth, config.width, config.width)
+            matrices = vector.view(-1, config.heads, inner, inner).transpose(2, 3).unbind(1)
+            parts = zip(matrices, values.chunk(config.heads), strict=True)
+            return torch.cat([grouped_product(matrix, part, groups) for matrix, part in parts])
         # W_P acts first, W_1 last (Eq. 10).
-        for level in reversed(range(config.depth)):
-            values = grouped_product(values, matrices[:, level], groups)
+        for level, matrix in reversed(list(enumerate(vector.chunk(config.depth, dim=1)))):
+            values = grouped_product(matrix.view(-1, config.width, config.width), values, groups)
             values = values.relu() if level else values
         normed: Tensor = self.meta_norms[letter](values)
         return normed
@@ -157,10 +155,10 @@ class SATrans(Net):
     def forward(self, batch: Batch) -> Tensor:
         """Return the logits (B,); a row's answer does not depend on the rows beside it."""
         vectors, groups = self._encode(batch)
-        values = self.embedding(batch.fields if groups is None else groups.sort(batch.fields))
+        values = units_first(self.embedding(batch.fields if groups is None else groups.sort(batch.fields)))
         for block, of_layer in zip(self.blocks, vectors, strict=True):
             values = block(values, of_layer, groups)
-        logits: Tensor = self.output(values.flatten(1)).squeeze(1)
+        logits: Tensor = self.output(rows_first(values)).squeeze(1)
         return logits if groups is None else groups.unsort(logits)
 
     def _encode(self, batch: Batch) -> tuple[list[dict[str, Tensor]], Groups | None]:
@@ -174,7 +172,9 @@ class SATrans(Net):
             scenario, ids = scenario * seen, ids * seen[:, None]
         # Whoever watches the vectors sees one for each row, so each row is then a group of its own.
         watched = self.scenario_tap.watched
-        groups = alone(len(batch), ids.device) if watched else group(self._key(scenario, ids))
+        # Whoever watches attention sees rows in the batch's order, so they are not moved.
+        together = not any(isinstance(m, Tap) and m.watched for m in self.modules())
+        groups = alone(len(batch), ids.device) if watched else group(self._key(scenario, ids), together)
         base, position = self.encoder(scenario[groups.first], ids[groups.first])
         if watched:
             shown = base[:, None] if position is None else base[:, None] + position
