@@ -100,7 +100,7 @@ def _by_head(left: Tensor, right: Tensor) -> Tensor:
 def _powers(query: Tensor, key: Tensor, scale: float) -> Tensor:
     """Return e^(scale · Qᵀ K) (heads, B, N, N), each row up to a factor."""
     scores = _by_head(query.mul(scale * LOG2_E).permute(0, 2, 3, 1), key.transpose(1, 2))
-    low, high = torch.aminmax(scores)
+    low, high = torch.aminmax(scores) if len(scores[0]) else (0, 0)
     if not (low > -LIMIT and high < LIMIT):
         scores -= scores.amax(-1, keepdim=True)
     return scores.exp2_()

@@ -42,7 +42,7 @@ def rows_first(values: Tensor) -> Tensor:
 
 def product(matrix: Tensor, values: Tensor) -> Tensor:
     """Return W x of every field's vector x: (e, d) with (d, B, N) gives (e, B, N)."""
-    return torch.mm(matrix, values.flatten(1)).view(-1, *values.shape[1:])
+    return torch.mm(matrix, values.flatten(1)).view(len(matrix), *values.shape[1:])
 
 
 class FieldNorm(nn.LayerNorm):
