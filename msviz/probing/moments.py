@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from msviz.errors import MsvizError, refuse
+from msviz.errors import MsvizError, one_of, refuse
 from msviz.probing.groups import Groups
 from msviz.probing.reducers import CELLS, Rows
 
@@ -32,7 +32,11 @@ class Summary:
 class _Sums:
     """Sums by group of one view of one layer (G, *axes): Σx and Σ(x - the group's reference)²."""
 
-    def __init__(self, shape: tuple[int, ...], groups: int, device: torch.device) -> None:
+    def __init__(
+        self, shape: tuple[int, ...], groups: int, device: torch.device, derived: bool = False
+    ) -> None:
+        """Start at zero; `derived` leaves Σx to whoever can make it from other sums."""
+        self.derived = derived
         if groups * math.prod(shape) > CELLS:
             wanted = f"at most {CELLS:,} sums are kept: choose fewer groups"
             raise refuse("groups × cells", f"{groups:,} × {math.prod(shape):,}", wanted)
@@ -53,18 +57,22 @@ class _Sums:
 
     def add(self, values: Tensor, ids: Tensor) -> None:
         """Add rows (b, *axes) of groups in any order."""
-        self.fresh_total.index_add_(0, ids, values)
+        if not self.derived:
+            self.fresh_total.index_add_(0, ids, values)
         self.fresh_square.index_add_(0, ids, _squares(values, self.reference[ids]))
 
     def add_run(self, values: Tensor, group: int) -> None:
         """Add rows (b, *axes) that are all of one group: half the work."""
-        self.fresh_total[group].add_(values.sum(0))
+        if not self.derived:
+            self.fresh_total[group].add_(values.sum(0))
         self.fresh_square[group].add_(_squares(values, self.reference[group].expand_as(values)).sum(0))
 
     def settle(self) -> None:
-        self.total += self.fresh_total
+        """Move what the batch added into the lasting sums."""
+        if not self.derived:
+            self.total += self.fresh_total
+            self.fresh_total.zero_()
         self.square += self.fresh_square
-        self.fresh_total.zero_()
         self.fresh_square.zero_()
 
     def around(self, reference: Tensor, rows: Tensor) -> Tensor:
@@ -126,7 +134,10 @@ class Moments:
             if not set(view) <= set(axes):
                 raise refuse("axes to average over", view, f"the source has the axes {', '.join(axes)}")
         self._rows = np.zeros(len(groups), np.int64)
-        self._sums: dict[tuple[int | None, tuple[str, ...]], _Sums] = {}
+        # For each layer the sums of the cells, and those of all means over axes side by side (False, True):
+        # one short row of many means costs less than many shorter ones.
+        self._sums: dict[tuple[int | None, bool], _Sums] = {}
+        self._shapes: dict[tuple[str, ...], tuple[int, ...]] = {}
         self._ids = torch.zeros(0, dtype=torch.long)
         self._runs: list[tuple[int, int, int]] | None = None
         # Groups that no batch has shown yet, by layer; empty while the batch brings none.
@@ -155,16 +166,13 @@ class Moments:
         ids = self._ids[start:stop]
         new = self._first_seen(layer, ids)
         runs = self._runs_between(start, stop)
-        seen: dict[tuple[str, ...], Tensor] = {(): values.float()}
-        for view in self.views:
-            if view not in seen:
-                # The largest view made so far that this one extends.
-                base = max((done for done in seen if set(done) < set(view)), key=len)
-                seen[view] = self._mean(seen[base], base, view)
-            made = seen[view]
-            if (layer, view) not in self._sums:
-                self._sums[layer, view] = _Sums(tuple(made.shape[1:]), len(self.groups), made.device)
-            sums = self._sums[layer, view]
+        cells = values.float()
+        parts = [(False, cells)] + ([(True, self._means(cells))] if len(self.views) > 1 else [])
+        for is_mean, made in parts:
+            sums = self._sums.get((layer, is_mean))
+            if sums is None:
+                sums = _Sums(tuple(made.shape[1:]), len(self.groups), made.device, is_mean)
+                self._sums[layer, is_mean] = sums
             if new is not None:
                 sums.refer(made, ids, new)
             if runs is None:
@@ -172,6 +180,16 @@ class Moments:
                 continue
             for first, last, group in runs:
                 sums.add_run(made[first:last], group)
+
+    def _means(self, cells: Tensor) -> Tensor:
+        """Return all means over axes that were asked for, side by side (b, C)."""
+        seen: dict[tuple[str, ...], Tensor] = {(): cells}
+        for view in self.views[1:]:
+            # From the smallest that was made so far and that this one extends.
+            base = min((done for done in seen if set(done) < set(view)), key=lambda done: seen[done].numel())
+            seen[view] = self._mean(seen[base], base, view)
+        self._shapes = {view: tuple(made.shape[1:]) for view, made in seen.items()}
+        return torch.cat([seen[view].flatten(1) for view in self.views[1:]], 1)
 
     def _runs_between(self, start: int, stop: int) -> list[tuple[int, int, int]] | None:
         """Return the runs of one group inside a piece, from its first row; None where there are many."""
@@ -205,16 +223,27 @@ class Moments:
         for sums in self._sums.values():
             sums.settle()
 
+    def _derive(self) -> None:
+        """Make the means' Σx from that of the cells: both are linear, so no row has to be seen again."""
+        for (layer, is_mean), sums in self._sums.items():
+            if is_mean:
+                sums.total = self._means(self._sums[layer, False].total)
+
     def merge(self, other: "Moments") -> None:
         """Add the other's sums; raise MsvizError when it watched something else."""
         if (self.sources, self.views, self.groups.names) != (other.sources, other.views, other.groups.names):
             raise MsvizError("merge: the two reducers watched different things")
+        self._derive()
+        other._derive()
         mine, theirs = torch.from_numpy(self._rows), torch.from_numpy(other._rows)
         for key, sums in other._sums.items():
             if key not in self._sums:
-                self._sums[key] = _Sums(tuple(sums.total.shape[1:]), len(self.groups), sums.total.device)
+                self._sums[key] = _Sums(
+                    tuple(sums.total.shape[1:]), len(self.groups), sums.total.device, sums.derived
+                )
             self._sums[key].merge(sums, mine.to(sums.total.device), theirs.to(sums.total.device))
         self._rows = self._rows + other._rows
+        self._shapes = self._shapes or other._shapes
 
     def result(self, over: tuple[str, ...] = (), pooled: bool = False) -> Summary:
         """Return the moments by group, or of all rows together (G = 1) with `pooled`.
@@ -222,12 +251,17 @@ class Moments:
         A source that was seen in layers has a layer axis after the group axis. Raises MsvizError
         when nothing was seen or `over` was not asked for.
         """
-        parts = {layer: sums for (layer, view), sums in self._sums.items() if view == over}
+        if over not in self.views:
+            raise refuse("over", over, one_of(self.views))
+        parts = {layer: sums for (layer, is_mean), sums in self._sums.items() if is_mean == bool(over)}
         if not parts:
             raise MsvizError(f"moments of {self.sources[0]}: no row was seen")
+        self._derive()
         layers = sorted(parts, key=lambda number: number or 0)
         rows = torch.from_numpy(self._rows)
         made = [parts[layer].summary(rows.to(parts[layer].total.device), pooled) for layer in layers]
+        if over:
+            made = [(self._only(mean, over), self._only(deviation, over)) for mean, deviation in made]
         count = self._rows.sum(keepdims=True) if pooled else self._rows
         if None in parts:
             mean, deviation = made[0]
@@ -235,6 +269,12 @@ class Moments:
             mean = torch.stack([mean for mean, _ in made], 1)
             deviation = torch.stack([deviation for _, deviation in made], 1)
         return Summary(count.copy(), mean.numpy(), deviation.numpy())
+
+    def _only(self, means: Tensor, view: tuple[str, ...]) -> Tensor:
+        """Return one of the means that lie side by side (G, C), in its own shape."""
+        sizes = [math.prod(self._shapes[other]) for other in self.views[1:]]
+        place = self.views.index(view) - 1
+        return torch.split(means, sizes, 1)[place].reshape(-1, *self._shapes[view])
 
 
 def _runs(ids: Array) -> list[tuple[int, int, int]] | None:
@@ -250,11 +290,18 @@ def mean_over(values: Tensor, place: int) -> Tensor:
     """Return the mean over one axis, faster than torch's reduction where the axis is short."""
     before, size, after = values.shape[:place], values.shape[place], values.shape[place + 1 :]
     cells = math.prod(after)
-    if size <= 16 and cells >= 64:
-        total = values.select(place, 0)
+    if size <= 8:
+        total = values.select(place, 0) / size
         for number in range(1, size):
-            total = total + values.select(place, number)
-        return total.mul_(1 / size) if size > 1 else total
-    # A product with 1 / n runs at the speed of memory also along the rows of a matrix.
+            total.add_(values.select(place, number), alpha=1 / size)
+        return total
+    # A product with 1 / n runs at the speed of memory also along the rows of a matrix. Nets may show
+    # heads before rows in memory; taken in that order, nothing is copied.
+    strides = values.stride()
+    order = sorted(range(place), key=lambda axis: -strides[axis])
+    outer = values.permute(*order, *range(place, values.ndim))
     share = values.new_full((1, size), 1 / size)
-    return torch.matmul(share, values.reshape(-1, size, cells)).reshape(*before, *after)
+    mean = torch.matmul(share, outer.reshape(-1, size, cells))
+    back = [order.index(axis) for axis in range(place)]
+    shape = [before[axis] for axis in order]
+    return mean.reshape(*shape, *after).permute(*back, *range(place, place + len(after)))
