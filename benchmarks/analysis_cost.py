@@ -1,9 +1,10 @@
 """What watching costs: an attention analysis of 1 million rows against plain inference, in one run.
 
-Both go over the same rows in turns, so that whatever else the machine does meets both. Peak memory
-is measured in processes of their own, at 100,000 and at 1 million rows.
+Both go over the same stretch of rows in turns, ten times, so that whatever else the machine does meets
+both; wall clock and, on one thread, processor time (which a busy machine disturbs less). Peak memory is
+measured in processes of their own, at a tenth of the rows and at all of them.
 
-    python benchmarks/analysis_cost.py [--rows 1000000] [--threads 1] [--repeats 1] [--scenarios 5]
+    python benchmarks/analysis_cost.py [--rows 1000000] [--threads 1] [--scenarios 5] [--models satrans]
 """
 
 import argparse
@@ -64,23 +65,25 @@ def watch(study: Study) -> None:
 
 
 def paired(model: str, data: Dataset, repeats: int) -> dict[str, float]:
-    """Return seconds of both and their ratio; the rows are cut in ten stretches that alternate."""
+    """Return rows per second of both, and the median, lowest and highest ratio of paired stretches."""
     study = study_of(model, data)
-    plain, watched = [], []
+    jobs = {"plain": lambda: predict(study.net, study.part), "watched": lambda: watch(study)}
+    wall: dict[str, list[float]] = {name: [] for name in jobs}
+    processor: dict[str, list[float]] = {name: [] for name in jobs}
     for turn in range(repeats):
-        jobs = [(plain, lambda: predict(study.net, study.part)), (watched, lambda: watch(study))]
-        for seconds, job in jobs if turn % 2 == 0 else reversed(jobs):
-            start = time.perf_counter()
-            job()
-            seconds.append(time.perf_counter() - start)
-    ratios = [w / p for w, p in zip(watched, plain, strict=True)]
-    return {
-        "plain_rows_per_second": round(study.part.rows / statistics.median(plain)),
-        "watched_rows_per_second": round(study.part.rows / statistics.median(watched)),
-        "ratio": round(statistics.median(ratios), 3),
-        "lowest": round(min(ratios), 3),
-        "highest": round(max(ratios), 3),
-    }
+        for name in sorted(jobs, reverse=bool(turn % 2)):
+            start = time.perf_counter(), time.process_time()
+            jobs[name]()
+            wall[name].append(time.perf_counter() - start[0])
+            processor[name].append(time.process_time() - start[1])
+    found: dict[str, float] = {}
+    for clock, seconds in (("wall", wall), ("processor", processor)):
+        ratios = [w / p for w, p in zip(seconds["watched"], seconds["plain"], strict=True)]
+        found[f"{clock} ratio"] = round(statistics.median(ratios), 3)
+        found[f"{clock} lowest"], found[f"{clock} highest"] = round(min(ratios), 3), round(max(ratios), 3)
+    for name in jobs:
+        found[f"{name} rows/s"] = round(study.part.rows / statistics.median(wall[name]))
+    return found
 
 
 def peak(model: str, data: Path) -> float:
@@ -94,7 +97,8 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--scenarios", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--stretches", type=int, default=10, help="into how many pairs the rows are cut")
+    parser.add_argument("--no-memory", action="store_true")
     parser.add_argument("--models", nargs="*", default=list(NETS))
     parser.add_argument("--peak")
     parser.add_argument("--data", type=Path)
@@ -105,12 +109,13 @@ def main() -> None:
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
         return
     with tempfile.TemporaryDirectory() as folder:
-        large = world(Path(folder) / "large", given.rows, given.scenarios)
-        small = world(Path(folder) / "small", given.rows // 10, given.scenarios)
+        stretch = world(Path(folder) / "stretch", given.rows // given.stretches, given.scenarios)
+        sizes = () if given.no_memory else (given.rows // 10, given.rows)
+        data = {rows: world(Path(folder) / str(rows), rows, given.scenarios).path for rows in sizes}
         for model in given.models:
             found: dict[str, object] = {"model": model, "rows": given.rows, "threads": given.threads}
-            found |= paired(model, large, given.repeats)
-            found["peak_mb"] = {data.rows["test"]: round(peak(model, data.path)) for data in (small, large)}
+            found |= paired(model, stretch, given.stretches)
+            found["peak MB"] = {rows: round(peak(model, path)) for rows, path in data.items()}
             print(json.dumps(found), flush=True)
 
 
