@@ -1,0 +1,185 @@
+"""How fast the app answers in Chromium on the demo: first view, changes of scenario and head, bytes a page.
+
+    python benchmarks/app_speed.py [--models models] [--data data] [--repeat 5]
+
+A change is timed between the browser's request and the server's word that the script has finished, as
+they pass the websocket: it is what the server needs, without the browser's drawing.
+"""
+
+import argparse
+import base64
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+
+ROOT = Path(__file__).parents[1]
+PLOT = ".js-plotly-plot .main-svg"
+PAGES = {
+    "Overview": "",
+    "Performance": "performance",
+    "Attention, one head": "attention",
+    "Attention, all layers and heads": "attention?show=All+layers+and+heads",
+    "Attention, difference": "attention?view=Difference",
+    "Attention, two runs": "attention?view=Two+runs",
+    "Attention, importance": "attention?view=Importance",
+    "Impressions, one open": "impressions?row={row}",
+}
+
+
+class Wire:
+    """What passes the websocket of a page, on the browser's own clock: requests, answers, figures' bytes."""
+
+    def __init__(self, page: Page) -> None:
+        self.sent = self.done = 0.0
+        self.figures: dict[str, int] = {}
+        session = page.context.new_cdp_session(page)
+        session.send("Network.enable")
+        session.on("Network.webSocketFrameSent", self._asked)
+        session.on("Network.webSocketFrameReceived", self._answered)
+
+    def clear(self) -> None:
+        """Forget the last request and its answer."""
+        self.sent = self.done = 0.0
+
+    def _asked(self, event: dict[str, Any]) -> None:
+        self.sent = self.sent or event["timestamp"]
+
+    def _answered(self, event: dict[str, Any]) -> None:
+        if event["response"]["opcode"] != 2:
+            return
+        message = ForwardMsg.FromString(base64.b64decode(event["response"]["payloadData"]))
+        kind = message.WhichOneof("type")
+        if kind == "script_finished" and self.sent:
+            self.done = event["timestamp"]
+        elif kind == "delta" and message.delta.new_element.WhichOneof("type") == "plotly_chart":
+            path = str(list(message.metadata.delta_path))
+            self.figures[path] = len(message.delta.new_element.plotly_chart.spec)
+
+
+@contextmanager
+def serving(models: str, data: str) -> Iterator[str]:
+    """Start the app on a free port and stop it at the end."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    server = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "streamlit", "run", "app/main.py"),
+            *(f"--server.port={port}", "--server.address=127.0.0.1", "--server.headless=true"),
+        ],
+        cwd=ROOT,
+        env={**os.environ, "MSVIZ_MODELS": models, "MSVIZ_DATA": data},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    for _ in range(300):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                break
+        time.sleep(0.1)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def visit(browser: Browser, link: str) -> tuple[Page, Wire, float]:
+    """Open a link as a new visitor; return the page, its wire and the seconds until a picture stands."""
+    page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    page.set_default_timeout(60_000)
+    wire = Wire(page)
+    begin = time.perf_counter()
+    page.goto(link)
+    page.locator(f"{PLOT} >> visible=true").first.wait_for()
+    seconds = time.perf_counter() - begin
+    settle(page)
+    return page, wire, seconds
+
+
+def settle(page: Page) -> None:
+    """Wait until no script runs and no job is shown."""
+    page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
+    expect(page.get_by_test_id("stProgress")).to_have_count(0, timeout=300_000)
+
+
+def change(page: Page, wire: Wire, label: str, option: int) -> float:
+    """Choose the option at a place in a select box; return the server's seconds."""
+    box = page.get_by_test_id("stSelectbox").filter(has=page.get_by_text(label, exact=True))
+    box.get_by_role("combobox").click()
+    wire.clear()
+    page.get_by_role("option").nth(option).click()
+    while not wire.done:
+        page.wait_for_timeout(5)
+    settle(page)
+    return wire.done - wire.sent
+
+
+def measure(browser: Browser, home: str, row: int, repeat: int) -> list[str]:
+    """Return the lines of the report."""
+    lines = ["| page | picture stands after, s | figures, kB |", "|---|---|---|"]
+    for name, place in PAGES.items():
+        link = f"{home}/{place.format(row=row)}"
+        visit(browser, link)[0].context.close()  # answers are kept and the model is open from here on
+        times = []
+        for _ in range(repeat):
+            page, wire, seconds = visit(browser, link)
+            times.append(seconds)
+            size = sum(wire.figures.values())
+            page.context.close()
+        lines.append(f"| {name} | {statistics.median(times):.2f} ({max(times):.2f}) | {size / 1000:.0f} |")
+    lines += ["", "| change | server, ms |", "|---|---|"]
+    page, wire, _ = visit(browser, f"{home}/attention")
+    for label in ("Scenario", "Head"):
+        times = [change(page, wire, label, 1 + turn % 2) for turn in range(2 * repeat)]
+        lines.append(
+            f"| {label}, one head | {1000 * statistics.median(times):.0f} ({1000 * max(times):.0f}) |"
+        )
+    page.context.close()
+    page, wire, _ = visit(browser, f"{home}/attention?view=Difference")
+    times = [change(page, wire, "Scenario", turn % 2) for turn in range(2 * repeat)]
+    lines.append(
+        f"| Scenario, difference | {1000 * statistics.median(times):.0f} ({1000 * max(times):.0f}) |"
+    )
+    page.context.close()
+    return lines
+
+
+def row_of(models: str) -> int:
+    """Return the first test row of the newest run's data."""
+    from msviz.run import shelf
+    from msviz.training.scoring import find_data
+
+    return int(find_data(shelf(models)[0]).split("test").row[0])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--models", default=str(ROOT / "models"))
+    parser.add_argument("--data", default=str(ROOT / "data"))
+    parser.add_argument("--repeat", type=int, default=5)
+    asked = parser.parse_args()
+    asked.models, asked.data = str(Path(asked.models).resolve()), str(Path(asked.data).resolve())
+    os.environ["MSVIZ_DATA"] = asked.data
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    options = ["--no-sandbox"] if os.getuid() == 0 else []
+    with serving(asked.models, asked.data) as home, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=options)
+        print("\n".join(measure(browser, home, row_of(asked.models), asked.repeat)))
+        print("\nMedian (worst). Targets: first view 3 s, a change 300 ms, figures of a page 1,000 kB.")
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
