@@ -14,8 +14,8 @@ from msviz.probing.groups import Groups
 from msviz.probing.reducers import CELLS, Rows
 
 Array = np.ndarray[Any, Any]
-# Rows reduced at a time: what a tap showed of them still lies in a core's cache.
-HOT = 512
+# Numbers, and rows, reduced at a time: what a tap showed of them still lies in a core's cache.
+HOT_CELLS, HOT = 2**19, 512
 # Rows of one group side by side that are worth summing on their own.
 SHORTEST = 32
 
@@ -158,8 +158,9 @@ class Moments:
 
     def see(self, source: str, layer: int | None, values: Tensor, rows: slice) -> None:
         """Add the values (b, *axes) to the sums of their groups."""
-        for start in range(rows.start, rows.stop, HOT):
-            stop = min(start + HOT, rows.stop)
+        hot = min(HOT, max(1, HOT_CELLS // max(1, math.prod(values.shape[1:]))))
+        for start in range(rows.start, rows.stop, hot):
+            stop = min(start + hot, rows.stop)
             self._add(layer, values[start - rows.start : stop - rows.start], start, stop)
 
     def _add(self, layer: int | None, values: Tensor, start: int, stop: int) -> None:

@@ -23,6 +23,7 @@ from msviz.trace import Showing, Trace
 
 Array = np.ndarray[Any, Any]
 Progress = Callable[[float, str], None]
+PIECE = 2**19  # pairs of fields that a piece of a batch may have
 OWN = ("prediction", "label")  # sources that every model has
 
 
@@ -242,6 +243,9 @@ class Study:
     def _pieces(self, batch: Batch) -> Iterator[Batch]:
         """Yield the batch in pieces that stay in a processor's cache, whole on other devices."""
         size = self.net.piece if batch.fields.device.type == "cpu" else None
+        if size is not None:
+            # What is worth watching is often a number for each pair of fields.
+            size = min(size, max(16, PIECE // batch.fields.shape[1] ** 2))
         for start in range(0, len(batch), size or len(batch)):
             yield batch.take(slice(start, start + (size or len(batch))))
 
