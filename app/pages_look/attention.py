@@ -2,13 +2,13 @@
 
 from typing import Any
 
-import numpy as np
 import streamlit as st
 
 from app import shelf, view, work
 from app.controls import Chosen, chosen
 from app.words import plain
 from msviz.errors import MsvizError
+from msviz.figures._heat import share_span
 from msviz.figures.theme import ALL
 from msviz.finding import Finding
 from msviz.run import Run
@@ -110,8 +110,9 @@ def _where(choice: Chosen) -> dict[str, str]:
 
 
 def _top(finding: Finding, choice: Chosen) -> float:
+    data = finding.data
     try:
-        return float(np.nanmax(finding.data["mean"].sel(layer=choice.layer, head=choice.head).values))
+        return share_span(data["mean"].sel(layer=choice.layer, head=choice.head).values, data.sizes["key"])[1]
     except KeyError:
         return 0.0
 

@@ -10,7 +10,7 @@ from msviz.figures import theme
 from msviz.figures._choices import unique
 
 Array = np.ndarray[Any, Any]
-BAR = 42  # px from the top of the picture to the foot of the colour bar
+BAR = 56  # px from the top of the picture to the foot of the colour bar
 TEXT_LIMIT = 25  # cells a side up to which numbers are written into them
 HOVER_LIMIT = 10_000  # cells up to which the hover box carries more than the cell's own value
 
@@ -90,16 +90,19 @@ def colorbar(title: str, tickformat: str, height: int) -> dict[str, Any]:
     }
 
 
-def span(values: Array) -> tuple[float, float]:
-    """Return the least and the largest value, for shares that all lie far from zero; never an empty span."""
-    found = values[np.isfinite(values)]
-    low, high = (float(found.min()), float(found.max())) if found.size else (0.0, 1.0)
-    return (low, high) if high > low else (max(low - 0.01, 0.0), high + 0.01)
+def share_span(shares: Array, fields: int) -> tuple[float, float]:
+    """Return the scale of shares of attention among N fields: from 0 to what 2 of 1,000 cells exceed.
+
+    It reaches at least twice the even share 1/N, so that attention without any preference looks even
+    and its noise does not look like a pattern; one outlier does not take the others' shades.
+    """
+    found = shares[np.isfinite(shares)]
+    return 0.0, max(float(np.quantile(found, 0.998)) if found.size else 0.0, 2 / fields)
 
 
 def axes(figure: go.Figure, rows: Sequence[str], columns: Sequence[str]) -> None:
     """Lay out both category axes: cut labels, every k-th where there are too many, first row on top."""
-    x_step, y_step = -(-len(columns) // 60), -(-len(rows) // 60)
+    x_step, y_step = -(-len(columns) // 40), -(-len(rows) // 60)
     figure.update_xaxes(
         type="category",
         tickvals=columns[::x_step],
@@ -120,7 +123,7 @@ def axes(figure: go.Figure, rows: Sequence[str], columns: Sequence[str]) -> None
         ticks="",
         showline=False,
     )
-    figure.update_layout(margin={"t": 52})
+    figure.update_layout(margin={"t": 66})
 
 
 def tiles(
@@ -199,7 +202,7 @@ def grid(
         x=0.5, y=0, xref="paper", yref="paper", yanchor="top", yshift=-8, showarrow=False,
         font={"size": 12, "color": theme.MUTED},
     )  # fmt: skip
-    figure.update_layout(margin={"t": 76, "b": 36})
+    figure.update_layout(margin={"t": 90, "b": 36})
     return figure
 
 
@@ -218,7 +221,7 @@ def _heading(kind: str, name: str) -> str:
 
 def _height(rows: int) -> int:
     cell = 40 if rows <= 8 else 32 if rows <= 14 else 24 if rows <= 25 else 15
-    return int(np.clip(rows * cell, 120, 900)) + 170
+    return int(np.clip(rows * cell, 120, 900)) + 184
 
 
 def _font(count: int) -> int:

@@ -6,7 +6,7 @@ import xarray as xr
 
 from msviz.figures import theme
 from msviz.figures._choices import Array, choice, largest, names, pick, shown, title
-from msviz.figures._heat import grid, heat
+from msviz.figures._heat import grid, heat, share_span
 from msviz.finding import Finding
 
 MEAN = "mean of heads"
@@ -43,12 +43,13 @@ def draw(
         pick(data, "layer", layer),
         pick(data, "head", head),
     )
+    fields = data.sizes["key"]
     data, note = telling(data)
     here = data.sel(scenario=scenario)
     if view == "grid":
         heads = [name for name in names(data, "head") if name != MEAN] or [MEAN]
         part = here["mean"].sel(head=heads).transpose("layer", "head", "query", "key")
-        top = top or highest(data["mean"].sel(head=heads).values)
+        reach = share_span(data["mean"].sel(head=heads).values, fields)[1]
         return grid(
             part.values,
             names(data, "layer"),
@@ -56,7 +57,7 @@ def draw(
             names(data, "query"),
             names(data, "key"),
             colours=theme.SEQUENTIAL,
-            span=(0, top),
+            span=(0, top or reach),
             bar=f"Share of attention, {theme.short(scenario, 30)}",
             hover="%{y}<br>%{x}<br><b>%{z:.1%}</b>",
         )
@@ -64,12 +65,12 @@ def draw(
     mean, deviation = cell["mean"].values, cell["deviation"].values
     rows = int(here["rows"])
     half = 1.96 * deviation / np.sqrt(max(rows, 1))
-    top = top or highest(data["mean"].sel(layer=layer, head=head).values)
+    reach = share_span(data["mean"].sel(layer=layer, head=head).values, fields)[1]
     return heat(
         mean,
         names(data, "query"),
         names(data, "key"),
-        span=(0, top),
+        span=(0, top or reach),
         bar=f"Share of attention, {theme.short(scenario, 30)}",
         x_title=title("Attended field (key)", note),
         y_title="Attending field (query)",
@@ -78,14 +79,6 @@ def draw(
         extra=np.stack([half, deviation], axis=-1),
         numbers=numbers,
     )
-
-
-def highest(shares: Array) -> float:
-    """Return where the scale ends: the value that 2 of 1,000 cells exceed, so that one cell leaves the
-    others their shades.
-    """
-    found = shares[np.isfinite(shares)]
-    return max(float(np.quantile(found, 0.998)), 0.01) if found.size else 1.0
 
 
 def telling(data: xr.Dataset, limit: int = FIELDS) -> tuple[xr.Dataset, str]:

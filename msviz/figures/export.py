@@ -24,7 +24,7 @@ def dressed(figure: go.Figure, finding: Finding) -> go.Figure:
     lines = textwrap.wrap(finding.takeaway, 110)
     source = f"Source: {finding.provenance.sentence()}"
     told = "<br>".join([*lines, f'<span style="color:{theme.FAINT};font-size:11px">{source}</span>'])
-    head = 78 + 18 * (len(lines) + 1)
+    head = 68 + 18 * (len(lines) + 1)
     height = int(out.layout.height or 450) + head
     out.update_layout(
         height=height,
@@ -34,7 +34,7 @@ def dressed(figure: go.Figure, finding: Finding) -> go.Figure:
             "subtitle": {"text": told, "font": {"size": 13, "color": theme.MUTED}},
             "xref": "container",
             "x": 0,
-            "y": 1 - 42 / height,
+            "y": 1 - 32 / height,
             "yref": "container",
             "yanchor": "top",
             "pad": {"l": 24},

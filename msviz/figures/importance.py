@@ -8,7 +8,7 @@ import xarray as xr
 
 from msviz.figures import theme
 from msviz.figures._choices import largest, names, pick, shown, title
-from msviz.figures._heat import heat, span
+from msviz.figures._heat import heat, share_span
 from msviz.figures._marks import errors, list_axis, list_height
 from msviz.finding import Finding
 
@@ -48,7 +48,7 @@ def draw(
             values,
             [names(part, "scenario")[i] for i in rows],
             names(part, "key"),
-            span=span(values),
+            span=share_span(values, len(ranked)),
             bar="Share of attention received",
             x_title=title("Field, most attended first", note, more),
             y_title="",

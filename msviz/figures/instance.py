@@ -1,12 +1,11 @@
 """What one impression's fields attend to, with the values they have in this impression."""
 
-import numpy as np
 import plotly.graph_objects as go
 
 from msviz.figures import theme
 from msviz.figures._choices import choice, names, pick, title
-from msviz.figures._heat import grid, heat
-from msviz.figures.attention import MEAN, highest, telling
+from msviz.figures._heat import grid, heat, share_span
+from msviz.figures.attention import MEAN, telling
 from msviz.finding import Finding
 
 HOW_TO_READ = (
@@ -23,6 +22,7 @@ def draw(finding: Finding, layer: str | None = None, head: str | None = None, vi
     """
     choice("view", view, ("one", "grid"))
     layer, head = pick(finding.data, "layer", layer), pick(finding.data, "head", head)
+    fields = finding.data.sizes["key"]
     data, note = telling(finding.data)
     data = data.transpose("layer", "head", "query", "key", ...)
     values = {str(f): str(v) for f, v in zip(data["field"].values, data["value"].values, strict=True)}
@@ -33,7 +33,7 @@ def draw(finding: Finding, layer: str | None = None, head: str | None = None, vi
         part = data["attention"].sel(head=heads).values
         return grid(
             part, names(data, "layer"), heads, queries, keys, colours=theme.SEQUENTIAL,
-            span=(0, highest(part)), bar="Share of attention",
+            span=share_span(part, fields), bar="Share of attention",
             hover="%{y}<br>%{x}<br><b>%{z:.1%}</b>",
         )  # fmt: skip
     part = data["attention"].sel(layer=layer, head=head).values
@@ -41,7 +41,7 @@ def draw(finding: Finding, layer: str | None = None, head: str | None = None, vi
         part,
         queries,
         keys,
-        span=(0, float(np.nanmax(part, initial=0.01))),
+        span=share_span(part, fields),
         bar="Share of attention",
         x_title=title("Attended field (key)", note),
         y_title="Attending field (query)",

@@ -8,7 +8,7 @@ import xarray as xr
 
 from msviz.figures import theme
 from msviz.figures._choices import choice, largest, names, pick, shown, title, unique
-from msviz.figures._heat import heat, span
+from msviz.figures._heat import heat, share_span
 from msviz.figures._marks import list_axis, list_height
 from msviz.figures.attention import MEAN
 from msviz.finding import Finding
@@ -50,7 +50,7 @@ def draw(
             received.values,
             [_starred(n, a) for n, a in zip(names(data, "scenario"), data["actual"].values, strict=True)],
             names(received, "key"),
-            span=span(received.values),
+            span=share_span(received.values, data.sizes["key"]),
             bar="Share of attention received",
             x_title=title("Field", note),
             y_title="",

@@ -204,3 +204,11 @@ def test_long_names_are_cut_on_the_axis_and_whole_in_the_hover_box() -> None:
     long = "Item popularity in the last seven days"
     assert long in trace.data[0].x
     assert "Item popularity i…" in trace.layout.xaxis.ticktext
+
+
+def test_attention_without_a_preference_looks_even() -> None:
+    finding = make.attention(2, 20)
+    finding.data["mean"][:] = 0.05 + np.random.default_rng(0).normal(0, 1e-7, finding.data["mean"].shape)
+    trace = finding.figure().data[0]
+    # An even share is 1/20: half way up the scale, and its noise stays invisible.
+    assert trace.zmin == 0 and trace.zmax == pytest.approx(0.1)
