@@ -33,16 +33,19 @@ class Groups:
         return values if self.order is None else torch.empty_like(values).index_copy(0, self.order, values)
 
 
-def group(key: Tensor, together: bool) -> Groups:
-    """Group rows by an integer key (B,); `together` puts large groups side by side, else rows stay."""
-    distinct, index, counts = torch.unique(key, return_inverse=True, return_counts=True)
-    rows = torch.arange(len(key), device=key.device)
-    first = torch.empty_like(distinct).scatter_(0, index, rows)
-    if not together or key.device.type != "cpu" or len(distinct) * ROWS_PER_PRODUCT > len(key):
-        return Groups(order=None, first=first, index=index, sizes=None)
-    sorted_ = bool((index[1:] >= index[:-1]).all())
-    order = None if sorted_ else torch.argsort(index, stable=True)
-    return Groups(order, first, index if order is None else index[order], counts.tolist())
+def group(key: Tensor, movable: bool) -> Groups:
+    """Group rows by an integer key (B,); only `movable` rows are put side by side where they are not."""
+    distinct, index = torch.unique(key, return_inverse=True)
+    runs = int((key[1:] != key[:-1]).sum()) + 1
+    few = key.device.type == "cpu" and len(distinct) * ROWS_PER_PRODUCT <= len(key)
+    if not few or (runs > len(distinct) and not movable):
+        rows = torch.arange(len(key), device=key.device)
+        return Groups(None, torch.empty_like(distinct).scatter_(0, index, rows), index, None)
+    order = torch.argsort(index, stable=True) if runs > len(distinct) else None
+    together = key if order is None else key[order]
+    _, index, counts = torch.unique_consecutive(together, return_inverse=True, return_counts=True)
+    start = counts.cumsum(0) - counts
+    return Groups(order, start if order is None else order[start], index, counts.tolist())
 
 
 def alone(rows: int, device: torch.device) -> Groups:

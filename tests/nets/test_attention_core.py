@@ -84,7 +84,7 @@ def test_norm_and_its_gradients():
 def test_grouped_product_is_one_product_a_row(together):
     draw = torch.Generator().manual_seed(6)
     key = torch.randint(0, 3, (90,), generator=draw) * 1000
-    groups = group(key, together)
+    groups = group(key, movable=together)
     assert (groups.sizes is not None) == together
     matrices = torch.randn(3, 4, 6, generator=draw, requires_grad=True)
     values = torch.randn(6, 90, 2, generator=draw, requires_grad=True)

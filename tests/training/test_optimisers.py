@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from msviz.nets._base import Layout, net_class, parse_config
-from msviz.training.optimisers import RowwiseAdam, make_optimisers, summed
+from msviz.training import optimisers
+from msviz.training.optimisers import RowwiseAdam, make_optimisers
 
 
 def sparse(rows: list[int], values: object, size: tuple[int, int]) -> torch.Tensor:
@@ -72,11 +73,13 @@ def test_state_goes_on_after_loading():
     assert torch.equal(whole, second)
 
 
-def test_summed_adds_the_values_of_a_row():
-    gradient = sparse([4, 1, 4], [[1.0, 2.0], [3.0, 4.0], [10.0, 20.0]], (6, 2))
-    rows, values = summed(gradient)
-    assert rows.tolist() == [1, 4]
-    assert values.tolist() == [[3.0, 4.0], [11.0, 22.0]]
+def test_summed_adds_the_values_of_a_row_also_across_chunks(monkeypatch):
+    gradient = sparse([4, 1, 4, 0, 4], [[1.0, 2.0], [3.0, 4.0], [10.0, 20.0], [5.0, 5.0], [0.5, 0.5]], (6, 2))
+    for chunk in (1, 2, 100):
+        monkeypatch.setattr(optimisers, "CHUNK", chunk)
+        found = list(optimisers.summed(gradient))
+        assert torch.cat([rows for rows, _ in found]).tolist() == [0, 1, 4]
+        assert torch.cat([values for _, values in found]).tolist() == [[5.0, 5.0], [3.0, 4.0], [11.5, 22.5]]
 
 
 def test_a_dense_gradient_is_refused():
