@@ -78,13 +78,17 @@ def run(runs: list[Run]) -> Run | None:
 
 
 def overview(run: Run | None) -> Chosen:
-    """Choose the dataset and the field whose values are counted."""
+    """Choose the dataset, by default the one that the run was trained on."""
     found = {dataset.name: dataset for dataset in shelf.datasets()}
     if run:
         with suppress(MsvizError):
             own = shelf.data_of(run)
             found = {own.name: own, **found}
-    return Chosen(run=run, dataset=next(iter(found.values()), None))
+    if not found:
+        return Chosen(run=run)
+    with st.sidebar:
+        name = links.choose("Data", list(found), "data", help="An encoded log; by default the run's own")
+    return Chosen(run=run, dataset=found[name])
 
 
 def performance(run: Run | None) -> Chosen:

@@ -49,7 +49,9 @@ def two_runs(choice: Chosen, run: Run, finding: Finding) -> None:
         return
     st.subheader("Which fields does each of the two models relate?", anchor=False)
     top = max(_top(finding, choice), _top(second, choice))
-    for column, (name, shown) in zip(st.columns(2), ((run.name, finding), (other.name, second)), strict=True):
+    for column, (name, shown) in zip(
+        st.columns(2, vertical_alignment="bottom"), ((run.name, finding), (other.name, second)), strict=True
+    ):
         with column:
             st.markdown(f"**{plain(name)}**: {plain(shown.takeaways.get(choice.scenario, shown.takeaway))}")
             view.show(

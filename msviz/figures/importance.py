@@ -35,7 +35,8 @@ def draw(
     data = finding.data
     layer, head = pick(data, "layer", layer), pick(data, "head", head)
     part = data.sel(layer=layer, head=head).transpose("scenario", "key")
-    ranked = np.argsort(-np.nan_to_num(part["value"].mean("scenario").values), kind="stable")
+    whole = part["value"].sel(scenario=pick(data, "scenario", None))  # all scenarios come first
+    ranked = np.argsort(-np.nan_to_num(whole.values), kind="stable")
     fields = ranked[:FIELDS]
     note = shown(len(fields), len(ranked), "fields", "those with most attention")
     part = part.isel(key=fields)

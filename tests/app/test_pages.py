@@ -165,3 +165,32 @@ def test_a_missing_answer_starts_a_job_that_can_be_cancelled(
     again = next(button for button in at.button if button.label == "Compute again")
     again.click().run()
     assert len(started) == 2 and not at.exception
+
+
+def test_a_model_without_attention_names_the_runs_that_have_it(
+    app: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from app import shelf
+
+    def why(name: str, path: str, digest: str) -> str:
+        return "satrans shows nothing by layer, head, query, key" if "satrans" in path else ""
+
+    monkeypatch.setattr(shelf, "why_not", why)
+    at = app("attention", run="tiny-satrans")
+    assert not at.exception and not charts(at)
+    assert "This model shows no attention" in words(at) and "These runs do: tiny-autoint." in words(at)
+
+
+def test_data_that_is_elsewhere_is_said_and_kept_answers_still_show(
+    app: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from app import shelf
+    from msviz.errors import MsvizError
+
+    def gone(run: object) -> Dataset:
+        raise MsvizError("data: got 'tiny'; pass its folder as --data")
+
+    monkeypatch.setattr(shelf, "data_of", gone)
+    assert charts(app("attention", run="tiny-satrans"))
+    at = app("impressions", row="15000")
+    assert not at.exception and "pass its folder" in words(at)
