@@ -1,10 +1,15 @@
 """Fixtures that every room uses: one small planted world, written once for the whole session."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from msviz.data._dataset import Dataset
+# Tests run side by side, also in processes that they start: threads that wait for one another across
+# busy cores cost a hundred times what they save.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from msviz.data._dataset import Dataset  # noqa: E402
 
 
 @pytest.fixture(scope="session")

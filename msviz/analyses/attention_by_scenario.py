@@ -15,7 +15,7 @@ from msviz.schema import UNSEEN
 
 QUESTION = "Which fields does the model relate in each scenario?"
 NEEDS = AXES
-VERSION = 1
+VERSION = 2
 # Sums kept at a time, so that 300 scenarios of 300 fields stay within a laptop's memory.
 CELLS = 15_000_000
 
@@ -45,6 +45,7 @@ def analyse(study: Study, options: Options) -> Finding:
         study.groups("scenario", keep=kept),
         axes=("head", "query", "key"),
         over=(("head",), ("query",), ("head", "query")),
+        expected=_expected(study, chosen, kept),
     )
     seen = study.stream([moments], chosen)
     names = [study.schema.scenario_names[scenario] for scenario in kept]
@@ -67,13 +68,24 @@ def analyse(study: Study, options: Options) -> Finding:
 
 def _largest(study: Study, chosen: "Array | None", most: int) -> tuple[list[int], int]:
     """Return the scenarios with the most rows, in the schema's order, and how many others have rows."""
-    scenario = study.part.scenario if chosen is None else study.part.scenario[chosen]
-    count = np.bincount(scenario, minlength=len(study.schema.scenarios) + 1)
+    count = _counts(study, chosen)
     present = np.flatnonzero(count)
     order = present[np.argsort(-count[present], kind="stable")][: max(most, 1)]
     # Combinations that training never saw come last: they are no scenario of their own.
     kept = sorted((int(number) for number in order), key=lambda n: (n == UNSEEN, n))
     return kept, len(present) - len(kept)
+
+
+def _expected(study: Study, chosen: "Array | None", kept: list[int]) -> Array:
+    """Return how many rows each kept scenario has, and all others together."""
+    count = _counts(study, chosen)
+    return np.append(count[kept], count.sum() - count[kept].sum())
+
+
+def _counts(study: Study, chosen: "Array | None") -> Array:
+    """Return the rows of every scenario id."""
+    scenario = study.part.scenario if chosen is None else study.part.scenario[chosen]
+    return np.bincount(scenario, minlength=len(study.schema.scenarios) + 1)
 
 
 def _layout(moments: Moments, scenarios: int) -> xr.Dataset:

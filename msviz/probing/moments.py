@@ -14,10 +14,14 @@ from msviz.probing.groups import Groups
 from msviz.probing.reducers import CELLS, Rows
 
 Array = np.ndarray[Any, Any]
+Run = tuple[int, int, int]  # first row, end, group
 # Numbers, and rows, reduced at a time: what a tap showed of them still lies in a core's cache.
 HOT_CELLS, HOT = 2**19, 512
 # Rows of one group side by side that are worth summing on their own.
 SHORTEST = 32
+# From about so many rows a group's deviation is as good as known (to half a percent): of larger groups
+# only every k-th row gives squares, which halves what watching costs.
+ENOUGH = 20_000
 
 
 @dataclass(frozen=True)
@@ -30,24 +34,34 @@ class Summary:
 
 
 class _Sums:
-    """Sums by group of one view of one layer (G, *axes): Σx and Σ(x - the group's reference)²."""
+    """Sums by group of one view of one layer (G, *axes): Σx, and around the group's reference Σ(x - r)².
+
+    Where only some rows give squares (`thinned`), Σ(x - r) of these rows is kept as well.
+    """
 
     def __init__(
-        self, shape: tuple[int, ...], groups: int, device: torch.device, derived: bool = False
+        self,
+        shape: tuple[int, ...],
+        groups: int,
+        device: torch.device,
+        derived: bool = False,
+        thinned: bool = False,
     ) -> None:
         """Start at zero; `derived` leaves Σx to whoever can make it from other sums."""
-        self.derived = derived
+        self.derived, self.thinned = derived, thinned
         if groups * math.prod(shape) > CELLS:
             wanted = f"at most {CELLS:,} sums are kept: choose fewer groups"
             raise refuse("groups × cells", f"{groups:,} × {math.prod(shape):,}", wanted)
         self.total = torch.zeros(groups, *shape, dtype=torch.float64, device=device)
         self.square = torch.zeros_like(self.total)
+        self.shift = torch.zeros_like(self.total)
         # Squares are taken around the mean of the first rows of a group: around zero, or around
         # another group's mean, float32 would lose a small variance.
         self.reference = torch.zeros(groups, *shape, device=device)
         # What the present batch adds; float32 is exact enough within a batch and twice as fast.
         self.fresh_total = torch.zeros_like(self.reference)
         self.fresh_square = torch.zeros_like(self.reference)
+        self.fresh_shift = torch.zeros_like(self.reference)
 
     def refer(self, values: Tensor, ids: Tensor, new: Tensor) -> None:
         """Take the mean of these rows as reference of the groups `new` (G,) bool."""
@@ -55,50 +69,71 @@ class _Sums:
         count = torch.bincount(ids, minlength=len(new))
         self.reference = torch.where(self._wide(new), sums / self._wide(count), self.reference)
 
-    def add(self, values: Tensor, ids: Tensor) -> None:
-        """Add rows (b, *axes) of groups in any order."""
-        if not self.derived:
+    def add(self, values: Tensor, ids: Tensor, runs: list[Run] | None) -> None:
+        """Add rows (b, *axes) to Σx; `runs` are their stretches of one group, None where these are short."""
+        if self.derived:
+            return
+        if runs is None:
             self.fresh_total.index_add_(0, ids, values)
-        self.fresh_square.index_add_(0, ids, _squares(values, self.reference[ids]))
+            return
+        for first, last, group in runs:
+            self.fresh_total[group].add_(values[first:last].sum(0))
 
-    def add_run(self, values: Tensor, group: int) -> None:
-        """Add rows (b, *axes) that are all of one group: half the work."""
-        if not self.derived:
-            self.fresh_total[group].add_(values.sum(0))
-        self.fresh_square[group].add_(_squares(values, self.reference[group].expand_as(values)).sum(0))
+    def spread(self, values: Tensor, ids: Tensor, runs: list[Run] | None) -> None:
+        """Add rows (b, *axes) to the sums of squares."""
+        if runs is None:
+            around = self.reference[ids]
+            self.fresh_square.index_add_(0, ids, _squares(values, around))
+            if self.thinned:
+                self.fresh_shift.index_add_(0, ids, values - around)
+            return
+        for first, last, group in runs:
+            part, around = values[first:last], self.reference[group]
+            self.fresh_square[group].add_(_squares(part, around.expand_as(part)).sum(0))
+            if self.thinned:
+                self.fresh_shift[group].add_((part - around).sum(0))
 
     def settle(self) -> None:
         """Move what the batch added into the lasting sums."""
-        if not self.derived:
-            self.total += self.fresh_total
-            self.fresh_total.zero_()
+        self.total += self.fresh_total
         self.square += self.fresh_square
-        self.fresh_square.zero_()
+        self.shift += self.fresh_shift
+        for fresh in (self.fresh_total, self.fresh_square, self.fresh_shift):
+            fresh.zero_()
 
-    def around(self, reference: Tensor, rows: Tensor) -> Tensor:
-        """Return Σ(x - reference)² (G, *axes), given the rows (G,) of each group."""
-        own, count = self.reference.double(), self._wide(rows)
-        step = own - reference
-        return self.square + 2 * step * (self.total - count * own) + count * step**2
+    def _shift(self, rows: Tensor) -> Tensor:
+        """Return Σ(x - r) (G, *axes) of the rows (G,) that gave squares."""
+        return self.shift if self.thinned else self.total - self._wide(rows) * self.reference.double()
 
     def merge(self, other: "_Sums", mine: Tensor, theirs: Tensor) -> None:
-        """Add the other's sums, given the rows (G,) that each of the two has seen."""
-        self.reference = torch.where(self._wide(mine) > 0, self.reference, other.reference)
+        """Add the other's sums, given the rows (G,) that gave squares in each of the two."""
+        own, count = self._shift(mine), self._wide(theirs)
+        shift = other._shift(theirs)
+        reference = torch.where(self._wide(mine) > 0, self.reference, other.reference)
+        step = other.reference.double() - reference.double()
         # New tensors: those of a pass were made in inference mode and may not be changed outside it.
-        self.square = self.square + other.around(self.reference.double(), theirs)
+        self.square = self.square + other.square + 2 * step * shift + count * step**2
+        self.shift = own + shift + count * step
         self.total = self.total + other.total
+        self.reference = reference
 
-    def summary(self, rows: Tensor, pooled: bool) -> tuple[Tensor, Tensor]:
-        """Return mean and deviation (G, *axes), G = 1 with `pooled`, given the rows (G,)."""
-        count, total = self._wide(rows), self.total
-        if pooled:
-            count, total = count.sum(0, True), total.sum(0, True)
-        mean = total / count  # 0 / 0 is NaN: no rows have no mean
-        # A group without rows has sums of zero, but around a mean that does not exist.
-        square = torch.where(self._wide(rows) > 0, self.around(mean, rows), 0.0)
-        square = square.sum(0, True) if pooled else square
-        variance = torch.where(count > 1, square.clamp_min(0) / (count - 1), torch.nan)
-        return mean.cpu(), variance.sqrt().cpu()
+    def summary(self, rows: Tensor, squared: Tensor, pooled: bool) -> tuple[Tensor, Tensor]:
+        """Return mean and deviation (G, *axes), G = 1 with `pooled`.
+
+        `rows` (G,) were seen, `squared` (G,) of them gave squares.
+        """
+        count, part = self._wide(rows), self._wide(squared)
+        means = self.total / count  # 0 / 0 is NaN: no rows have no mean
+        inside = (self.square - self._shift(squared) ** 2 / part.clamp_min(1)).clamp_min(0)
+        variance = torch.where(part > 1, inside / (part - 1), torch.nan)
+        if not pooled:
+            return means.cpu(), variance.sqrt().cpu()
+        mean, count_all = self.total.sum(0, True) / count.sum(0, True), count.sum(0, True)
+        # A group without rows has no mean, and one with a single row no variance: both add none.
+        within = torch.where(part > 1, (count - 1) * variance, 0.0)
+        between = torch.where(count > 0, count * (means - mean) ** 2, 0.0)
+        whole = torch.where(count_all > 1, (within + between).sum(0, True) / (count_all - 1), torch.nan)
+        return mean.cpu(), whole.sqrt().cpu()
 
     def _wide(self, rows: Tensor) -> Tensor:
         """Return a tensor (G,) with as many axes as the sums."""
@@ -115,7 +150,9 @@ class Moments:
 
     `over` asks in addition for the moments of the row's mean over some axes: `(("head",),
     ("head", "query"))` gives those of the mean over heads and of attention received. An entry that
-    extends another by one axis is made from it.
+    extends another by one axis is made from it. Means are of all rows; where `expected` (G,) says how
+    many rows the groups will have, the deviations of groups of over 2 × ENOUGH rows come from a share of
+    them, chosen by their numbers in the log, so that parts of a pass still add up to the whole.
     """
 
     def __init__(
@@ -124,6 +161,7 @@ class Moments:
         groups: Groups,
         axes: Sequence[str] = (),
         over: Sequence[tuple[str, ...]] = (),
+        expected: "Array | None" = None,
     ) -> None:
         """Prepare for a source with these axes after the row axis (layer not among them)."""
         self.sources: tuple[str, ...] = (source,)
@@ -133,13 +171,18 @@ class Moments:
         for view in over:
             if not set(view) <= set(axes):
                 raise refuse("axes to average over", view, f"the source has the axes {', '.join(axes)}")
+        every = np.ones(len(groups)) if expected is None else np.maximum(expected // ENOUGH, 1)
+        self._every = torch.as_tensor(every, dtype=torch.long)
+        self._thinned = bool((self._every > 1).any())
         self._rows = np.zeros(len(groups), np.int64)
+        self._squared = np.zeros(len(groups), np.int64)
+        self._chosen: Tensor | None = None
         # For each layer the sums of the cells, and those of all means over axes side by side (False, True):
         # one short row of many means costs less than many shorter ones.
         self._sums: dict[tuple[int | None, bool], _Sums] = {}
         self._shapes: dict[tuple[str, ...], tuple[int, ...]] = {}
         self._ids = torch.zeros(0, dtype=torch.long)
-        self._runs: list[tuple[int, int, int]] | None = None
+        self._runs: list[Run] | None = None
         # Groups that no batch has shown yet, by layer; empty while the batch brings none.
         self._new: dict[int | None, Tensor] = {}
         self._brings_new = False
@@ -155,6 +198,13 @@ class Moments:
         self._brings_new = bool(((self._rows == 0) & (count > 0)).any())
         self._unseen = torch.as_tensor(self._rows == 0, device=self._ids.device)
         self._rows += count
+        self._chosen = None
+        if self._thinned:
+            # A row's number, scrambled: neighbours in the log, and every k-th of them, may be alike.
+            scrambled = (rows.batch.row * 2_654_435_761 >> 16) & 0xFFFF_FFFF
+            self._chosen = scrambled % self._every.to(self._ids.device)[self._ids] == 0
+            count = np.bincount(ids[self._chosen.cpu().numpy()], minlength=len(self.groups))
+        self._squared += count
 
     def see(self, source: str, layer: int | None, values: Tensor, rows: slice) -> None:
         """Add the values (b, *axes) to the sums of their groups."""
@@ -165,22 +215,31 @@ class Moments:
 
     def _add(self, layer: int | None, values: Tensor, start: int, stop: int) -> None:
         ids = self._ids[start:stop]
-        new = self._first_seen(layer, ids)
-        runs = self._runs_between(start, stop)
         cells = values.float()
-        parts = [(False, cells)] + ([(True, self._means(cells))] if len(self.views) > 1 else [])
-        for is_mean, made in parts:
-            sums = self._sums.get((layer, is_mean))
-            if sums is None:
-                sums = _Sums(tuple(made.shape[1:]), len(self.groups), made.device, is_mean)
-                self._sums[layer, is_mean] = sums
-            if new is not None:
-                sums.refer(made, ids, new)
-            if runs is None:
-                sums.add(made, ids)
-                continue
-            for first, last, group in runs:
-                sums.add_run(made[first:last], group)
+        runs = self._runs_between(start, stop)
+        new = self._first_seen(layer, ids)
+        if new is not None:
+            for is_mean, made in self._views_of(cells):
+                self._sums_of(layer, is_mean, made).refer(made, ids, new)
+        self._sums_of(layer, False, cells).add(cells, ids, runs)
+        if self._chosen is not None:
+            chosen = self._chosen[start:stop].nonzero()[:, 0]
+            cells, ids = cells[chosen], ids[chosen]
+            runs = None if runs is None else _runs(ids.cpu().numpy(), shortest=0)
+        for is_mean, made in self._views_of(cells):
+            self._sums_of(layer, is_mean, made).spread(made, ids, runs)
+
+    def _views_of(self, cells: Tensor) -> list[tuple[bool, Tensor]]:
+        """Return the cells (b, *axes), and all means over axes side by side (b, C) if there are any."""
+        return [(False, cells)] + ([(True, self._means(cells))] if len(self.views) > 1 else [])
+
+    def _sums_of(self, layer: int | None, is_mean: bool, made: Tensor) -> _Sums:
+        """Return the sums of a layer's cells or of its means, made when first asked for."""
+        if (layer, is_mean) not in self._sums:
+            self._sums[layer, is_mean] = _Sums(
+                tuple(made.shape[1:]), len(self.groups), made.device, is_mean, self._thinned
+            )
+        return self._sums[layer, is_mean]
 
     def _means(self, cells: Tensor) -> Tensor:
         """Return all means over axes that were asked for, side by side (b, C)."""
@@ -192,7 +251,7 @@ class Moments:
         self._shapes = {view: tuple(made.shape[1:]) for view, made in seen.items()}
         return torch.cat([seen[view].flatten(1) for view in self.views[1:]], 1)
 
-    def _runs_between(self, start: int, stop: int) -> list[tuple[int, int, int]] | None:
+    def _runs_between(self, start: int, stop: int) -> list[Run] | None:
         """Return the runs of one group inside a piece, from its first row; None where there are many."""
         if self._runs is None:
             return None
@@ -234,15 +293,15 @@ class Moments:
         """Add the other's sums; raise MsvizError when it watched something else."""
         if (self.sources, self.views, self.groups.names) != (other.sources, other.views, other.groups.names):
             raise MsvizError("merge: the two reducers watched different things")
+        if not torch.equal(self._every, other._every):
+            raise MsvizError("merge: the two reducers expected other numbers of rows")
         self._derive()
         other._derive()
-        mine, theirs = torch.from_numpy(self._rows), torch.from_numpy(other._rows)
-        for key, sums in other._sums.items():
-            if key not in self._sums:
-                self._sums[key] = _Sums(
-                    tuple(sums.total.shape[1:]), len(self.groups), sums.total.device, sums.derived
-                )
-            self._sums[key].merge(sums, mine.to(sums.total.device), theirs.to(sums.total.device))
+        mine, theirs = torch.from_numpy(self._squared), torch.from_numpy(other._squared)
+        for (layer, is_mean), sums in other._sums.items():
+            own = self._sums_of(layer, is_mean, sums.total)
+            own.merge(sums, mine.to(sums.total.device), theirs.to(sums.total.device))
+        self._squared = self._squared + other._squared
         self._rows = self._rows + other._rows
         self._shapes = self._shapes or other._shapes
 
@@ -259,8 +318,10 @@ class Moments:
             raise MsvizError(f"moments of {self.sources[0]}: no row was seen")
         self._derive()
         layers = sorted(parts, key=lambda number: number or 0)
-        rows = torch.from_numpy(self._rows)
-        made = [parts[layer].summary(rows.to(parts[layer].total.device), pooled) for layer in layers]
+        counts = [
+            torch.from_numpy(count).to(parts[layers[0]].total.device) for count in (self._rows, self._squared)
+        ]
+        made = [parts[layer].summary(counts[0], counts[1], pooled) for layer in layers]
         if over:
             made = [(self._only(mean, over), self._only(deviation, over)) for mean, deviation in made]
         count = self._rows.sum(keepdims=True) if pooled else self._rows
@@ -278,10 +339,12 @@ class Moments:
         return torch.split(means, sizes, 1)[place].reshape(-1, *self._shapes[view])
 
 
-def _runs(ids: Array) -> list[tuple[int, int, int]] | None:
+def _runs(ids: Array, shortest: int = SHORTEST) -> list[Run] | None:
     """Return first row, end and group of every stretch of one group; None where stretches are short."""
+    if not len(ids):
+        return []
     starts = np.flatnonzero(np.r_[True, ids[1:] != ids[:-1]])
-    if len(ids) < SHORTEST * len(starts):
+    if len(ids) < shortest * len(starts):
         return None
     ends = np.r_[starts[1:], len(ids)]
     return [(int(a), int(b), int(ids[a])) for a, b in zip(starts, ends, strict=True)]

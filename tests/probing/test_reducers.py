@@ -6,11 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from msviz.batch import Batch
+from msviz.data._dataset import Dataset
 from msviz.errors import MsvizError
+from msviz.nets._base import Layout, Net, NetConfig
+from msviz.nets._tap import Tap
 from msviz.probing.groups import Groups
-from msviz.probing.moments import Moments, mean_over
+from msviz.probing.moments import ENOUGH, Moments, mean_over
 from msviz.probing.reducers import Count, Histogram, Reducer, Rows, Sample, row_keys
 from msviz.probing.study import Study
 
@@ -144,3 +148,64 @@ def test_what_cannot_be_merged_or_asked_is_refused(study: Study) -> None:
         Moments("attention", groups).result()
     with pytest.raises(MsvizError, match="drawn by different rules"):
         Sample(3).merge(Sample(4))
+
+
+class Drawn(Net):
+    """One layer of attention over two fields that looks at the row's number alone."""
+
+    def __init__(self, layout: Layout) -> None:
+        super().__init__(NetConfig(), layout)
+        self.attention_tap = Tap("head", "query", "key")
+
+    def forward(self, batch: Batch) -> Tensor:
+        score = torch.sin(batch.row[:, None].float() * torch.arange(1, 9)).view(-1, 2, 2, 2)
+        return self.attention_tap(torch.softmax(score, -1)).sum((1, 2, 3))
+
+
+@pytest.fixture(scope="module")
+def many(tiny_world: Dataset) -> Study:
+    return Study(None, tiny_world, split="train", net=Drawn(Layout.of(tiny_world.schema)))
+
+
+def test_deviations_of_large_groups_come_from_a_share_of_the_rows_and_are_close(many: Study) -> None:
+    groups = many.groups("scenario")
+    count = np.bincount(many.part.scenario, minlength=len(groups))
+    small = count < 1000
+    exact = fed(many, Moments("attention", groups, AXES, OVER))
+    # Told that the groups are larger than they are, the reducer takes squares of every fifth row.
+    thinned = fed(many, Moments("attention", groups, AXES, OVER, expected=5 * ENOUGH * ~small))
+    for over in ((), ("head",), ("head", "query")):
+        whole, part = exact.result(over), thinned.result(over)
+        np.testing.assert_array_equal(part.rows, whole.rows)
+        np.testing.assert_allclose(part.mean, whole.mean, rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(part.deviation[small], whole.deviation[small], rtol=1e-5, atol=1e-9)
+        large = part.deviation[~small], whole.deviation[~small]
+        np.testing.assert_allclose(*large, rtol=0.2, atol=1e-7)
+        both = exact.result(over, pooled=True).deviation, thinned.result(over, pooled=True).deviation
+        np.testing.assert_allclose(*both, rtol=0.1, atol=1e-7)
+    assert not np.allclose(exact.result().deviation[~small], thinned.result().deviation[~small], rtol=1e-6)
+
+
+def test_halves_of_a_thinned_pass_add_up_to_the_whole(many: Study) -> None:
+    groups = many.groups("scenario")
+    expected = np.full(len(groups), 5 * ENOUGH)
+
+    def part(rows: slice) -> Moments:
+        moments = Moments("attention", groups, AXES, OVER, expected=expected)
+        many.stream([moments], np.arange(many.part.rows)[rows])
+        return moments
+
+    whole, first, second = part(slice(None)), part(slice(0, 7000)), part(slice(7000, None))
+    first.merge(second)
+    for over in ((), ("head",), ("head", "query")):
+        for pooled in (False, True):
+            one, two = whole.result(over, pooled), first.result(over, pooled)
+            np.testing.assert_allclose(two.mean, one.mean, rtol=1e-6, atol=1e-9)
+            np.testing.assert_allclose(two.deviation, one.deviation, rtol=1e-4, atol=1e-7)
+
+
+def test_reducers_that_expect_other_numbers_of_rows_do_not_merge(many: Study) -> None:
+    groups = many.groups("scenario")
+    one, two = Moments("attention", groups), Moments("attention", groups, expected=np.full(6, 5 * ENOUGH))
+    with pytest.raises(MsvizError, match="expected other numbers"):
+        one.merge(two)
