@@ -9,7 +9,7 @@ import pytest
 # busy cores cost a hundred times what they save.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from msviz.data._dataset import Dataset  # noqa: E402
+from msviz.data._dataset import Dataset
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from net_reference import satrans, weights_of
+from random_rows import random_batch
 
 from msviz.batch import Batch
 from msviz.errors import MsvizError
@@ -86,8 +87,6 @@ def test_a_row_does_not_see_its_batch(net_of, batch, values):
 @pytest.mark.parametrize("rows", [5, 400], ids=["one product a row", "one product a scenario"])
 def test_gradients_equal_those_of_watched_plain_operations(net_of, values, rows):
     # Watching attention takes plain torch operations, not the hand-written ones, and does not move rows.
-    from conftest import random_batch
-
     batch = random_batch(rows, layout=Layout((7, 3, 9, 2, 6), (1, 3), 5))
     net = net_of(
         "satrans", Layout((7, 3, 9, 2, 6), (1, 3), 5), **SMALL, **values, dropout=0.0, unseen_rate=0.0
@@ -110,8 +109,6 @@ def test_gradients_equal_those_of_watched_plain_operations(net_of, values, rows)
 
 @pytest.mark.parametrize("values", KINDS)
 def test_every_weight_gets_a_gradient(net_of, values):
-    from conftest import random_batch
-
     net = net_of("satrans", **SMALL, **values)
     net.loss(random_batch(500)).backward()
     for name, parameter in net.named_parameters():
@@ -128,8 +125,6 @@ def test_tables_have_sparse_gradients(net_of, batch):
 
 @pytest.mark.parametrize("encoder", ["ie", "en", "enp"])
 def test_a_thousand_scenarios_and_one(net_of, encoder):
-    from conftest import random_batch
-
     many = Layout((1200, 4), (0,), 1199)
     batch = random_batch(1000, layout=many)
     net = net_of("satrans", many, **SMALL, encoder=encoder).eval()
@@ -169,8 +164,6 @@ def test_unseen_combinations_share_a_row_under_ie_and_keep_their_fields_under_en
 
 
 def test_hidden_scenarios_train_the_row_of_the_unseen(net_of):
-    from conftest import random_batch
-
     seen = random_batch(200)
     seen = seen.take(seen.scenario > 0)
     touched = {}
