@@ -1,12 +1,15 @@
 """AutoInt (Song 2019): self-attention between the fields, the same for every scenario."""
 
+from typing import Any
+
 import torch
 from pydantic import Field as Setting
 from pydantic import model_validator
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from msviz.batch import Batch
-from msviz.nets._attention import attend
+from msviz.nets._attention import Mixed, attend, is_fast, mix, slopes
 from msviz.nets._base import Layout, Net, NetConfig
 from msviz.nets._layers import FusedEmbedding, Mlp, Widths, product, rows_first, units_first
 from msviz.nets._tap import Tap
@@ -45,18 +48,46 @@ class InteractingLayer(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         """Return the fields' next representations."""
-        config = self.config
+        config, tap = self.config, self.attention_tap
+        scale = (config.width // config.heads) ** -0.5 if config.scale else 1.0
+        rate = config.dropout if self.training else 0.0
+        if is_fast(values, tap):
+            out: Tensor = _Layer.apply(  # type: ignore[no-untyped-call]
+                values, self.project, config.heads, scale, rate, tap
+            )
+            return out
         query, key, value, residual = product(self.project, values).view(4, *values.shape).unbind()
-        mixed = attend(
-            query,
-            key,
-            value,
-            heads=config.heads,
-            scale=(config.width // config.heads) ** -0.5 if config.scale else 1.0,
-            rate=config.dropout if self.training else 0.0,
-            tap=self.attention_tap,
-        )
+        mixed = attend(query, key, value, heads=config.heads, scale=scale, rate=rate, tap=tap)
         return torch.relu(mixed + residual)
+
+
+class _Layer(torch.autograd.Function):
+    """The same on a CPU in one piece, so that gradients are written once and where they are needed."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, values: Tensor, project: Tensor, heads: int, scale: float, rate: float, tap: Tap
+    ) -> Tensor:
+        projected = product(project, values).view(4, heads, len(values) // heads, *values.shape[1:])
+        mixed = mix(projected[0], projected[1], projected[2], scale, rate, tap)
+        out = (mixed.values + projected[3]).clamp_min_(0).view_as(values)
+        ctx.save_for_backward(values, project, projected, out, *mixed.tensors())
+        ctx.settings = scale, rate
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        values, project, projected, out, *saved = ctx.saved_tensors
+        query, key, value, _ = projected.unbind()
+        of_projected = torch.empty_like(projected)
+        torch.ops.aten.threshold_backward.grad_input(
+            gradient, out, 0.0, grad_input=of_projected[3].view_as(out)
+        )
+        slopes(of_projected[3], Mixed(*saved), query, key, value, of_projected[:3], *ctx.settings)
+        flat = of_projected.view(len(project), -1)
+        of_values = torch.mm(project.t(), flat).view_as(values)
+        return of_values, torch.mm(flat, values.flatten(1).t()), None, None, None, None
 
 
 class AutoInt(Net):
