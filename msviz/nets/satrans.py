@@ -39,6 +39,13 @@ class SATransConfig(NetConfig):
     dropout: float = Setting(
         0.1, ge=0, le=0.9, description="share of attention weights and layer outputs dropped, steps of 1/256"
     )
+    # LayerNorm makes the layers blind to the embeddings' size, so small ones turn fast.
+    initial_deviation: float = Setting(
+        0.1,
+        gt=0,
+        le=10,
+        description="standard deviation of first embeddings; small ones learn rare ids by heart",
+    )
     unseen_rate: float = Setting(
         0.01, ge=0, le=0.5, description="share of training rows whose scenario is hidden from the encoder"
     )
@@ -128,7 +135,7 @@ class SATrans(Net):
     def __init__(self, config: SATransConfig, layout: Layout) -> None:
         """Build the layers for the fields of a layout; raise MsvizError where it has no scenario field."""
         super().__init__(config, layout)
-        self.embedding = FusedEmbedding(layout.sizes, config.width)
+        self.embedding = FusedEmbedding(layout.sizes, config.width, config.initial_deviation)
         self.blocks = nn.ModuleList(SaLayer(config) for _ in range(config.layers))
         self.output = nn.Linear(len(layout.sizes) * config.width, 1)
         self.scenario_tap = Tap("level", "unit")
