@@ -41,10 +41,12 @@ data/demo/dataset.json: | $(VENV)/.app
 
 # The recipes of the demo runs: the product's own command, the same metrics for the same seed.
 models/demo-satrans/run.json: | data/demo/dataset.json
-	$(PY) -m msviz train satrans --data data/demo --out models/demo-satrans --seed 0 --epochs 4 --set batch_size=1024
+	$(PY) -m msviz train satrans --data data/demo --out models/demo-satrans --seed 0 --epochs 4 \
+		--set batch_size=1024 --set initial_deviation=0.3
 
 models/demo-autoint/run.json: | data/demo/dataset.json
-	$(PY) -m msviz train autoint --data data/demo --out models/demo-autoint --seed 0 --epochs 5 --set batch_size=1024
+	$(PY) -m msviz train autoint --data data/demo --out models/demo-autoint --seed 0 --epochs 8 \
+		--set batch_size=1024 --set learning_rate=0.0005 --set dropout=0.1
 
 demo-runs: $(VENV)/.app
 	rm -rf models/demo-satrans models/demo-autoint

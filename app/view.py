@@ -11,6 +11,7 @@ from msviz.errors import MsvizError
 from msviz.figures import export
 from msviz.finding import Finding
 
+FIELDS_ON_A_PHONE = 12
 CONFIG = {**export.CONFIG, "displayModeBar": False}
 
 
@@ -35,7 +36,10 @@ def show(
     words = takeaway or finding.takeaway
     if not compact:
         st.markdown(plain(words))
-    st.plotly_chart(figure, theme=None, config=CONFIG, key=f"chart-{key}", alt=words)
+    # Grids of many fields keep a width at which they can be read; a phone scrolls them sideways.
+    wide = "wide" if finding.data.sizes.get("key", 0) > FIELDS_ON_A_PHONE else "fit"
+    with st.container(key=f"{wide}-{key}"):
+        st.plotly_chart(figure, theme=None, config=CONFIG, key=f"chart-{key}", alt=words)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         with st.popover("How to read this", icon=":material/help:", type="tertiary"):
             st.markdown(importlib.import_module(f"msviz.figures.{finding.picture}").HOW_TO_READ)
