@@ -34,7 +34,7 @@ def room(path: Path) -> str:
 
 
 def imports(path: Path) -> list[str]:
-    """Return the dotted modules a file imports when it runs; imports for the type checker alone do not count."""
+    """Return the dotted modules a file imports when it runs (not for the type checker alone)."""
     found: list[str] = []
 
     def visit(node: ast.AST) -> None:

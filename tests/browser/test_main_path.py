@@ -78,7 +78,8 @@ def test_a_missing_answer_is_computed_beside_the_page(page: Page, address: str, 
 
 
 @pytest.mark.parametrize(
-    ("kind", "start"), [("HTML", b"<!doctype html>"), ("CSV", b"scenario,"), ("PNG", b"\x89PNG"), ("SVG", b"<svg")]
+    ("kind", "start"),
+    [("HTML", b"<!doctype html>"), ("CSV", b"scenario,"), ("PNG", b"\x89PNG"), ("SVG", b"<svg")],
 )
 def test_a_view_leaves_as_a_file(page: Page, address: str, kind: str, start: bytes) -> None:
     page.goto(f"{address}/performance" if kind == "SVG" else address)
