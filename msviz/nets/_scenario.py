@@ -57,10 +57,31 @@ def alone(rows: int, device: torch.device) -> Groups:
 def grouped_product(matrices: Tensor, values: Tensor, groups: Groups) -> Tensor:
     """Return W_g x of every field's vector x: (G, e, d) with (d, B, N) gives (e, B, N)."""
     if groups.sizes is None:
-        of_rows = matrices.index_select(0, groups.index)
-        return torch.bmm(of_rows, values.transpose(0, 1)).transpose(0, 1).contiguous()
-    product: Tensor = _Grouped.apply(matrices, values, groups.sizes)  # type: ignore[no-untyped-call]
+        product: Tensor = _PerRow.apply(matrices, values, groups.index)  # type: ignore[no-untyped-call]
+    else:
+        product = _Grouped.apply(matrices, values, groups.sizes)  # type: ignore[no-untyped-call]
     return product
+
+
+class _PerRow(torch.autograd.Function):
+    """One product for each row, with its group's matrix; results lie as the other layers want them."""
+
+    @staticmethod
+    def forward(ctx: Any, matrices: Tensor, values: Tensor, index: Tensor) -> Tensor:
+        of_rows = matrices.contiguous().index_select(0, index)
+        ctx.save_for_backward(of_rows, values, index)
+        ctx.groups = len(matrices)
+        return torch.bmm(of_rows, values.transpose(0, 1)).transpose(0, 1).contiguous()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+        of_rows, values, index = ctx.saved_tensors
+        by_row = gradient.transpose(0, 1)
+        of_matrices = of_rows.new_zeros(ctx.groups, *of_rows.shape[1:])
+        of_matrices.index_add_(0, index, torch.bmm(by_row, values.permute(1, 2, 0)))
+        of_values = torch.bmm(of_rows.transpose(1, 2), by_row).transpose(0, 1).contiguous()
+        return of_matrices, of_values, None
 
 
 class _Grouped(torch.autograd.Function):

@@ -94,6 +94,7 @@ class AutoInt(Net):
     """Interacting layers over the field embeddings, an MLP beside them, one linear map to the logit."""
 
     Config = AutoIntConfig
+    piece = 1024  # its rows are narrow
     config: AutoIntConfig
 
     def __init__(self, config: AutoIntConfig, layout: Layout) -> None:
