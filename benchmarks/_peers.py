@@ -17,7 +17,7 @@ INSTALL = " ".join((__doc__ or "").partition("\n\n")[2].replace("\\", "").split(
 
 def deepctr_autoint(sizes: list[int], width: int = 16, folder: Path = FOLDER) -> "DeepCtr":
     """Return DeepCTR-Torch's AutoInt with its defaults (3 layers, 2 heads, MLP 256-128, l2 1e-5, Adam)."""
-    models, inputs = _load(folder)
+    models, inputs = load(folder)
     columns = [inputs.SparseFeat(f"f{n}", size, embedding_dim=width) for n, size in enumerate(sizes)]
     model = models.AutoInt(columns, columns, device="cpu")
     model.compile("adam", "binary_crossentropy")
@@ -48,7 +48,8 @@ class DeepCtr:
             model(fields).cpu().data.numpy()
 
 
-def _load(folder: Path) -> tuple[Any, Any]:
+def load(folder: Path) -> tuple[Any, Any]:
+    """Return DeepCTR-Torch's `models` and `inputs` without letting it ask for a newer version."""
     if not (folder / "deepctr_torch").is_dir():
         raise SystemExit(f"no DeepCTR-Torch in {folder}; install it with: {INSTALL}")
     sys.path.append(str(folder))
