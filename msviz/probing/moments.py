@@ -19,9 +19,9 @@ Run = tuple[int, int, int]  # first row, end, group
 HOT_CELLS, HOT = 2**19, 512
 # Rows of one group side by side that are worth summing on their own.
 SHORTEST = 32
-# From about so many rows a group's deviation is as good as known (to half a percent): of larger groups
+# From about so many rows a group's deviation is as good as known (to one percent): of larger groups
 # only every k-th row gives squares, which halves what watching costs.
-ENOUGH = 20_000
+ENOUGH = 10_000
 
 
 @dataclass(frozen=True)
