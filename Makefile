@@ -34,7 +34,7 @@ app: $(VENV)/.app demo
 	$(PY) -m msviz app --port $(PORT)
 
 # Demo data and runs stand in the repository; they are made here only where somebody deleted them.
-demo: data/demo/dataset.json models/demo-satrans/run.json models/demo-autoint/run.json
+demo: data/demo/dataset.json models/demo-autoint/run.json models/demo-satrans/run.json
 
 data/demo/dataset.json: | $(VENV)/.app
 	$(PY) -m msviz data plant --out data/demo --rows 200000 --seed 0
@@ -45,12 +45,20 @@ models/demo-satrans/run.json: | data/demo/dataset.json
 		--set batch_size=1024 --set initial_deviation=0.3
 
 models/demo-autoint/run.json: | data/demo/dataset.json
-	$(PY) -m msviz train autoint --data data/demo --out models/demo-autoint --seed 0 --epochs 8 \
-		--set batch_size=1024 --set learning_rate=0.0005 --set dropout=0.1
+	$(PY) -m msviz train autoint --data data/demo --out models/demo-autoint --seed 0 --epochs 5 \
+		--set batch_size=1024 --set dropout=0.1
 
+# Answers that the app's first pages read are kept beside the runs, so that a first visitor need not wait.
 demo-runs: $(VENV)/.app
-	rm -rf models/demo-satrans models/demo-autoint
+	rm -rf models/demo-satrans models/demo-autoint data/demo/.findings
 	$(MAKE) demo
+	for run in demo-autoint demo-satrans; do \
+		for question in performance attention_by_scenario impressions; do \
+			$(PY) -m msviz analyse $$question models/$$run || exit 1; \
+		done; \
+	done
+	$(PY) -m msviz analyse data_overview --data data/demo
+	$(PY) -m msviz analyse data_overview --data data/demo --set field=gender
 
 chromium: $(VENV)/.dev
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
