@@ -76,8 +76,17 @@ test: $(VENV)/.dev demo chromium lint
 	$(PY) -m pytest -n 2 --dist loadfile -m "not browser" $(PYTEST_ARGS)
 	$(PY) -m pytest -m browser $(PYTEST_ARGS)
 
-bench: $(VENV)/.dev demo chromium
-	$(PY) benchmarks/run.py
+build/peers/deepctr_torch: | $(VENV)/.dev
+	$(PY) -m pip install --quiet --target build/peers --no-deps deepctr-torch==0.3.0 \
+		requests urllib3 idna certifi charset-normalizer
+
+# Everything that needs no outside data; some twenty minutes on two idle cores.
+bench: $(VENV)/.dev demo chromium build/peers/deepctr_torch
+	$(PY) benchmarks/speed.py --threads 1 2
+	$(PY) benchmarks/analysis_cost.py --rows 3000000 --stretches 3
+	$(PY) benchmarks/import_speed.py
+	$(PY) benchmarks/truth.py models/demo-satrans models/demo-autoint
+	$(PY) benchmarks/app_speed.py --repeat 3
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache

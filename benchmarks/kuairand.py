@@ -110,7 +110,7 @@ def table(data: Dataset, scores: Scores, seconds: dict[str, float]) -> str:
     label, scenario = np.array(test.label), np.array(test.scenario)
     names = data.schema.scenario_names
     groups = {"All tabs": np.ones(len(label), bool)}
-    groups |= {f"Tab {names[s]}": scenario == s for s in range(1, len(names))}
+    groups |= {names[s]: scenario == s for s in range(1, len(names))}
     lines = ["| model | " + " | ".join(f"{g} ({m.sum():,})" for g, m in groups.items()) + " | s |"]
     lines.append("|---|" + "---|" * (len(groups) + 1))
     for name, runs in scores.items():
