@@ -20,8 +20,8 @@ PAGES = (
 st.set_page_config(page_title="msviz", page_icon=str(HERE / "logo.svg"), layout="wide")
 # Our own words, no data: the one thing that Streamlit has no setting for.
 st.html(
-    '<style>[class*="st-key-wide-"]{overflow-x:auto}'
-    '[class*="st-key-wide-"] [data-testid="stElementContainer"]{min-width:640px}</style>'
+    '<style>@media (max-width:640px){[class*="st-key-wide-"]{overflow-x:auto}'
+    '[class*="st-key-wide-"] [data-testid="stElementContainer"]{min-width:640px}}</style>'
 )
 st.logo(str(HERE / "logo.svg"), size="large")
 links.begin()

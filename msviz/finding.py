@@ -38,7 +38,8 @@ class Provenance:
         """Return 'run demo-satrans on demo (test, 40,000 rows), 1.2 s'."""
         run = f"run {self.run} on " if self.run else ""
         split = f"{self.split}, " if self.split else ""
-        return f"{run}{self.data} ({split}{self.rows:,} rows), {self.seconds:.1f} s"
+        rows = "1 row" if self.rows == 1 else f"{self.rows:,} rows"
+        return f"{run}{self.data} ({split}{rows}), {self.seconds:.1f} s"
 
 
 @dataclass(frozen=True, eq=False)
