@@ -81,11 +81,13 @@ class _Guess:
         return next((n for n in self.left if n in self.words and is_named(what, n) and fits(n)), None)
 
     def _label(self) -> list[Field]:
-        binary = [n for n in self.left if n in self.words and set(self.words[n].words) <= {"0", "1"}]
-        name = next((n for n in binary if is_named("label", n)), None)
-        if name is None:
+        named = [n for n in self.left if n in self.words and is_named("label", n)]
+        strange = {n: len(set(self.words[n].words) - {"0", "1"}) for n in named}
+        # One with a few other values is still the label: its bad rows are then told one by one.
+        fit = [n for n in sorted(named, key=strange.__getitem__) if {"0", "1"} & set(self.words[n].words)]
+        if not fit:
             return []
-        return [Field(name=self._take(name, "label", "0 or 1, by its name"), role="label")]
+        return [Field(name=self._take(fit[0], "label", "0 or 1, by its name"), role="label")]
 
     def _time(self) -> list[Field]:
         units = {name: self._time_unit(name) for name in self.left if name in self.words}

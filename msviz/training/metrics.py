@@ -129,6 +129,9 @@ def gauc(label: Array, score: Array, user: Array) -> Measure:
     if users < 2:
         return Measure(value, why="interval not defined: one user only")
     half = Z * float(np.sqrt(users / (users - 1) * np.sum((weight * (each - value)) ** 2)) / weight.sum())
+    if half == 0:
+        # A handful of users who all agree is no certainty.
+        return Measure(value, why=f"interval not defined: all {users} users have the same AUC")
     return Measure(value, max(value - half, 0.0), min(value + half, 1.0))
 
 

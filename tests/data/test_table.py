@@ -318,3 +318,13 @@ def test_opening_reads_no_rows(load: Load, tmp_path: Path) -> None:
     for file in (tmp_path / "out" / "train").glob("*.bin"):
         file.unlink()
     assert open_data(tmp_path / "out").rows["train"] == 4
+
+
+def test_a_label_with_strange_values_is_still_the_label_and_its_rows_are_told(
+    load: Load, tmp_path: Path
+) -> None:
+    log = "tab,click\n" + "".join(f"{i % 3},{i % 2}\n" for i in range(30)) + "1,2\n"
+    (tmp_path / "log.csv").write_text(log)
+    assert table.propose(str(tmp_path / "log.csv")).role("label").name == "click"  # type: ignore[union-attr]
+    with pytest.raises(MsvizError, match="click: got '2'; wanted 0 or 1"):
+        load(log, None)

@@ -141,3 +141,9 @@ def test_degenerate_intervals_are_not_drawn():
 def test_measure_refuses_what_is_no_probability(bad):
     with pytest.raises(MsvizError, match="wanted: probabilities"):
         metrics.measure(np.array([1, 0]), np.array([bad, 0.5]), np.array([1, 1]), ["unseen", "a"])
+
+
+def test_users_who_all_agree_give_no_interval() -> None:
+    found = metrics.gauc(np.array([0, 1, 0, 1]), np.array([0.1, 0.9, 0.2, 0.3]), np.array([2, 2, 3, 3]))
+    assert (found.value, found.low, found.high) == (1.0, None, None)
+    assert found.why == "interval not defined: all 2 users have the same AUC"
