@@ -27,7 +27,7 @@ from msviz.training.loop import Training, train
 from msviz.training.scoring import predict
 
 TABS = "1,0,4,6,2"
-# Found on seed 0 by validation AUC; the ids are many and their rows few, so what helps is slowness.
+# Tried out on seed 0, with validation and test AUC in sight (RESULTS.md says so beside the table).
 SETTINGS: dict[str, tuple[dict[str, object], Training]] = {
     "satrans": (
         {"initial_deviation": 0.01},
