@@ -6,7 +6,6 @@ import plotly.graph_objects as go
 
 ALL = "All scenarios"
 INK, MUTED, FAINT, LINE, QUIET, PAPER = "#1b2430", "#566173", "#8a94a3", "#e4e8ee", "#eef0f3", "#ffffff"
-ACCENT = "#1f5fa8"
 FONT = 'Inter, "Segoe UI", Roboto, "Helvetica Neue", Arial, "Liberation Sans", sans-serif'
 
 # Okabe and Ito's palette, yellows darkened so that a thin line on white is seen.

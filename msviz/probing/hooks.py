@@ -57,19 +57,12 @@ def chosen(net: nn.Module, names: Iterable[str]) -> list[Point]:
 @contextmanager
 def watching(net: nn.Module, names: Iterable[str], see: See) -> Iterator[None]:
     """Call `see(name, layer, values)` whenever one of the taps is passed, until the block is left."""
-    with _alone(net):
-        handles = []
-        try:
-            for point in chosen(net, names):
 
-                def hook(module: nn.Module, given: object, values: Tensor, at: Point = point) -> None:
-                    see(at.name, at.layer, values.detach())
+    def show(at: Point, values: Tensor) -> None:
+        see(at.name, at.layer, values.detach())
 
-                handles.append(point.tap.register_forward_hook(hook))
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
+    with _hooked(net, names, show):
+        yield
 
 
 @contextmanager
@@ -78,17 +71,32 @@ def replaced(net: nn.Module, name: str, function: Exchange) -> Iterator[None]:
 
     Raises MsvizError for an unknown tap, and during the forward pass when the shape changes.
     """
+
+    def exchange(at: Point, values: Tensor) -> Tensor:
+        other = function(values, at.layer)
+        if other.shape != values.shape:
+            shapes = f"wanted the tap's own shape {tuple(values.shape)}"
+            raise refuse(f"replacement at tap {name}", tuple(other.shape), shapes)
+        return other
+
+    with _hooked(net, [name], exchange):
+        yield
+
+
+@contextmanager
+def _hooked(
+    net: nn.Module, names: Iterable[str], act: Callable[[Point, Tensor], Tensor | None]
+) -> Iterator[None]:
+    """Call `act(point, values)` at the taps until the block is left; a tensor it returns goes on."""
     with _alone(net):
         handles = []
         try:
-            for point in chosen(net, [name]):
+            for point in chosen(net, names):
 
-                def hook(module: nn.Module, given: object, values: Tensor, at: Point = point) -> Tensor:
-                    other = function(values, at.layer)
-                    if other.shape != values.shape:
-                        shapes = f"wanted the tap's own shape {tuple(values.shape)}"
-                        raise refuse(f"replacement at tap {name}", tuple(other.shape), shapes)
-                    return other
+                def hook(
+                    module: nn.Module, given: object, values: Tensor, at: Point = point
+                ) -> Tensor | None:
+                    return act(at, values)
 
                 handles.append(point.tap.register_forward_hook(hook))
             yield

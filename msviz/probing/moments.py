@@ -54,14 +54,14 @@ class _Sums:
             raise refuse("groups × cells", f"{groups:,} × {math.prod(shape):,}", wanted)
         self.total = torch.zeros(groups, *shape, dtype=torch.float64, device=device)
         self.square = torch.zeros_like(self.total)
-        self.shift = torch.zeros_like(self.total)
+        self.shift = torch.zeros_like(self.total) if thinned else self.total.new_zeros(0)
         # Squares are taken around the mean of the first rows of a group: around zero, or around
         # another group's mean, float32 would lose a small variance.
         self.reference = torch.zeros(groups, *shape, device=device)
         # What the present batch adds; float32 is exact enough within a batch and twice as fast.
         self.fresh_total = torch.zeros_like(self.reference)
         self.fresh_square = torch.zeros_like(self.reference)
-        self.fresh_shift = torch.zeros_like(self.reference)
+        self.fresh_shift = torch.zeros_like(self.reference) if thinned else self.reference.new_zeros(0)
 
     def refer(self, values: Tensor, ids: Tensor, new: Tensor) -> None:
         """Take the mean of these rows as reference of the groups `new` (G,) bool."""
@@ -107,13 +107,13 @@ class _Sums:
 
     def merge(self, other: "_Sums", mine: Tensor, theirs: Tensor) -> None:
         """Add the other's sums, given the rows (G,) that gave squares in each of the two."""
-        own, count = self._shift(mine), self._wide(theirs)
-        shift = other._shift(theirs)
+        shift, count = other._shift(theirs), self._wide(theirs)
         reference = torch.where(self._wide(mine) > 0, self.reference, other.reference)
         step = other.reference.double() - reference.double()
         # New tensors: those of a pass were made in inference mode and may not be changed outside it.
         self.square = self.square + other.square + 2 * step * shift + count * step**2
-        self.shift = own + shift + count * step
+        if self.thinned:
+            self.shift = self.shift + shift + count * step
         self.total = self.total + other.total
         self.reference = reference
 
