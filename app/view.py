@@ -37,7 +37,8 @@ def show(
     if not compact:
         st.markdown(plain(words))
     # Grids of many fields keep a width at which they can be read; a phone scrolls them sideways.
-    wide = "wide" if finding.data.sizes.get("key", 0) > FIELDS_ON_A_PHONE else "fit"
+    grid = any(trace.type == "heatmap" for trace in figure.data)
+    wide = "wide" if grid and finding.data.sizes.get("key", 0) > FIELDS_ON_A_PHONE else "fit"
     with st.container(key=f"{wide}-{key}"):
         st.plotly_chart(figure, theme=None, config=CONFIG, key=f"chart-{key}", alt=words)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
