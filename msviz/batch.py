@@ -16,11 +16,11 @@ class Batch:
     label: Tensor  # (B,) float32, 0 or 1
     row: Tensor  # (B,) int64, number of the row in the log
     time: Tensor  # (B,) int64, local seconds since 1970-01-01; 0 where the log has no time
-    behaviours: Tensor | None = None  # (B, T, F) int64, latest last, 0 where padded
+    behaviours: Tensor | None = None  # (B, T, F) int64, latest last, 0 where padded; item first, then sides
     behaviour_scenario: Tensor | None = None  # (B, T) int64
     behaviour_age: Tensor | None = None  # (B, T) int64, seconds before the row's time
     mask: Tensor | None = None  # (B, T) bool, False where padded
-    signals: Tensor | None = None  # (B, K) float32
+    signals: Tensor | None = None  # (B, K) float32, as in the log
 
     def __post_init__(self) -> None:
         """Check that every tensor speaks of the same B rows."""

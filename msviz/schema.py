@@ -21,6 +21,7 @@ Kind = Literal["categorical", "numeric", "sequence"]
 Role = Literal[
     "label", "scenario", "user", "item", "context", "cross", "behaviour", "signal", "time", "row_id"
 ]
+LEARNED = {"vocabulary", "edges", "mean", "deviation"}  # written by the encoder, not by a user
 FEATURE_ROLES = ("scenario", "user", "item", "context", "cross")
 
 
@@ -40,11 +41,18 @@ class Field(BaseModel):
     utc_offset: float = Setting(0.0, ge=-14, le=14, description="hours added to a time to make it local")
     specific: bool = Setting(False, description="scenario-specific (OptMSM) rather than shared")
     of: str | None = Setting(None, description="sequence: the field whose vocabulary its items use")
+    sides: dict[str, str] = Setting(
+        {}, description="sequence: further fields of its items -> columns that hold them"
+    )
     scenario: str | None = Setting(None, description="sequence: column of the behaviours' scenarios")
     time: str | None = Setting(None, description="sequence: column of the behaviours' times")
     max: int = Setting(50, ge=1, description="sequence: latest behaviours kept")
     vocabulary: list[str] = Setting([], description="written by the encoder: values of ids 2, 3, ...")
     edges: list[float] = Setting([], description="written by the encoder: inner edges of the bins")
+    mean: float = Setting(0.0, description="signal, written by the encoder: mean of log(1 + x) in training")
+    deviation: float = Setting(
+        1.0, gt=0, description="signal, written by the encoder: standard deviation of log(1 + x) in training"
+    )
 
     @property
     def size(self) -> int:
@@ -148,6 +156,14 @@ class Schema(BaseModel):
         return [field for field in self.fields if field.kind == "sequence"]
 
     @property
+    def behaviour_columns(self) -> list[int]:
+        """Return which of the N features a behaviour holds: the items' field first, then its sides."""
+        if not self.sequences:
+            return []
+        sequence = self.sequences[0]
+        return [self.index(name) for name in (str(sequence.of), *sequence.sides)]
+
+    @property
     def signals(self) -> list[Field]:
         """Return the scenario signals (numeric, not binned)."""
         return [field for field in self.fields if field.role == "signal"]
@@ -232,7 +248,7 @@ class Schema(BaseModel):
         """Return the user's part of the schema (no vocabularies) as YAML, one field a line."""
         lines = ["fields:"]
         for field in self.fields:
-            content = field.model_dump(exclude_defaults=True, exclude={"vocabulary", "edges"})
+            content = field.model_dump(exclude_defaults=True, exclude=LEARNED)
             # Role and kind are what a user comes to change, so they stand also where they are defaults.
             content = {"name": field.name, "role": field.role, "kind": field.kind, **content}
             if field.role in ("label", "time", "row_id", "signal"):

@@ -4,6 +4,10 @@
     DIR/schema.json      fields, vocabularies, scenarios
     DIR/truth.json       only in a planted world
     DIR/<split>/*.bin    rows of one split, in the order of the log
+    DIR/events/*.bin     behaviours, where the log has them: a row's history is a stretch of these
+
+Histories of one user overlap, so rows say where their stretch starts and how long it is. Signals change
+seldom: only the rows at which one changes are kept.
 
 The N features are kept in up to three row-major matrices, one per integer width (u1, u2, i4), so
 that a log of small vocabularies stays small; a gather from each gives a batch.
@@ -29,9 +33,10 @@ if TYPE_CHECKING:  # torch is slow to import, and most of what is done with a da
 
     from msviz.batch import Batch
 
-VERSION = 1
+VERSION = 2
 SPLITS = ("train", "valid", "test")
 WIDTHS = (("u1", 2**8), ("u2", 2**16), ("i4", 2**31))
+LENGTH = "u2"  # of a history
 COLUMNS = {"scenario": "i4", "label": "u1", "time": "i8", "row": "i8"}
 Array = np.ndarray[Any, Any]
 
@@ -61,7 +66,6 @@ class Part:
         self.label = self._map("label", "u1")
         self.time = self._map("time", "i8")
         self.row = self._map("row", "i8")
-        self.signals = self._map("signals", "f4", len(schema.signals)) if schema.signals else None
         # A planted world knows the click probability of every row.
         planted = (folder / "probability.bin").is_file()
         self.probability = self._map("probability", "f4") if planted else None
@@ -84,6 +88,37 @@ class Part:
         columns, matrix = self._groups[width(self.schema.sizes[position])]
         return matrix[:, columns.index(position)]
 
+    def signals(self, rows: "slice | Array") -> Array:
+        """Return the signals (n, K) float32 of the chosen rows, as they stand in the log."""
+        start, values = self._signals
+        place = np.searchsorted(start, np.arange(self.rows)[rows], side="right") - 1
+        return np.array(values[place], np.float32)
+
+    @cached_property
+    def _signals(self) -> tuple[Array, Array]:
+        """Map the rows from which on other signals hold, and their values."""
+        count = (self._folder / "signals.start.bin").stat().st_size // 8
+        values = self._map("signals.value", "f4", len(self.schema.signals), count)
+        return self._map("signals.start", "i8", rows=count), values
+
+    @cached_property
+    def _events(self) -> tuple[list[Array], Array, Array | None]:
+        """Map the behaviours of all splits: a column of ids for each of F fields, scenario, local time."""
+        sizes = [self.schema.sizes[column] for column in self.schema.behaviour_columns]
+        folder = self._folder.parent / "events"
+        known = width(len(self.schema.scenarios) + 1)
+        file = folder / "scenario.bin"
+        count = file.stat().st_size // np.dtype(known).itemsize if file.is_file() else 0
+        ids = [_mapped(folder / f"ids.{k}.bin", width(size), (count,)) for k, size in enumerate(sizes)]
+        timed = (folder / "time.bin").is_file()
+        time = _mapped(folder / "time.bin", "i8", (count,)) if timed else None
+        return ids, _mapped(file, known, (count,)), time
+
+    @cached_property
+    def _stretches(self) -> tuple[Array, Array]:
+        """Map where each row's history starts among the events, and its length."""
+        return self._map("history.start", "i8"), self._map("history.length", LENGTH)
+
     def batch(self, rows: "slice | Array", behaviours: bool = False) -> "Batch":
         """Return the chosen rows as a Batch; with `behaviours`, padded to the longest history among them."""
         import torch
@@ -91,8 +126,8 @@ class Part:
         from msviz.batch import Batch
 
         extra: dict[str, torch.Tensor] = {}
-        if self.signals is not None:
-            extra["signals"] = torch.from_numpy(np.array(self.signals[rows], np.float32))
+        if self.schema.signals:
+            extra["signals"] = torch.from_numpy(self.signals(rows))
         if behaviours and self.schema.sequences:
             extra |= self._behaviours(rows)
         return Batch(
@@ -105,44 +140,47 @@ class Part:
         )
 
     def _behaviours(self, rows: "slice | Array") -> "dict[str, torch.Tensor]":
-        """Return the padded histories (n, T) of the first sequence: items, mask, scenario, age."""
+        """Return the padded histories (n, T) of the first sequence: ids, mask, scenario, age."""
         import torch
 
-        offsets = self._map("behaviours.offset", "i8", rows=self.rows + 1)
-        chosen = np.arange(self.rows)[rows]
-        start, stop = offsets[chosen], offsets[chosen + 1]
-        lengths = stop - start
-        longest = max(int(lengths.max(initial=0)), 1)
+        starts, lengths = self._stretches
+        start, length = starts[rows], lengths[rows].astype(np.int64)
+        longest = max(int(length.max(initial=0)), 1)
         # Latest last: histories are pushed to the right end of the padded row.
-        place = start[:, None] + np.arange(longest)[None, :] - (longest - lengths)[:, None]
+        place = start[:, None] + (np.arange(longest) - longest) + length[:, None]
         mask = place >= start[:, None]
-        total = int(offsets[-1])
-        safe = np.where(mask, place, 0)
+        ids, scenario, time = self._events
+        chosen = place[mask]
 
-        def gather(kind: str, dtype: str) -> torch.Tensor:
-            values = self._map(f"behaviours.{kind}", dtype, rows=total)
-            if not total:
-                return torch.zeros(mask.shape, dtype=torch.int64)
-            return torch.from_numpy(np.where(mask, values[safe], 0).astype(np.int64))
+        def gather(column: Array) -> Array:
+            out = np.zeros(mask.shape, np.int64)
+            out[mask] = column[chosen]
+            return out
 
+        age = np.zeros(mask.shape, np.int64)
+        if time is not None:
+            age = np.where(mask, self.time[rows][:, None] - gather(time), 0)
         return {
-            "behaviours": gather("item", "i4")[:, :, None],
-            "behaviour_scenario": gather("scenario", "i4"),
-            "behaviour_age": gather("age", "i8"),
+            "behaviours": torch.from_numpy(np.stack([gather(column) for column in ids], axis=2)),
+            "behaviour_scenario": torch.from_numpy(gather(scenario)),
+            "behaviour_age": torch.from_numpy(age),
             "mask": torch.from_numpy(mask),
         }
 
     def _map(self, stem: str, dtype: str, columns: int = 0, rows: int | None = None) -> Array:
         rows = self.rows if rows is None else rows
-        shape = (rows, columns) if columns else (rows,)
-        path = self._folder / f"{stem}.bin"
-        wanted = int(np.prod(shape)) * np.dtype(dtype).itemsize
-        if not path.is_file() or path.stat().st_size != wanted:
-            size = path.stat().st_size if path.is_file() else "no file"
-            raise refuse(f"dataset file {self.name}/{path.name}", size, f"wanted {wanted} bytes")
-        if wanted == 0:
-            return np.empty(shape, dtype)
-        return np.memmap(path, dtype, "r", shape=shape)
+        return _mapped(self._folder / f"{stem}.bin", dtype, (rows, columns) if columns else (rows,))
+
+
+def _mapped(path: Path, dtype: str, shape: tuple[int, ...]) -> Array:
+    """Map a file; raise MsvizError when it is missing or of another size."""
+    wanted = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    if not path.is_file() or path.stat().st_size != wanted:
+        size = path.stat().st_size if path.is_file() else "no file"
+        raise refuse(f"dataset file {path.parent.name}/{path.name}", size, f"wanted {wanted} bytes")
+    if wanted == 0:
+        return np.empty(shape, dtype)
+    return np.memmap(path, dtype, "r", shape=shape)
 
 
 class Dataset:
@@ -222,7 +260,9 @@ class DatasetWriter:
         self._files: dict[tuple[str, str], BinaryIO] = {}
         self._hashes: dict[tuple[str, str], Any] = {}
         self._rows = dict.fromkeys(SPLITS, 0)
-        self._offsets = dict.fromkeys(SPLITS, 0)
+        self._events = 0
+        self._latest: dict[str, Array | None] = dict.fromkeys(SPLITS, None)
+        self._signals = Moments(len(schema.signals))
         self._groups: dict[str, list[int]] = {}
         for position, size in enumerate(schema.sizes):
             self._groups.setdefault(width(size), []).append(position)
@@ -241,12 +281,28 @@ class DatasetWriter:
             (self._folder / split).mkdir(parents=True)
             for stem in (*COLUMNS, *(f"fields.{kind}" for kind in self._groups)):
                 self._write(split, stem, b"")
-            if self.schema.signals:
-                self._write(split, "signals", b"")
-            if self.schema.sequences:
-                for stem in ("item", "scenario", "age"):
-                    self._write(split, f"behaviours.{stem}", b"")
-                self._write(split, "behaviours.offset", np.zeros(1, "i8").tobytes())
+            for stem in ("start", "value") if self.schema.signals else ():
+                self._write(split, f"signals.{stem}", b"")
+            for stem in ("start", "length") if self.schema.sequences else ():
+                self._write(split, f"history.{stem}", b"")
+        if self.schema.sequences:
+            (self._folder / "events").mkdir()
+            for stem in ("scenario", *(f"ids.{k}" for k in range(len(self.schema.behaviour_columns)))):
+                self._write("events", stem, b"")
+
+    def add_events(self, ids: Array, scenario: Array, time: Array | None) -> int:
+        """Add n behaviours: ids (n, F), scenario ids and local seconds (n,); return the number of the first.
+
+        `time` is None throughout where the log does not tell when they happened: their age is then 0.
+        """
+        for k, column in enumerate(self.schema.behaviour_columns):
+            self._write("events", f"ids.{k}", ids[:, k].astype(width(self.schema.sizes[column])).tobytes())
+        known = width(len(self.schema.scenarios) + 1)
+        self._write("events", "scenario", scenario.astype(known).tobytes())
+        if time is not None:
+            self._write("events", "time", time.astype("i8").tobytes())
+        first, self._events = self._events, self._events + len(ids)
+        return first
 
     def append(
         self,
@@ -257,38 +313,65 @@ class DatasetWriter:
         time: Array,
         row: Array,
         signals: Array | None = None,
-        behaviours: Mapping[str, Array] | None = None,
+        history: tuple[Array, Array] | None = None,
         probability: Array | None = None,
     ) -> None:
         """Add n rows to a split: ids (n, N), scenario, label, time and row (n,).
 
-        `behaviours` is ragged: `length` (n,) and, one value per behaviour in row order, `item`,
-        `scenario` and `age`. `probability` (n,) is the true click probability in a planted world.
+        `signals` (n, K) are not negative. `history` says where each row's behaviours start among the events
+        and how many they are, (n,) each. `probability` (n,) is the true click probability in a planted world.
         """
         for kind, columns in self._groups.items():
             self._write(split, f"fields.{kind}", np.ascontiguousarray(fields[:, columns], kind).tobytes())
         given = {"scenario": scenario, "label": label, "time": time, "row": row}
         for name, dtype in COLUMNS.items():
             self._write(split, name, np.ascontiguousarray(given[name], dtype).tobytes())
-        if signals is not None:
-            self._write(split, "signals", np.ascontiguousarray(signals, "f4").tobytes())
+        if self.schema.signals:
+            if signals is None or not np.all(signals >= 0):
+                raise ValueError("this schema has signals: pass numbers that are not negative")
+            self._append_signals(split, np.ascontiguousarray(signals, "f4"))
         if probability is not None:
             self._write(split, "probability", np.ascontiguousarray(probability, "f4").tobytes())
         if self.schema.sequences:
-            if behaviours is None:
-                raise ValueError("this schema has a behaviour sequence: pass behaviours")
-            ends = self._offsets[split] + np.cumsum(behaviours["length"], dtype="i8")
-            self._offsets[split] = int(ends[-1]) if len(ends) else self._offsets[split]
-            self._write(split, "behaviours.offset", ends.astype("i8").tobytes())
-            for name, dtype in (("item", "i4"), ("scenario", "i4"), ("age", "i8")):
-                self._write(split, f"behaviours.{name}", behaviours[name].astype(dtype).tobytes())
+            if history is None:
+                raise ValueError("this schema has a behaviour sequence: pass history")
+            for stem, values, dtype in zip(("start", "length"), history, ("i8", LENGTH), strict=True):
+                self._write(split, f"history.{stem}", np.ascontiguousarray(values, dtype).tobytes())
         self._rows[split] += len(fields)
+
+    def _append_signals(self, split: str, signals: Array) -> None:
+        """Keep the rows at which a signal changes, and count those of training (SAME, Eq. 5)."""
+        if not len(signals):
+            return
+        if split == "train":
+            self._signals.add(np.log1p(signals.astype(np.float64)))
+        before = self._latest[split]
+        changed = np.ones(len(signals), bool)
+        changed[1:] = (signals[1:] != signals[:-1]).any(1)
+        changed[0] = before is None or bool((signals[0] != before).any())
+        self._latest[split] = signals[-1]
+        start = self._rows[split] + np.flatnonzero(changed)
+        self._write(split, "signals.start", start.astype("i8").tobytes())
+        self._write(split, "signals.value", signals[changed].tobytes())
+
+    def _with_statistics(self) -> Schema:
+        """Return the schema with mean and deviation of every signal, 1 where it never varies."""
+        statistics = dict(zip([f.name for f in self.schema.signals], self._signals.found(), strict=True))
+        fields = [
+            field.model_copy(update=dict(zip(("mean", "deviation"), statistics[field.name], strict=True)))
+            if field.name in statistics
+            else field
+            for field in self.schema.fields
+        ]
+        return self.schema.model_copy(update={"fields": fields})
 
     def commit(self, origin: Mapping[str, Any], truth: Mapping[str, Any] | None = None) -> Dataset:
         """Finish: write schema, truth and dataset.json, and move the folder to its name."""
         for stream in self._files.values():
             stream.close()
         self._files.clear()
+        if self.schema.signals:
+            self.schema = self._with_statistics()
         self.schema.save(self._folder / "schema.json")
         digest = hashlib.sha256((self._folder / "schema.json").read_bytes())
         for key in sorted(self._hashes):
@@ -329,6 +412,30 @@ class DatasetWriter:
             self._hashes[key] = hashlib.sha256()
         self._files[key].write(content)
         self._hashes[key].update(content)
+
+
+class Moments:
+    """Mean and standard deviation of K columns, added up chunk by chunk."""
+
+    def __init__(self, columns: int) -> None:
+        """Start with no rows."""
+        self._rows = 0
+        self._mean, self._squares = np.zeros(columns), np.zeros(columns)
+
+    def add(self, values: Array) -> None:
+        """Count n rows (n, K), n at least 1 (Chan's update, so that large means cost no digits)."""
+        rows, mean = len(values), values.mean(0)
+        total = self._rows + rows
+        self._squares += ((values - mean) ** 2).sum(0) + (mean - self._mean) ** 2 * self._rows * rows / total
+        self._mean += (mean - self._mean) * rows / total
+        self._rows = total
+
+    def found(self) -> list[tuple[float, float]]:
+        """Return (mean, deviation) of each column; the deviation is 1 where a column never varies."""
+        deviation = np.sqrt(self._squares / max(self._rows, 1))
+        # Rounding leaves a trace of a deviation also in a constant column.
+        varies = deviation > 1e-9 * (1 + np.abs(self._mean))
+        return list(zip(self._mean.tolist(), np.where(varies, deviation, 1.0).tolist(), strict=True))
 
 
 def refuse_existing(path: Path, overwrite: bool) -> None:

@@ -151,8 +151,7 @@ class _Encoding:
         self.total[:, 0] += np.bincount(scenario, minlength=len(self.total))
         self.total[:, 1] += np.bincount(scenario[label == 1], minlength=len(self.total))
         split = self.learned.split(start, stop)
-        if histories:
-            histories.move(start, stop)
+        history = histories.write(writer, start, stop, time) if histories else None
         for number, name in enumerate(SPLITS):
             chosen = split == number
             writer.append(
@@ -163,7 +162,7 @@ class _Encoding:
                 time[chosen],
                 row[chosen],
                 signals=np.stack(signals, axis=1)[chosen] if signals else None,
-                behaviours=histories.of(chosen) if histories else None,
+                history=(history[0][chosen], history[1][chosen]) if history else None,
             )
 
     def _summary(self, dataset: Dataset, rejects: Rejects) -> None:
@@ -210,24 +209,23 @@ class _Histories:
         self.spill = learned.spill
         self.items = learned.tables[str(sequence.of)]
         self.scenarios: Array | None = None
+        self.timed = sequence.time is not None
         self.stop = 0
         if sequence.scenario:
             ids = learned.tables[learned.schema.scenario_fields[0].name]
             self.scenarios = learned.schema.scenario_ids(ids[:, None])
             self.scenarios[0] = UNSEEN  # a behaviour whose scenario is not told
 
-    def move(self, start: int, stop: int) -> None:
-        """Go on to the behaviours of the next window of rows."""
-        self.length = self.spill.read("behaviours.length", start, stop)
-        first, self.stop = self.stop, self.stop + int(self.length.sum())
-        self.item = self.items[self.spill.read("behaviours.item", first, self.stop) + 1]
-        self.age = self.spill.read("behaviours.age", first, self.stop)
-        self.scenario = np.full(len(self.item), UNSEEN)
+    def write(self, writer: DatasetWriter, start: int, stop: int, time: Array) -> tuple[Array, Array]:
+        """Write the behaviours of the next window of rows; return where each row's begin and how many."""
+        length = self.spill.read("behaviours.length", start, stop)
+        first, self.stop = self.stop, self.stop + int(length.sum())
+        item = self.items[self.spill.read("behaviours.item", first, self.stop) + 1]
+        scenario = np.full(len(item), UNSEEN)
         if self.scenarios is not None:
-            self.scenario = self.scenarios[self.spill.read("behaviours.scenario", first, self.stop) + 1]
-
-    def of(self, chosen: Array) -> dict[str, Array]:
-        """Return the chosen rows' lengths, and flat the item, scenario and age of their behaviours."""
-        own = np.repeat(chosen, self.length)
-        flat = {"item": self.item[own], "scenario": self.scenario[own], "age": self.age[own]}
-        return {"length": self.length[chosen], **flat}
+            scenario = self.scenarios[self.spill.read("behaviours.scenario", first, self.stop) + 1]
+        moment = None
+        if self.timed:
+            moment = np.repeat(time, length) - self.spill.read("behaviours.age", first, self.stop)
+        begin = writer.add_events(item[:, None], scenario, moment)
+        return begin + np.cumsum(length) - length, length

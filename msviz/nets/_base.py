@@ -1,7 +1,7 @@
 """What every net is built from and how it is reached: config, layout, forward, loss."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -26,11 +26,42 @@ class Layout:
     sizes: tuple[int, ...]  # vocabulary size of each of the N features
     scenario_columns: tuple[int, ...]  # the M features that make the scenario
     scenarios: int  # S known scenarios; ids run from 0 (unseen) to S
+    roles: tuple[str, ...] = ()  # of each feature: scenario, user, item, context or cross
+    specific: tuple[int, ...] = ()  # the features that are scenario-specific (OptMSM's priors)
+    behaviours: tuple[int, ...] = ()  # the F features whose ids a behaviour holds, the item's first
+    behaviour_scenarios: bool = False  # whether behaviours tell their scenario
+    signals: tuple[tuple[float, float], ...] = ()  # mean and deviation of log(1 + x) of each signal
 
     @classmethod
     def of(cls, schema: Schema) -> "Layout":
         """Read the layout off a schema."""
-        return cls(tuple(schema.sizes), tuple(schema.scenario_columns), len(schema.scenarios))
+        features = schema.features
+        return cls(
+            sizes=tuple(schema.sizes),
+            scenario_columns=tuple(schema.scenario_columns),
+            scenarios=len(schema.scenarios),
+            roles=tuple(field.role for field in features),
+            specific=tuple(k for k, f in enumerate(features) if f.specific or f.role == "scenario"),
+            behaviours=tuple(schema.behaviour_columns),
+            behaviour_scenarios=bool(schema.sequences and schema.sequences[0].scenario),
+            signals=tuple((field.mean, field.deviation) for field in schema.signals),
+        )
+
+    def columns(self, *roles: str) -> list[int]:
+        """Return the features of these roles, in column order."""
+        return [column for column, role in enumerate(self.roles) if role in roles]
+
+
+Need = Literal["scenario", "user", "item", "behaviours", "behaviour scenarios", "signals"]
+# What to write into the schema where a log lacks what a model needs.
+REMEDIES: dict[Need, str] = {
+    "scenario": "a field with role: scenario",
+    "user": "a field with role: user",
+    "item": "a field with role: item",
+    "behaviours": "a behaviour sequence (role: behaviour, kind: sequence)",
+    "behaviour scenarios": "a behaviour sequence that names the column of its scenarios (scenario: ...)",
+    "signals": "scenario signals (fields with role: signal)",
+}
 
 
 class Net(nn.Module):
@@ -40,6 +71,7 @@ class Net(nn.Module):
     # Rows that a training step may take at a time on a CPU; gradients of the pieces add up to the
     # batch's. None where statistics of the whole batch matter (batch norm).
     piece: ClassVar[int | None] = 512
+    needs: ClassVar[tuple[Need, ...]] = ()  # what the log must have; "behaviours" also has them fed
 
     def __init__(self, config: NetConfig, layout: Layout) -> None:
         """Keep config and layout; subclasses add their layers."""
@@ -80,9 +112,28 @@ def parse_config(model: str, values: dict[str, Any]) -> NetConfig:
         raise MsvizError(f"{model}: {first_problem(error)}") from error
 
 
+def require(model: str, layout: Layout) -> None:
+    """Raise MsvizError naming all that a model needs and a log of this layout does not have."""
+    has: dict[Need, bool] = {
+        "scenario": bool(layout.scenario_columns),
+        "user": "user" in layout.roles,
+        "item": "item" in layout.roles,
+        "behaviours": bool(layout.behaviours),
+        "behaviour scenarios": layout.behaviour_scenarios,
+        "signals": bool(layout.signals),
+    }
+    lacking = [REMEDIES[need] for need in net_class(model).needs if not has[need]]
+    if lacking:
+        raise refuse("model", model, "the data lacks what it needs: " + ", and ".join(lacking))
+
+
 def build(model: str, values: dict[str, Any], schema: Schema, seed: int = 0) -> Net:
-    """Return a freshly initialised net for a schema; the same seed gives the same weights."""
+    """Return a freshly initialised net for a schema; the same seed gives the same weights.
+
+    Raises MsvizError for a setting that will not do and for a schema that lacks what the model needs.
+    """
     config = parse_config(model, values)
+    require(model, Layout.of(schema))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return net_class(model)(config, Layout.of(schema))

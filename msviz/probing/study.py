@@ -227,7 +227,7 @@ class Study:
             yield np.asarray(rows[start : start + self.batch_size], np.int64)
 
     def _batch(self, positions: "slice | Array") -> Batch:
-        return self.part.batch(positions).to(self.device)
+        return self.part.batch(positions, behaviours="behaviours" in self.net.needs).to(self.device)
 
     def _side_by_side(self, positions: "slice | Array") -> Rows:
         """Return a batch with the rows of one scenario next to one another.

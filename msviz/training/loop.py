@@ -208,7 +208,12 @@ class _Loop:
         if state.step in self.check_steps and state.checks < self._checks_due():
             self._check()  # stopped between the step and its validation
         feed = batches(
-            self.train, self.training.batch_size, seed=self.recipe.seed, epoch=state.epoch, start=state.step
+            self.train,
+            self.training.batch_size,
+            seed=self.recipe.seed,
+            epoch=state.epoch,
+            start=state.step,
+            behaviours="behaviours" in self.net.needs,
         )
         self.net.train()
         for batch in feed:

@@ -40,7 +40,7 @@ def predict(
     try:
         with torch.inference_mode():
             done = 0
-            for batch in batches(part, batch_size):
+            for batch in batches(part, batch_size, behaviours="behaviours" in net.needs):
                 out[done : done + len(batch)] = probabilities(net, batch.to(device)).cpu().numpy()
                 done += len(batch)
                 if progress is not None:

@@ -265,10 +265,10 @@ fields:
   - {name: gmv, role: signal}
 split: {by: given, column: part}
 """
-    data = load("click,tab,gmv,part\n1,a,-0.5,train\n0,a,2,train\n", schema)
+    data = load("click,tab,gmv,part\n1,a,0.5,train\n0,a,2,train\n", schema)
     batch = data.split("train").batch(slice(0, 2))
     assert batch.signals is not None
-    assert batch.signals.tolist() == [[-0.5], [2.0]]
+    assert batch.signals.tolist() == [[0.5], [2.0]]
 
 
 def test_a_proposal_can_be_imported_as_it_is(load: Load, tmp_path: Path) -> None:

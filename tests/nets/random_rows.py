@@ -7,22 +7,57 @@ from msviz.nets._base import Layout, Net, net_class, parse_config
 
 # Five fields; the second and the fourth make the scenario, of which 11 combinations are known.
 LAYOUT = Layout((7, 5, 9, 4, 6), (1, 3), 11)
+# Everything that a log can have: user, user's city, scenario, item, its category, place in the scenario,
+# clicks of the user in the category, hour. Behaviours hold item and category.
+FULL = Layout(
+    sizes=(8, 5, 6, 9, 5, 4, 6, 7),
+    scenario_columns=(2,),
+    scenarios=4,
+    roles=("user", "user", "scenario", "item", "item", "context", "cross", "context"),
+    specific=(2, 5),
+    behaviours=(3, 4),
+    behaviour_scenarios=True,
+    signals=((3.0, 1.5), (0.5, 0.2), (1.0, 1.0)),
+)
 
 
-def random_batch(rows: int, seed: int = 0, layout: Layout = LAYOUT) -> Batch:
-    """Return random rows; each combination of scenario fields has one id, those beyond the last are 0."""
+def random_batch(rows: int, seed: int = 0, layout: Layout = LAYOUT, longest: int = 6) -> Batch:
+    """Return random rows; each combination of scenario fields has one id, those beyond the last are 0.
+
+    Where the layout has behaviours, histories are 0 to `longest` long; where it has signals, there are some.
+    """
     draw = torch.Generator().manual_seed(seed)
     fields = torch.stack([torch.randint(0, size, (rows,), generator=draw) for size in layout.sizes], 1)
     key = torch.zeros(rows, dtype=torch.int64)
     for column in layout.scenario_columns:
         key = key * layout.sizes[column] + fields[:, column]
+    if len(layout.scenario_columns) == 1:
+        key = key - 2  # ids 0 and 1 are unknown and missing
+    known = (key >= 0) & (key < layout.scenarios)
     return Batch(
         fields=fields,
-        scenario=torch.where(key < layout.scenarios, key + 1, 0),
+        scenario=torch.where(known, key + 1, 0),
         label=torch.randint(0, 2, (rows,), generator=draw).float(),
         row=torch.arange(rows),
         time=torch.zeros(rows, dtype=torch.int64),
+        **_histories(rows, draw, layout, longest),
     )
+
+
+def _histories(rows: int, draw: torch.Generator, layout: Layout, longest: int) -> dict[str, torch.Tensor]:
+    found = {}
+    if layout.behaviours:
+        length = torch.randint(0, longest + 1, (rows,), generator=draw)
+        mask = torch.arange(longest) >= longest - length[:, None]
+        shape = (rows, longest)
+        ids = [torch.randint(0, layout.sizes[c], shape, generator=draw) for c in layout.behaviours]
+        found["behaviours"] = torch.stack(ids, 2) * mask[:, :, None]
+        found["behaviour_scenario"] = torch.randint(0, layout.scenarios + 1, shape, generator=draw) * mask
+        found["behaviour_age"] = torch.randint(1, 10**6, shape, generator=draw) * mask
+        found["mask"] = mask
+    if layout.signals:
+        found["signals"] = 30 * torch.rand(rows, len(layout.signals), generator=draw)
+    return found
 
 
 def make(model: str, layout: Layout = LAYOUT, seed: int = 0, **values: object) -> Net:
