@@ -138,13 +138,13 @@ class SATrans(Net):
         self.embedding = FusedEmbedding(layout.sizes, config.width, config.initial_deviation)
         self.blocks = nn.ModuleList(SaLayer(config) for _ in range(config.layers))
         self.output = nn.Linear(len(layout.sizes) * config.width, 1)
-        self.scenario_tap = Tap("level", "unit")
         self.places = [(layer, letter) for layer in range(config.layers) for letter in config.letters]
         self.encoder: ScenarioEncoder | None = None
         if config.attention == "none":
             return
         if not layout.scenario_columns:
             raise refuse("satrans attention", config.attention, "the schema has no scenario field; use none")
+        self.scenario_tap = Tap("level", "unit")
         deviation = {"gate": 1.0, "bilinear": (config.width // config.heads) ** -0.5}.get(
             config.attention, (2 / config.width) ** 0.5
         )
