@@ -239,7 +239,9 @@ def open_data(path: Path | str) -> Dataset:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise MsvizError(f"data {path.name}: dataset.json cannot be read: {error!r}") from error
     if version != VERSION:
-        raise refuse(f"data {path.name}: version", version, f"this msviz reads version {VERSION}")
+        raise refuse(
+            f"data {path.name}: version", version, f"this msviz reads version {VERSION}: write it again"
+        )
     return Dataset(path, meta)
 
 

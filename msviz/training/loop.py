@@ -13,7 +13,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import torch
@@ -24,7 +24,7 @@ from msviz import __version__
 from msviz.data._dataset import Dataset
 from msviz.data._loader import batches, steps
 from msviz.errors import MsvizError, refuse
-from msviz.nets._base import build, parse_config
+from msviz.nets._base import Layout, build, parse_config, require
 from msviz.run import Card, Run, TrainedOn
 from msviz.schema import first_problem
 from msviz.training._stop import Interrupted, Stop
@@ -44,7 +44,10 @@ class Training(BaseModel):
 
     epochs: int = Setting(5, ge=1, le=1000, description="passes over the training rows at most")
     batch_size: int = Setting(4096, ge=1, le=1_048_576, description="rows of one optimiser step")
-    learning_rate: float = Setting(1e-3, gt=0, le=1, description="step size of Adam")
+    optimiser: Literal["adam", "adagrad"] = Setting(
+        "adam", description="adagrad is what SAME's paper takes, with learning_rate 0.01 and batch_size 256"
+    )
+    learning_rate: float = Setting(1e-3, gt=0, le=1, description="step size of the optimiser")
     l2: float = Setting(0.0, ge=0, le=1, description="l2 * weight is added to gradients of embedding rows")
     patience: int = Setting(
         2, ge=1, le=1000, description="validations without a better AUC before training stops"
@@ -97,6 +100,7 @@ def train(
     out, training = Path(out), training or Training()
     place = choose_device(device)
     config = parse_config(model, values or {}).model_dump(mode="json")
+    require(model, Layout.of(dataset.schema))
     if not dataset.rows["train"]:
         raise refuse("data", dataset.name, "its train split has no rows")
     recipe = Recipe(model, config, training, seed, place)
@@ -157,7 +161,9 @@ class _Loop:
         checks = self.training.checks_per_epoch
         self.check_steps = sorted({math.ceil(self.steps * k / checks) for k in range(1, checks + 1)})
         self.net = build(recipe.model, recipe.config, dataset.schema, recipe.seed).to(recipe.device)
-        self.optimisers = make_optimisers(self.net, self.training.learning_rate, self.training.l2)
+        self.optimisers = make_optimisers(
+            self.net, self.training.learning_rate, self.training.l2, self.training.optimiser
+        )
         self.amp = torch.bfloat16 if recipe.device.type == "cuda" else None
         self.state = State(threads=torch.get_num_threads())
         self.saved = time.monotonic()

@@ -1,7 +1,7 @@
-"""Adam that costs what the batch's rows cost, and the optimisers of a net."""
+"""Adam and Adagrad that cost what the batch's rows cost, and the optimisers of a net."""
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, overload
+from typing import Any, Literal, overload
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,34 @@ from msviz.nets._base import Net
 CHUNK = 8192
 
 
-class RowwiseAdam(Optimizer):
+class _Rowwise(Optimizer):
+    """An optimiser of tables (rows, width) whose gradients are sparse."""
+
+    @overload
+    def step(self, closure: None = None) -> None: ...
+    @overload
+    def step(self, closure: Callable[[], float]) -> float: ...
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        """Update the rows that the gradients touch; raise ValueError for a dense gradient."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for table in group["params"]:
+                if table.grad is None:
+                    continue
+                if not table.grad.is_sparse:
+                    raise ValueError(f"{type(self).__name__}: got a dense gradient; use it for sparse tables")
+                self._update(table, group)
+        return loss
+
+    def _update(self, table: Tensor, group: dict[str, Any]) -> None:
+        raise NotImplementedError
+
+
+class RowwiseAdam(_Rowwise):
     """Adam on the rows of a table that the batch touched: torch's SparseAdam to rounding, only faster.
 
     m ← β₁ m + (1 - β₁) g, v ← β₂ v + (1 - β₂) g², w ← w - lr · √(1 - β₂ᵗ) / (1 - β₁ᵗ) · m / (√v + ε);
@@ -31,27 +58,8 @@ class RowwiseAdam(Optimizer):
         """Hold tables (rows, width) whose gradients are sparse."""
         super().__init__(parameters, {"lr": lr, "betas": betas, "eps": eps, "l2": l2})
 
-    @overload
-    def step(self, closure: None = None) -> None: ...
-    @overload
-    def step(self, closure: Callable[[], float]) -> float: ...
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """Update the rows that the gradients touch; raise ValueError for a dense gradient."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        for group in self.param_groups:
-            for table in group["params"]:
-                if table.grad is not None:
-                    self._update(table, group)
-        return loss
-
     def _update(self, table: Tensor, group: dict[str, Any]) -> None:
         assert table.grad is not None
-        if not table.grad.is_sparse:
-            raise ValueError("RowwiseAdam: got a dense gradient; use it for sparse embedding tables only")
         state = self.state[table]
         if not state:
             state["step"] = torch.tensor(0.0)
@@ -96,8 +104,37 @@ def summed(gradient: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         yield rows[chunk], bags
 
 
-def make_optimisers(net: Net, learning_rate: float, l2: float = 0.0) -> list[Optimizer]:
-    """Return RowwiseAdam for the net's sparse tables and fused Adam for the rest.
+class RowwiseAdagrad(_Rowwise):
+    """Adagrad on the rows of a table that the batch touched: v ← v + g², w ← w - lr · g / (√v + ε).
+
+    Other rows keep w and v. `l2` adds l2 · w to a touched row's gradient.
+    """
+
+    def __init__(
+        self, parameters: Iterable[Tensor], lr: float = 1e-2, eps: float = 1e-10, l2: float = 0.0
+    ) -> None:
+        """Hold tables (rows, width) whose gradients are sparse."""
+        super().__init__(parameters, {"lr": lr, "eps": eps, "l2": l2})
+
+    def _update(self, table: Tensor, group: dict[str, Any]) -> None:
+        assert table.grad is not None
+        state = self.state[table]
+        if not state:
+            state["sum"] = torch.zeros_like(table)
+        for rows, gradient in summed(table.grad):
+            weight = table.index_select(0, rows)
+            if group["l2"]:
+                gradient.add_(weight, alpha=group["l2"])
+            square = state["sum"].index_select(0, rows).addcmul_(gradient, gradient)
+            state["sum"].index_copy_(0, rows, square)
+            weight.addcdiv_(gradient, square.sqrt_().add_(group["eps"]), value=-group["lr"])
+            table.index_copy_(0, rows, weight)
+
+
+def make_optimisers(
+    net: Net, learning_rate: float, l2: float = 0.0, kind: Literal["adam", "adagrad"] = "adam"
+) -> list[Optimizer]:
+    """Return the row-wise optimiser for the net's sparse tables and torch's own for the rest.
 
     `l2` adds l2 · w to the gradients of embedding rows in the batch (not to the other weights).
     """
@@ -106,7 +143,12 @@ def make_optimisers(net: Net, learning_rate: float, l2: float = 0.0) -> list[Opt
     rest = [parameter for parameter in net.parameters() if id(parameter) not in known]
     made: list[Optimizer] = []
     if tables:
-        made.append(RowwiseAdam(tables, learning_rate, l2=l2))
+        rowwise = RowwiseAdam if kind == "adam" else RowwiseAdagrad
+        made.append(rowwise(tables, learning_rate, l2=l2))
     if rest:
-        made.append(torch.optim.Adam(rest, learning_rate, fused=True))
+        if kind == "adam":
+            made.append(torch.optim.Adam(rest, learning_rate, fused=True))
+        else:
+            # torch has no fused Adagrad elsewhere.
+            made.append(torch.optim.Adagrad(rest, learning_rate, fused=rest[0].device.type == "cpu"))
     return made

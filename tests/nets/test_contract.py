@@ -36,7 +36,7 @@ def small(model: str) -> dict[str, Any]:
 
 
 def variants(model: str) -> list[dict[str, Any]]:
-    """Return the settings with each switch thrown once: every choice, every bool, every count at its least."""
+    """Return the settings with each switch thrown once: every choice and bool, every count at its least."""
     found: list[dict[str, Any]] = [{}]
     for name, setting in net_class(model).Config.model_fields.items():
         default, kind = setting.default, setting.annotation

@@ -1,4 +1,4 @@
-"""RowwiseAdam against torch's SparseAdam, by hand, and at a size where a dense step would show."""
+"""RowwiseAdam and RowwiseAdagrad against torch's own, by hand, and where a dense step would show."""
 
 import time
 
@@ -8,7 +8,7 @@ from torch import nn
 
 from msviz.nets._base import Layout, net_class, parse_config
 from msviz.training import optimisers
-from msviz.training.optimisers import RowwiseAdam, make_optimisers
+from msviz.training.optimisers import RowwiseAdagrad, RowwiseAdam, make_optimisers
 
 
 def sparse(rows: list[int], values: object, size: tuple[int, int]) -> torch.Tensor:
@@ -34,6 +34,29 @@ def test_equals_sparse_adam(width):
         mine.step()
         torchs.step()
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("width", [1, 4])
+def test_equals_torchs_adagrad(width):
+    start = torch.randn(40, width, generator=torch.Generator().manual_seed(1))
+    ours, theirs = nn.Parameter(start.clone()), nn.Parameter(start.clone())
+    mine, torchs = RowwiseAdagrad([ours], lr=0.05), torch.optim.Adagrad([theirs], lr=0.05)
+    for gradient in gradients(20, 40, width):
+        # Where a gradient is 0, Adagrad moves nothing: dense and sparse are the same.
+        ours.grad, theirs.grad = gradient.clone(), gradient.to_dense()
+        mine.step()
+        torchs.step()
+    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_two_adagrad_steps_by_hand():
+    # v = 9, then 9 + 16 = 25: steps of 0.1 · 3/3 and 0.1 · 4/5; the other row stays.
+    table = nn.Parameter(torch.zeros(2, 1))
+    optimiser = RowwiseAdagrad([table], lr=0.1)
+    for value in (3.0, 4.0):
+        table.grad = sparse([1], [[value]], (2, 1))
+        optimiser.step()
+    torch.testing.assert_close(table.detach(), torch.tensor([[0.0], [-0.18]]))
 
 
 def test_first_step_by_hand_and_untouched_rows():
@@ -85,8 +108,9 @@ def test_summed_adds_the_values_of_a_row_also_across_chunks(monkeypatch):
 def test_a_dense_gradient_is_refused():
     table = nn.Parameter(torch.zeros(3, 2))
     table.grad = torch.ones(3, 2)
-    with pytest.raises(ValueError, match="dense gradient"):
-        RowwiseAdam([table]).step()
+    for kind in (RowwiseAdam, RowwiseAdagrad):
+        with pytest.raises(ValueError, match=f"{kind.__name__}: got a dense gradient"):
+            kind([table]).step()
 
 
 def test_tables_are_rowwise_and_the_rest_is_not():
@@ -96,6 +120,9 @@ def test_tables_are_rowwise_and_the_rest_is_not():
     assert {id(p) for p in rowwise.param_groups[0]["params"]} == tables
     assert rowwise.param_groups[0]["l2"] == 0.1
     assert len(dense.param_groups[0]["params"]) == len(list(net.parameters())) - 2
+    rowwise, dense = make_optimisers(net, 0.01, kind="adagrad")
+    assert isinstance(rowwise, RowwiseAdagrad)
+    assert isinstance(dense, torch.optim.Adagrad)
 
 
 def test_ten_million_rows_do_not_slow_a_step():
