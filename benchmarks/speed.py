@@ -1,9 +1,10 @@
 """Training and inference speed and peak memory of every model, from 3 to 10,000 scenarios.
 
-A suite is a set of contenders that are compared with one another. Every contender is a process of its own that waits while another works; they take turns within a round,
-and ratios are taken inside a round, so that whatever else the machine does meets all of them. Peak memory
-is each process's own. Batch 4,096, 20 fields of 10,000 values, random ids; histories, where a model reads
-them, are all as long as the contender says, each behaviour an item and its category.
+A suite is a set of contenders that are compared with one another. Every contender is a process of its own
+that waits while another works; they take turns within a round, and ratios are taken inside a round, so that
+whatever else the machine does meets all of them. Peak memory is each process's own. Batch 4,096, 20 fields of
+10,000 values, random ids; histories, where a model reads them, are all as long as the contender says, each
+behaviour an item and its category.
 
     python benchmarks/speed.py [SUITE ...] [--threads 1 2] [--rounds 7] [--seconds 0.7] [--only NAME ...]
 """
