@@ -6,26 +6,74 @@ from typing import Any
 DAYS = 61
 FIRST_DAY = 20148  # 2025-03-01, in days since 1970-01-01
 VALID_DAY, TEST_DAY = 48, 52  # the last nine days are test, the four before them valid
+BEFORE = 14  # days of clicks before the log starts
+LATEST = 20  # clicks that a row's history holds at most
 BASE_FIELDS = 21
 
 
 @dataclass(frozen=True)
 class Family:
-    """A kind of scenario: its share of the rows, its click rate and how people enter it."""
+    """A kind of scenario: its share of the rows, its click rate, how people enter it, who promotes it.
+
+    `pull` is how the logarithm of its share grows in the middle of a promotion of strength 1.
+    """
 
     name: str
     share: float
     click_rate: float
     entries: tuple[float, ...]
     modules: tuple[float, ...]
+    pull: float = 0.0
 
 
 FAMILIES = (
     Family("Home feed", 0.585, 0.20, (0.70, 0.15, 0.03, 0.05, 0.07), (0.10, 0.45, 0.30, 0.15)),
     Family("Search", 0.265, 0.32, (0.25, 0.03, 0.60, 0.04, 0.08), (0.05, 0.60, 0.25, 0.10)),
     Family("Cart page", 0.10, 0.42, (0.55, 0.30, 0.05, 0.02, 0.08), (0.02, 0.38, 0.40, 0.20)),
-    Family("Live stream", 0.043, 0.13, (0.30, 0.30, 0.05, 0.30, 0.05), (0.35, 0.45, 0.15, 0.05)),
-    Family("Flash sale", 0.007, 0.27, (0.35, 0.45, 0.02, 0.08, 0.10), (0.50, 0.30, 0.15, 0.05)),
+    Family("Live stream", 0.043, 0.13, (0.30, 0.30, 0.05, 0.30, 0.05), (0.35, 0.45, 0.15, 0.05), 0.5),
+    Family("Flash sale", 0.007, 0.27, (0.35, 0.45, 0.02, 0.08, 0.10), (0.50, 0.30, 0.15, 0.05), 0.9),
+)
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """A sale: first day of the log (0 = the first), days, and strength from 0 to 1."""
+
+    name: str
+    start: int
+    days: int
+    strength: float
+
+
+# Two in training, of which models learn what a promotion does; one, in the test days, to show it.
+PROMOTIONS = (
+    Promotion("Spring sale", 10, 5, 1.0),
+    Promotion("Brand week", 29, 8, 0.55),
+    Promotion("Anniversary sale", 54, 4, 0.8),
+)
+# phase: (how far the mixture moves from own taste to what is hot, traffic added at strength 1)
+PHASES = {
+    "normal": (0.0, 0.0),
+    "before": (0.2, -0.06),
+    "during_first": (0.8, 0.9),
+    "during_middle": (1.0, 0.6),
+    "during_last": (0.75, 0.8),
+    "after": (0.25, -0.04),
+}
+# name, title, unit; windows lie before the day, and only planned traffic is of the day itself
+SIGNALS = (
+    ("active_users_1d", "Active users, last day", "users"),
+    ("active_users_3d", "Active users, 3 days", "users"),
+    ("active_users_7d", "Active users, 7 days", "users"),
+    ("gmv_1d", "GMV, last day", "thousand"),
+    ("gmv_3d", "GMV, 3 days", "thousand"),
+    ("gmv_7d", "GMV, 7 days", "thousand"),
+    ("promotion_traffic_today", "Promotion traffic, planned for today", "visits"),
+    ("promotion_traffic_3d", "Promotion traffic, 3 days", "visits"),
+    ("promotion_traffic_7d", "Promotion traffic, 7 days", "visits"),
+    ("active_users_change", "Active users, last day to 7 days", "ratio"),
+    ("gmv_change", "GMV, last day to 7 days", "ratio"),
+    ("promotion_traffic_change", "Promotion traffic, today to 7 days", "ratio"),
 )
 
 CATEGORIES = [

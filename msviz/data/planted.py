@@ -9,10 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 import msviz
 from msviz.data._dataset import Array, Dataset, DatasetWriter
+from msviz.data._planted_draw import stream
 from msviz.data._planted_response import Response, sigmoid
-from msviz.data._planted_shop import Shop, stream
+from msviz.data._planted_shop import Shop
 from msviz.data._planted_truth import Tally
-from msviz.data._planted_words import BASE_FIELDS, FIRST_DAY, TEST_DAY, VALID_DAY
+from msviz.data._planted_words import BASE_FIELDS, TEST_DAY, VALID_DAY
+from msviz.schema import FIRST
 
 CHUNK_CELLS = 2**21  # ids drawn at a time; decides memory and, with the seed, the bytes written
 
@@ -46,6 +48,9 @@ def plant(out: Path | str, options: Options | None = None, report: Callable[[str
     size = CHUNK_CELLS // len(shop.schema.features)
     chunks = -(-options.rows // size)
     with DatasetWriter(Path(out), shop.schema, options.overwrite) as writer:
+        clicks = shop.clicks
+        ids = FIRST + np.stack([clicks.item, clicks.category], axis=1)
+        writer.add_events(ids, clicks.scenario + 1, clicks.time)
         for chunk in range(chunks):
             start = chunk * size
             count = min(size, options.rows - start)
@@ -62,25 +67,26 @@ def _write(
 ) -> None:
     """Draw rows start..start+count-1, count them and append them to their splits."""
     shop = response.shop
-    time = shop.clock(start, rng.random(count))
-    scenario = shop.scenario(rng.random(count))
-    fields = shop.draw(rng, time, scenario)
-    parts = response.contributions(fields, scenario)
-    probability = sigmoid(response.logit(parts, scenario)).astype(np.float32)
+    rows = shop.shown(rng, start, count)
+    parts = response.contributions(rows)
+    probability = sigmoid(response.logit(parts, rows)).astype(np.float32)
     label = (rng.random(count) < probability).astype(np.int64)
-    split = np.searchsorted([VALID_DAY, TEST_DAY], time // 86_400 - FIRST_DAY, side="right")
-    tally.add(split, scenario, parts, probability.astype(np.float64), label)
-    row = np.arange(start, start + count)
+    day = rows.day
+    split = np.searchsorted([VALID_DAY, TEST_DAY], day, side="right")
+    tally.add(split, rows.scenario, parts, probability.astype(np.float64), label)
+    number = np.arange(start, start + count)
     names: list[Literal["train", "valid", "test"]] = ["train", "valid", "test"]
-    for number, name in enumerate(names):
-        mine: Array = split == number
+    for place, name in enumerate(names):
+        mine: Array = split == place
         if mine.any():
             writer.append(
                 name,
-                fields[mine],
-                scenario[mine] + 1,
+                rows.fields[mine],
+                rows.scenario[mine] + 1,
                 label[mine],
-                time[mine],
-                row[mine],
+                rows.time[mine],
+                number[mine],
+                signals=shop.calendar.signals[day[mine]],
+                history=(rows.history[0][mine], rows.history[1][mine]),
                 probability=probability[mine],
             )

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from planted_rows import SPLITS, column, each, hot_share, lift, logit, one_hot, quiet, warmth
 from pydantic import ValidationError
 
 from msviz.data._dataset import Dataset, open_data
@@ -12,29 +13,10 @@ from msviz.data.planted import Options, plant
 from msviz.errors import MsvizError
 from msviz.schema import first_problem
 
-SPLITS = ("train", "valid", "test")
-
-
-def quiet(line: str) -> None:
-    pass
-
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return plant(tmp_path_factory.mktemp("worlds") / "w", Options(rows=120_000, seed=3), quiet)
-
-
-def column(data: Dataset, name: str) -> np.ndarray:
-    return np.concatenate([np.asarray(data.split(split).column(name)) for split in SPLITS])
-
-
-def each(data: Dataset, name: str) -> np.ndarray:
-    return np.concatenate([np.asarray(getattr(data.split(split), name)) for split in SPLITS])
-
-
-def logit(data: Dataset) -> np.ndarray:
-    p = each(data, "probability").astype(np.float64)
-    return np.log(p / (1 - p))
 
 
 def auc(label: np.ndarray, score: np.ndarray) -> float:
@@ -45,30 +27,36 @@ def auc(label: np.ndarray, score: np.ndarray) -> float:
     return (rank[label == 1].sum() - positive * (positive + 1) / 2) / (positive * (len(label) - positive))
 
 
-def one_hot(ids: np.ndarray) -> np.ndarray:
-    return np.equal(ids[:, None], np.unique(ids)).astype(np.float64)
-
-
 def fitted(data: Dataset, scenario: int, pairs: list[tuple[str, str]]) -> tuple[list[np.ndarray], np.ndarray]:
     """Explain the true logits of one scenario by least squares; return each pair's part, and the residual.
 
     Users, items and brands have too many values for columns: their part stays in the residual.
     """
+    truth = data.truth
+    assert truth is not None
     mine = each(data, "scenario") == scenario
-    target = logit(data)[mine]
+    target = (logit(data) - lift(data))[mine]
+    hot = hot_share(data)[mine, None]
     names = [f.name for f in data.schema.features if f.name not in ("user_id", "item_id", "brand", "seller")]
     ids = {name: column(data, name)[mine].astype(np.int64) for name in names}
-    alone = np.hstack([one_hot(ids[name]) for name in names])
-    blocks = [one_hot(ids[a] * 1000 + ids[b]) for a, b in pairs]
-    design = np.hstack([alone, *blocks])
+    mixed = {tuple(fields): 1 - hot for fields in truth["time"]["taste"]}
+    blocks = [one_hot(ids[a] * 1000 + ids[b]) * mixed.get((a, b), 1.0) for a, b in pairs]
+    others = [one_hot(ids[name]) for name in names]
+    others += [one_hot(ids[name]) * hot for (name,) in truth["time"]["hot"]]
+    others.append(warmth(data)[mine])
+    for group in truth["sub_scenarios"]:
+        a, b, c = (ids[name] for name in (*group["fields"], group["on"]))
+        others.append(one_hot((a * 100 + b) * 100 + c))
+    design = np.hstack([*others, *blocks])
     # Ridge: the columns are redundant by nature, the fitted parts are made pure below.
     gram = design.T @ design + 1e-3 * np.eye(design.shape[1])
     weights = np.linalg.solve(gram, design.T @ target)
-    parts, start = [], alone.shape[1]
+    parts, start = [], sum(block.shape[1] for block in others)
     for (a, b), block in zip(pairs, blocks, strict=True):
         raw = block @ weights[start : start + block.shape[1]]
         start += block.shape[1]
-        both = np.hstack([one_hot(ids[a]), one_hot(ids[b])])
+        mix = mixed.get((a, b), 1.0)
+        both = np.hstack([one_hot(ids[a]) * mix, one_hot(ids[b]) * mix])
         parts.append(raw - both @ np.linalg.lstsq(both, raw, rcond=None)[0])
     return parts, target - design @ weights
 
