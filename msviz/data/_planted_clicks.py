@@ -20,7 +20,7 @@ DECAY_DAYS = 10.0  # after so many days a click counts 1/e of a fresh one
 
 
 class Clicks:
-    """Every user's clicks (E,) in order of user and time: `item`, `category`, `scenario`, `time`."""
+    """Every user's clicks (E,) in order of user and time: `user`, `item`, `category`, `scenario`, `time`."""
 
     def __init__(
         self,
@@ -54,10 +54,10 @@ class Clicks:
         order = np.lexsort((time, visitor[visit]))
         visit, self.time = visit[order], time[order]
         user = visitor[visit]
-        self.scenario = scenario[visit]
+        self.scenario = scenario[visit].astype(np.int32)
         day = self.time // DAY - FIRST_DAY
-        self.item = goods.draw(family[visit], about[visit], day, rng.random(len(visit)))
-        self.category = goods.category[self.item].astype(np.uint8)
+        item = goods.draw(family[visit], about[visit], day, rng.random(len(visit)))
+        self.item, self.category = item.astype(np.int32), goods.category[item].astype(np.uint8)
         self._family = family[visit].astype(np.uint8)
         self._first = np.searchsorted(user, np.arange(users))
         self._key = user * SPAN + (self.time - START)
@@ -67,6 +67,11 @@ class Clicks:
     def __len__(self) -> int:
         """Return the number of clicks."""
         return len(self.time)
+
+    @property
+    def user(self) -> Array:
+        """Return whose each click is (E,)."""
+        return np.asarray(self._key // SPAN)
 
     def _families(self, rng: np.random.Generator, habit: Array, scenarios: Scenarios) -> Array:
         """Return the families (n,) of visits: half by habit, half by how large a scenario is."""

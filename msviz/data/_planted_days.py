@@ -29,15 +29,19 @@ def phases() -> tuple[list[str], Array]:
 
 
 def signals_of(active: Array, sales: Array, traffic: Array) -> Array:
-    """Return the signals (K,) of a day: active users and GMV of the days before it, traffic up to it.
+    """Return the signals (days - LEAD, K) of each day of three daily series (days,) after the first LEAD.
 
-    The series end with the day before, planned promotion traffic with the day itself; 7 days at least.
+    Active users and GMV are of windows that end the day before; planned promotion traffic is known for today.
     """
-    found = [series[-days:].mean() for series in (active, sales) for days in (1, 3, 7)]
-    past = traffic[:-1]
-    found += [traffic[-1], past[-3:].mean(), past[-7:].mean()]
-    found += [series[-1] / series[-7:].mean() for series in (active, sales)]
-    return np.array([*found, traffic[-1] / past[-7:].mean()])
+    found = []
+    for today in range(LEAD, len(active)):
+        past = [series[today - LEAD : today] for series in (active, sales, traffic)]
+        users, spent, visits = past
+        line = [series[-days:].mean() for series in (users, spent) for days in (1, 3, 7)]
+        line += [traffic[today], visits[-3:].mean(), visits.mean()]
+        line += [users[-1] / users.mean(), spent[-1] / spent.mean(), traffic[today] / visits.mean()]
+        found.append(line)
+    return np.array(found, np.float32)
 
 
 class Calendar:
@@ -82,8 +86,7 @@ class Calendar:
         sales = active * 0.021 * (1 + 0.9 * heat) * np.exp(0.05 * noise[1])
         # Some promotion or other always runs, so the planned traffic is never nothing.
         traffic = 12_000 * np.exp(2.3 * heat + 0.08 * noise[2])
-        found = [signals_of(active[:d], sales[:d], traffic[: d + 1]) for d in range(LEAD, days)]
-        return np.array(found, np.float32)
+        return signals_of(active, sales, traffic)
 
 
 def _cumulated(level: Array, daily: Array) -> Array:

@@ -40,26 +40,26 @@ MAINS = (
     Effect(("category_clicks_7d",), "rising", all_families(0.30) | {CART: 0.40}),
     Effect(("item_scenario_clicks",), "rising", {FLASH: 0.25}),
     Effect(("price_band",), "falling", {CART: 0.20, FLASH: 0.20}),
-    Effect(("hour",), "wave", {HOME: 0.15, LIVE: 0.35}),
+    Effect(("hour",), "wave", {HOME: 0.15, LIVE: 0.30}),
     Effect(("age_level",), "random", {HOME: 0.20, LIVE: 0.25}),
     Effect(("shopping_depth",), "rising", {CART: 0.25, FLASH: 0.25}),
     Effect(("device",), "random", {SEARCH: 0.20}),
     # What is hot depends on the goods, not on who looks at them.
-    Effect(("category",), "random", all_families(0.75), "hot"),
+    Effect(("category",), "random", all_families(0.70), "hot"),
     Effect(("price_band",), "falling", all_families(0.55), "hot"),
     Effect(("item_scenario_clicks",), "rising", all_families(0.55), "hot"),
 )
 PAIRS = (
-    Effect(("gender", "category"), "random", all_families(0.65) | {SEARCH: 0.50, CART: 0.45}, "taste"),
-    Effect(("consumption_grade", "price_band"), "matching", all_families(0.60), "taste"),
+    Effect(("gender", "category"), "random", all_families(0.70) | {SEARCH: 0.55, CART: 0.50}, "taste"),
+    Effect(("consumption_grade", "price_band"), "matching", all_families(0.65), "taste"),
     # The one pair whose sign is reversed between two scenarios.
-    Effect(("age_level", "category"), "random", {HOME: 0.55, SEARCH: -0.55}, "taste"),
+    Effect(("age_level", "category"), "random", {HOME: 0.60, SEARCH: -0.60}, "taste"),
     Effect(("entry", "price_band"), "random", {HOME: 0.40}),
     Effect(("position", "device"), "random", {SEARCH: 0.45}),
     Effect(("category", "weekday"), "random", {CART: 0.45}),
     Effect(("shopping_depth", "price_band"), "matching", {CART: 0.40, FLASH: 0.45}),
     Effect(("category", "hour"), "wave", {LIVE: 0.50}),
-    Effect(("city_tier", "device"), "random", {LIVE: 0.40}),
+    Effect(("city_tier", "device"), "random", {LIVE: 0.35}),
 )
 # Inside one scenario (not its relatives): who is young and a woman, or older and a man, likes the dear; the
 # others like the cheap. The first two fields make the groups, the third is what they answer to.

@@ -50,7 +50,7 @@ class Response:
         relatives = np.arange(shop.scenarios.count) != OPPOSED_SCENARIO
         self.scale[self.effects.index(OPPOSED), relatives] = 0.0
         self._spoken = [self.schema.index(name) for name in SPOKEN_FOR]
-        self._centres = [self._centred(family, rows) for family, rows in enumerate(samples)]
+        self.centres = [self._centred(family, rows) for family, rows in enumerate(samples)]
         self.intercept = self._intercepts(rng, samples)
 
     @property
@@ -129,7 +129,7 @@ class Response:
     def _migration(self, rows: Rows) -> Array:
         raw = (self.warm(rows) * MIGRATION[rows.family]).sum(1)
         out = np.empty(len(raw))
-        for family, (centres, scale) in enumerate(self._centres):
+        for family, (centres, scale) in enumerate(self.centres):
             mine = rows.family == family
             spoken = sum(
                 table[rows.fields[mine, column]] for table, column in zip(centres, self._spoken, strict=True)

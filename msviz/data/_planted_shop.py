@@ -32,6 +32,8 @@ from msviz.data._planted_words import (
 )
 from msviz.schema import FIRST, MISSING, Field, Schema, Split
 
+MOST_USERS, MOST_ITEMS = 60_000, 60_000  # what memory is bounded by
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -58,8 +60,8 @@ class Shop:
         rng = stream(seed, 2**64 - 1)
         self.scenarios = Scenarios(scenarios)
         self.calendar = Calendar(rng)
-        self.people = People(rng, int(np.clip(rows // 20, 2_000, 60_000)))
-        self.goods = Goods(rng, int(np.clip(rows // 40, 1_000, 60_000)))
+        self.people = People(rng, int(np.clip(rows // 20, 2_000, MOST_USERS)))
+        self.goods = Goods(rng, int(np.clip(rows // 40, 1_000, MOST_ITEMS)))
         self.clicks = Clicks(rng, self.people, self.goods, self.scenarios, self.calendar)
 
     @cached_property

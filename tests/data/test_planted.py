@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from planted_rows import SPLITS, column, each, hot_share, lift, logit, one_hot, quiet, warmth
+from planted_rows import SPLITS, column, each, fitted, quiet, rows_of
 from pydantic import ValidationError
 
 from msviz.data._dataset import Dataset, open_data
@@ -27,47 +27,13 @@ def auc(label: np.ndarray, score: np.ndarray) -> float:
     return (rank[label == 1].sum() - positive * (positive + 1) / 2) / (positive * (len(label) - positive))
 
 
-def fitted(data: Dataset, scenario: int, pairs: list[tuple[str, str]]) -> tuple[list[np.ndarray], np.ndarray]:
-    """Explain the true logits of one scenario by least squares; return each pair's part, and the residual.
-
-    Users, items and brands have too many values for columns: their part stays in the residual.
-    """
-    truth = data.truth
-    assert truth is not None
-    mine = each(data, "scenario") == scenario
-    target = (logit(data) - lift(data))[mine]
-    hot = hot_share(data)[mine, None]
-    names = [f.name for f in data.schema.features if f.name not in ("user_id", "item_id", "brand", "seller")]
-    ids = {name: column(data, name)[mine].astype(np.int64) for name in names}
-    mixed = {tuple(fields): 1 - hot for fields in truth["time"]["taste"]}
-    blocks = [one_hot(ids[a] * 1000 + ids[b]) * mixed.get((a, b), 1.0) for a, b in pairs]
-    others = [one_hot(ids[name]) for name in names]
-    others += [one_hot(ids[name]) * hot for (name,) in truth["time"]["hot"]]
-    others.append(warmth(data)[mine])
-    for group in truth["sub_scenarios"]:
-        a, b, c = (ids[name] for name in (*group["fields"], group["on"]))
-        others.append(one_hot((a * 100 + b) * 100 + c))
-    design = np.hstack([*others, *blocks])
-    # Ridge: the columns are redundant by nature, the fitted parts are made pure below.
-    gram = design.T @ design + 1e-3 * np.eye(design.shape[1])
-    weights = np.linalg.solve(gram, design.T @ target)
-    parts, start = [], sum(block.shape[1] for block in others)
-    for (a, b), block in zip(pairs, blocks, strict=True):
-        raw = block @ weights[start : start + block.shape[1]]
-        start += block.shape[1]
-        mix = mixed.get((a, b), 1.0)
-        both = np.hstack([one_hot(ids[a]) * mix, one_hot(ids[b]) * mix])
-        parts.append(raw - both @ np.linalg.lstsq(both, raw, rcond=None)[0])
-    return parts, target - design @ weights
-
-
 def test_strengths_are_those_of_the_rows_and_decoys_do_nothing(world: Dataset):
     truth = world.truth
     assert truth is not None
     for name in ("Home feed", "Search", "Cart page"):
         true = {tuple(p["fields"]): p["strength"][name] for p in truth["pairs"] if name in p["strength"]}
         decoys = [("age_level", "occupation"), ("city_tier", "consumption_grade")]
-        parts, rest = fitted(world, world.schema.scenario(name), [*true, *decoys])
+        parts, rest, _ = fitted(world, world.schema.scenario(name), [*true, *decoys])
         for part, strength in zip(parts, [*true.values(), 0.0, 0.0], strict=True):
             # Items and users leave a residual of about 0.35, so a pair of 120 cells fits a little noise.
             assert part.std() == pytest.approx(strength, abs=0.04)
@@ -83,8 +49,8 @@ def test_the_reversed_pair_is_the_same_table_with_the_other_sign(world: Dataset)
     cells = {}
     for name in signs["age_level", "category"]:
         pairs = [tuple(p["fields"]) for p in truth["pairs"] if name in p["strength"]]
-        parts, _ = fitted(world, world.schema.scenario(name), pairs)
-        mine = each(world, "scenario") == world.schema.scenario(name)
+        parts, _, _ = fitted(world, world.schema.scenario(name), pairs)
+        mine = rows_of(world, world.schema.scenario(name))
         key = (column(world, "age_level").astype(int) * 100 + column(world, "category"))[mine]
         part = parts[pairs.index(("age_level", "category"))]
         cells[name] = np.bincount(key, part, 1000) / np.maximum(np.bincount(key, minlength=1000), 1)
@@ -129,7 +95,10 @@ def test_best_metrics_are_those_of_the_true_probability(world: Dataset):
         assert best["overall"]["logloss"] == pytest.approx(loss.mean(), abs=1e-6)
         for number, name in enumerate(world.schema.scenario_names[1:], 1):
             mine = part.scenario == number
-            assert best["scenarios"][name]["auc"] == pytest.approx(auc(label[mine], p[mine]), abs=2e-4)
+            # In a scenario of few rows already one pair that falls into one bin is seen.
+            pairs = label[mine].sum() * (1.0 - label[mine]).sum()
+            near = max(2e-4, 1 / pairs)
+            assert best["scenarios"][name]["auc"] == pytest.approx(auc(label[mine], p[mine]), abs=near)
             assert best["scenarios"][name]["logloss"] == pytest.approx(loss[mine].mean(), abs=1e-6)
     assert 0.75 < truth["best"]["test"]["overall"]["auc"] < 0.82
 
