@@ -64,7 +64,7 @@ def histories(data: Dataset, rows: np.ndarray | None = None) -> dict[str, np.nda
 
 
 def warmth(data: Dataset, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """1 - exp(-Σ exp(-age / decay)) of clicks in the item's category, and of others: two of (n, scenarios)."""
+    """1 - exp(-Σ exp(-age / decay)) of clicks in the item's category, and of others: (n, scenarios) each."""
     assert data.truth is not None
     found = histories(data, rows)
     same = found["ids"][:, :, 1] == column(data, "category")[rows, None]
