@@ -10,11 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from msviz.data._check import of_rows, parts
 from msviz.data._dataset import SPLITS, Array, Dataset, DatasetWriter, refuse_existing
+from msviz.data._events import Events, Histories, Lists, Windows
 from msviz.data._learn import Learned
 from msviz.data._prepare import Prepared, prepare
 from msviz.data._read import Chunk
 from msviz.data._rejects import Rejects
+from msviz.data._signals import Daily, Joined
 from msviz.data._spill import Spill
 from msviz.data._values import Codes
 from msviz.errors import refuse
@@ -36,25 +39,38 @@ def encode(
     overwrite: bool = False,
     rejects: Rejects | None = None,
     staged: int = 0,
+    events: Events | None = None,
+    daily: Daily | None = None,
 ) -> Dataset:
     """Write the dataset of a log that comes as chunks; raise MsvizError and leave nothing half-written.
 
     Vocabularies, bins and scenarios are learned on training rows only. An importer that has read the
-    files before passes the `rejects` it met among `staged` rows.
+    files before passes the `rejects` it met among `staged` rows. Histories come from `events` and signals
+    from `daily` where these are given, from the log's own rows otherwise.
     """
     refuse_existing(out, overwrite)
     rejects = rejects or Rejects(out)
     try:
         with Spill(out) as spill:
             books = _Books()
-            rows, seen = _collect(tasks, schema, spill, books, rejects)
+            own = of_rows(schema, events is not None, daily.names if daily else ())
+            rows, seen = _collect(tasks, own, spill, books, rejects)
             if not (staged or seen):
                 raise refuse("source", "no rows", "wanted: rows below the header line")
-            rejects.close(staged or seen, allow_rejects)
+            rejects.judge(staged or seen, allow_rejects)
             if not rows:
                 raise refuse("source", f"{staged or seen} rows", "none of them can be used")
+            joined = Joined(daily, spill, books.words, rows) if daily else None
+            told: dict[str, Any] = {"rejected": rejects.count}
+            if events:
+                told["events"] = _collect_events(events, spill, books, rejects, report)
+                rejects.judge(told["events"]["rows"], allow_rejects, "events")
+            rejects.publish()
+            if rejects.count:
+                report(f"{rejects.count:,} rows could not be read; see {rejects.path.name}")
             learned = Learned(schema, spill, books.words, rows)
-            return _Encoding(learned, report).write(out, overwrite, rejects, origin)
+            encoding = _Encoding(learned, report, joined)
+            return encoding.write(out, overwrite, {**origin, **told}, Windows if events else Lists)
     finally:
         rejects.discard()
 
@@ -74,13 +90,17 @@ class _Books:
                 numbers[position] = book.setdefault(codes.words[position], len(book))
         return np.array([*numbers, -1], np.int32)[codes.place]
 
+    def known(self, name: str, codes: Codes) -> Array:
+        """Return a chunk's codes (n,) int32, -1 also for a text that the log does not hold."""
+        book = self.words[name]
+        return np.array([*(book.get(word, -1) for word in codes.words), -1], np.int32)[codes.place]
+
 
 def _collect(tasks: Tasks, schema: Schema, spill: Spill, books: _Books, rejects: Rejects) -> tuple[int, int]:
     """Read every chunk once, in order; return the number of usable rows and of rows seen."""
-    shared: dict[str, str] = {}
-    for sequence in schema.sequences:
-        shared["behaviours.item"] = f"field.{sequence.of}"
-        shared["behaviours.scenario"] = f"field.{schema.scenario_fields[0].name}"
+    shared = (
+        {key: f"field.{feature}" for key, (_, feature) in parts(schema).items()} if schema.sequences else {}
+    )
     rows = seen = first = 0
     for part in _ahead(tasks, schema):
         rejects.add(part.rejects)
@@ -92,6 +112,34 @@ def _collect(tasks: Tasks, schema: Schema, spill: Spill, books: _Books, rejects:
         seen += part.seen
         first += part.records
     return rows, seen
+
+
+def _collect_events(
+    events: Events, spill: Spill, books: _Books, rejects: Rejects, report: Report
+) -> dict[str, Any]:
+    """Read the events of the log's users; return what dataset.json tells of them."""
+    rows = anonymous = read = 0
+    before = rejects.count
+    for part in _ahead(events.tasks, events.schema):
+        rejects.add(part.rejects)
+        codes = part.codes[f"field.{events.user}"]
+        user = books.known(f"field.{events.user}", codes)
+        nameless = (codes.place < 0) | (part.codes[f"field.{events.parts['behaviours.0']}"].place < 0)
+        keep = (user >= 0) & ~nameless
+        spill.append("events.user", user[keep])
+        spill.append("events.time", part.arrays["time"][keep])
+        for key, name in events.parts.items():
+            found = part.codes[f"field.{name}"]
+            kept = Codes(found.place[keep], found.words, {})
+            spill.append(key, books.merge(f"field.{events.features[key]}", kept))
+        rows, read = rows + part.seen, read + int(keep.sum())
+        anonymous += int(nameless.sum())
+    if not rows:
+        raise refuse("events", "no rows", "wanted: rows below the header line")
+    report(f"{read:,} of {rows:,} events are of the log's users; {anonymous:,} name no user or no item")
+    if not read:
+        report("warning: no event is of a user of the log, so no row has a history")
+    return {"source": events.files, "rows": rows, "read": read, "rejected": rejects.count - before}
 
 
 def _ahead(tasks: Tasks, schema: Schema) -> Iterator[Prepared]:
@@ -118,28 +166,34 @@ def _run(task: Callable[[], Chunk], schema: Schema) -> Prepared:
 class _Encoding:
     """The second half: writes ids, split by split, and tells what came of it."""
 
-    def __init__(self, learned: Learned, report: Report) -> None:
+    def __init__(self, learned: Learned, report: Report, joined: Joined | None) -> None:
         self.learned = learned
+        self.joined = joined
         self.spill = learned.spill
         self.schema = learned.schema
         self.report = report
         # Rows and clicks of each scenario.
         self.total: Array = np.zeros((len(self.schema.scenarios) + 1, 2), np.int64)
 
-    def write(self, out: Path, overwrite: bool, rejects: Rejects, origin: dict[str, Any]) -> Dataset:
+    def write(
+        self,
+        out: Path,
+        overwrite: bool,
+        origin: dict[str, Any],
+        kind: Callable[[Learned, DatasetWriter], Histories],
+    ) -> Dataset:
         """Write every split; raise MsvizError and leave nothing behind when it cannot be finished."""
-        histories = _Histories(self.learned) if self.schema.sequences else None
         with DatasetWriter(out, self.schema, overwrite) as writer:
+            histories = kind(self.learned, writer) if self.schema.sequences else None
             for start, stop in self.learned.windows():
                 self._write_window(writer, start, stop, histories)
             created = datetime.now(UTC).isoformat(timespec="seconds")
-            origin = {**origin, "rejected": rejects.count, "created": created}
-            dataset = writer.commit({"origin": origin})
-        self._summary(dataset, rejects)
+            dataset = writer.commit({"origin": {**origin, "created": created}})
+        self._summary(dataset)
         return dataset
 
     def _write_window(
-        self, writer: DatasetWriter, start: int, stop: int, histories: "_Histories | None"
+        self, writer: DatasetWriter, start: int, stop: int, histories: Histories | None
     ) -> None:
         spill, schema = self.spill, self.schema
         ids = np.stack([self.learned.ids(field, start, stop) for field in schema.features], axis=1)
@@ -147,11 +201,11 @@ class _Encoding:
         label = spill.read("label", start, stop)
         time = spill.read("time", start, stop) if "time" in spill else np.zeros(stop - start, np.int64)
         row = spill.read("row" if "row" in spill else "place", start, stop)
-        signals = [spill.read(f"field.{field.name}", start, stop) for field in schema.signals]
+        signals = self._signals(start, stop)
         self.total[:, 0] += np.bincount(scenario, minlength=len(self.total))
         self.total[:, 1] += np.bincount(scenario[label == 1], minlength=len(self.total))
         split = self.learned.split(start, stop)
-        history = histories.write(writer, start, stop, time) if histories else None
+        history = histories.write(start, stop) if histories else None
         for number, name in enumerate(SPLITS):
             chosen = split == number
             writer.append(
@@ -161,11 +215,22 @@ class _Encoding:
                 label[chosen],
                 time[chosen],
                 row[chosen],
-                signals=np.stack(signals, axis=1)[chosen] if signals else None,
+                signals=None if signals is None else signals[chosen],
                 history=(history[0][chosen], history[1][chosen]) if history else None,
             )
 
-    def _summary(self, dataset: Dataset, rejects: Rejects) -> None:
+    def _signals(self, start: int, stop: int) -> Array | None:
+        """Return the signals (n, K) of some rows, in the schema's order, or None where it has none."""
+        if not self.schema.signals:
+            return None
+        found: dict[str, Array] = {}
+        if self.joined:
+            found = dict(zip(self.joined.names, self.joined.values(start, stop).T, strict=True))
+        names = [field.name for field in self.schema.signals]
+        columns = [found[n] if n in found else self.spill.read(f"field.{n}", start, stop) for n in names]
+        return np.stack(columns, axis=1)
+
+    def _summary(self, dataset: Dataset) -> None:
         """Tell what came of the import, and of what a user should beware."""
         warnings = self._warnings()
         for line in warnings[:SHOWN]:
@@ -179,12 +244,10 @@ class _Encoding:
         for split, rows in dataset.rows.items():
             if not rows:
                 self.report(f"warning: no rows in split {split}")
-        if rejects.count:
-            self.report(f"{rejects.count:,} rows could not be read; see {rejects.path.name}")
-        parts = ", ".join(f"{rows:,} {split}" for split, rows in dataset.rows.items())
+        shares = ", ".join(f"{rows:,} {split}" for split, rows in dataset.rows.items())
         scenarios, features = len(self.schema.scenarios), len(self.schema.features)
         rows = sum(dataset.rows.values())
-        self.report(f"{rows:,} rows ({parts}), {scenarios:,} scenarios, {features} fields -> {dataset.name}")
+        self.report(f"{rows:,} rows ({shares}), {scenarios:,} scenarios, {features} fields -> {dataset.name}")
 
     def _warnings(self) -> list[str]:
         """Return one line for each scenario with one row, no clicks or clicks only."""
@@ -199,33 +262,3 @@ class _Encoding:
             )
             lines.append(f"warning: scenario {name!r} has {what}: its AUC is not defined")
         return lines
-
-
-class _Histories:
-    """The behaviours of a window of rows; windows come in order, so their places add up."""
-
-    def __init__(self, learned: Learned) -> None:
-        sequence = learned.schema.sequences[0]
-        self.spill = learned.spill
-        self.items = learned.tables[str(sequence.of)]
-        self.scenarios: Array | None = None
-        self.timed = sequence.time is not None
-        self.stop = 0
-        if sequence.scenario:
-            ids = learned.tables[learned.schema.scenario_fields[0].name]
-            self.scenarios = learned.schema.scenario_ids(ids[:, None])
-            self.scenarios[0] = UNSEEN  # a behaviour whose scenario is not told
-
-    def write(self, writer: DatasetWriter, start: int, stop: int, time: Array) -> tuple[Array, Array]:
-        """Write the behaviours of the next window of rows; return where each row's begin and how many."""
-        length = self.spill.read("behaviours.length", start, stop)
-        first, self.stop = self.stop, self.stop + int(length.sum())
-        item = self.items[self.spill.read("behaviours.item", first, self.stop) + 1]
-        scenario = np.full(len(item), UNSEEN)
-        if self.scenarios is not None:
-            scenario = self.scenarios[self.spill.read("behaviours.scenario", first, self.stop) + 1]
-        moment = None
-        if self.timed:
-            moment = np.repeat(time, length) - self.spill.read("behaviours.age", first, self.stop)
-        begin = writer.add_events(item[:, None], scenario, moment)
-        return begin + np.cumsum(length) - length, length

@@ -1,8 +1,10 @@
 """What KuaiRand's columns are, and their names for people."""
 
+from msviz.data._kuairand_signals import signal_fields
 from msviz.data._kuairand_tables import UTC_OFFSET
 from msviz.schema import Field, Role, Schema, Split
 
+SIDES = ("tag", "author_id")  # what a history tells of a video beside its id
 # KuaiRand does not say which page a tab is, so tabs keep their numbers.
 TAB_NAMES = {str(tab): f"Tab {tab}" for tab in range(15)}
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -66,7 +68,7 @@ FIELDS = [
 ]
 
 
-def propose_schema(columns: list[str], label: str, history: int, split: Split) -> Schema:
+def propose_schema(columns: list[str], label: str, history: int, signals: bool, split: Split) -> Schema:
     """Return KuaiRand's schema: all that is known before the impression, of the columns that are there."""
     title = {"is_click": "Click", "long_view": "Long view"}[label]
     fields = [Field(name=label, role="label", title=title)]
@@ -79,10 +81,13 @@ def propose_schema(columns: list[str], label: str, history: int, split: Split) -
                 kind="sequence",
                 title="Earlier clicks",
                 of="video_id",
+                sides={name: f"history_{name}" for name in SIDES if name in columns},
                 scenario="history_tab",
                 time="history_time",
                 max=history,
             )
         )
+    if signals:
+        fields += signal_fields()
     fields.append(Field(name="time_ms", role="time", title="Time", unit="ms", utc_offset=UTC_OFFSET))
     return Schema(fields=fields, split=split)

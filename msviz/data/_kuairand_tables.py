@@ -1,7 +1,7 @@
 """The tables of KuaiRand on disk: found, checked row by row, freed of duplicates, joined."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -11,7 +11,7 @@ from pyarrow import parquet
 
 from msviz.data import _values
 from msviz.data._dataset import Array
-from msviz.data._read import Source, find
+from msviz.data._read import Chunk, Source, find
 from msviz.data._rejects import Reject, Rejects
 from msviz.errors import refuse
 
@@ -25,6 +25,7 @@ BINARY = ("is_click", "long_view")
 UTC_OFFSET = 8  # times are Asia/Shanghai
 SHANGHAI_MS = UTC_OFFSET * 3_600_000
 DAY_MS = 86_400_000
+ROWS = 1 << 17  # joined rows, or clicks, that travel together
 # Facts about users: codes -124 and UNKNOWN stand for "missing". Raw counts stay out, their ranges are in.
 USERS = (
     *("user_active_degree", "is_lowactive_period", "is_live_streamer", "is_video_author"),
@@ -32,36 +33,6 @@ USERS = (
     *(f"onehot_feat{number}" for number in range(18)),
 )
 VIDEOS = ("author_id", "video_type", "upload_type", "music_id", "music_type", "tag")
-
-
-@dataclass(frozen=True)
-class Clicks:
-    """Every click by user and time, as one sorted key (n,), with its video, tab (-1 unknown) and time."""
-
-    users: Array
-    origin: int
-    span: int
-    key: Array
-    video: Array
-    tab: Array
-    time: Array
-
-    def before(self, user: Array, time: Array, most: int) -> dict[str, pa.Array]:
-        """Return the latest `most` clicks before impressions (n,): history, history_tab, history_time."""
-        rank = np.searchsorted(self.users, user)
-        stop = np.searchsorted(self.key, rank * self.span + (time - self.origin))
-        start = np.maximum(np.searchsorted(self.key, rank * self.span), stop - most)
-        length = stop - start
-        offsets = np.concatenate([[0], np.cumsum(length)])
-        place = np.arange(offsets[-1]) - np.repeat(offsets[:-1] - start, length)
-        tab = self.tab[place]
-        ends = pa.array(offsets.astype(np.int32))
-        columns = {
-            "history": pa.array(self.video[place]),
-            "history_tab": pa.array(tab, mask=tab < 0),
-            "history_time": pa.array(self.time[place]),
-        }
-        return {name: pa.ListArray.from_arrays(ends, values) for name, values in columns.items()}
 
 
 class Tables:
@@ -163,13 +134,15 @@ class Tables:
             )
         local = f"(l.time_ms + {SHANGHAI_MS})"
         facts = [f"{local} // 3600000 % 24 AS hour", f"({local} // {DAY_MS} + 3) % 7 AS weekday"]
-        facts += [*self._facts("users", USERS, users), *self._facts("videos", VIDEOS, videos)]
+        self.video_facts = self._facts("videos", VIDEOS, videos)
         if "server_width" in videos and "server_height" in videos:
             width, height = (f"TRY_CAST(videos.server_{side} AS DOUBLE)" for side in ("width", "height"))
-            facts.append(
+            self.video_facts["orientation"] = (
                 f"CASE WHEN {width} > {height} THEN 'landscape' WHEN {width} < {height} THEN 'portrait' "
-                f"WHEN {width} = {height} THEN 'square' END AS orientation"
+                f"WHEN {width} = {height} THEN 'square' END"
             )
+        known = self._facts("users", USERS, users) | self.video_facts
+        facts += [f"{expression} AS {name}" for name, expression in known.items()]
         base.execute(f"""
             CREATE VIEW joined AS SELECT
             l.row, l.is_click, l.long_view, l.tab, l.user_id, l.video_id, l.time_ms,
@@ -181,19 +154,19 @@ class Tables:
         self.columns = [name for name in described if name != "row"]
         self._tell_unjoined()
 
-    def _facts(self, table: str, wanted: tuple[str, ...], present: list[str]) -> list[str]:
-        """Return a table's features as clean text; one that has the same value everywhere is left out.
+    def _facts(self, table: str, wanted: tuple[str, ...], present: list[str]) -> dict[str, str]:
+        """Return a table's features as clean text, name -> SQL; one that is the same everywhere is left out.
 
         '1.0' reads 1; -124, UNKNOWN and empty are missing; of a video's tags the first counts.
         """
-        facts = []
+        facts: dict[str, str] = {}
         for name in [name for name in wanted if name in present]:
             text = f"regexp_replace({table}.{name}, '\\.0$', '')"
             text = f"split_part({text}, ',', 1)" if name == "tag" else text
             text = f"CASE WHEN {text} NOT IN ('-124', 'UNKNOWN', '') THEN {text} END"
             values = self._ask(f"SELECT count(DISTINCT coalesce({text}, '')) FROM {table}")
             if values > 1:
-                facts.append(f"{text} AS {name}")
+                facts[name] = text
             else:
                 self.notes.append(f"left out: {name} is the same for all {table}")
         return facts
@@ -210,7 +183,7 @@ class Tables:
             if found:
                 self.notes.append(f"warning: {found:,} rows have no match in the table of {table}")
 
-    def joined(self, tabs: list[int], first_ms: int, rows: int) -> Iterator[pa.RecordBatch]:
+    def joined(self, tabs: list[int], first_ms: int) -> Iterator[pa.RecordBatch]:
         """Yield rows of the chosen tabs from a time on, in its order, with users' and videos' facts."""
         chosen = f"tab IN ({', '.join(map(str, tabs))}) AND time_ms >= {first_ms}"
         if not self._ask(f"SELECT count(*) FROM log WHERE {chosen}"):
@@ -219,53 +192,75 @@ class Tables:
                 "tabs", tabs, "no row is left; the log holds tabs " + ", ".join(str(t) for (t,) in held)
             )
         found = self.base.sql(f"SELECT * FROM joined WHERE {chosen} ORDER BY time_ms, row")
-        yield from found.to_arrow_reader(rows)
+        yield from found.to_arrow_reader(ROWS)
+
+    def by_day(self, measures: list[str]) -> Array:
+        """Return one line per local day of the whole log, in order: the day since 1970, then the measures."""
+        found = self.base.execute(
+            f"SELECT (time_ms + {SHANGHAI_MS}) // {DAY_MS} AS day, {', '.join(measures)} "
+            "FROM log GROUP BY day ORDER BY day"
+        ).fetchall()
+        return np.array(found, np.float64).reshape(-1, 1 + len(measures))
 
     def close(self) -> None:
         """Close the database; the folder may go then."""
         self.base.close()
 
-    def clicks(self) -> Clicks:
+    def clicks(self) -> "Clicks":
         """Return every click of the log, in any tab, and before them the histories that lie beside it."""
-        names = ("user_id", "time_ms", "video_id", "tab")
-        found = self.base.execute(
-            f"SELECT {', '.join(names)} FROM log WHERE is_click = 1 ORDER BY time_ms, row"
-        )
-        columns = found.fetchnumpy()
-        user, time, video, tab = (np.asarray(columns[name], np.int64) for name in names)
-        for path in self.earlier:
-            older = self._older(path)
-            user, time, video = (
-                np.concatenate([old, new]) for old, new in zip(older, (user, time, video), strict=True)
-            )
-            tab = np.concatenate([np.full(len(older[0]), -1), tab])
-        limits = self.base.execute("SELECT min(time_ms), max(time_ms) FROM log").fetchall()[0]
-        low = min([int(limits[0] or 0), *([int(time.min())] if len(time) else [])])
-        span = int(limits[1] or 0) - low + 2
-        users = np.unique(
-            np.asarray(self.base.execute("SELECT DISTINCT user_id FROM log").fetchnumpy()["user_id"])
-        )
-        known = np.isin(user, users)
-        user, time, video, tab = user[known], time[known], video[known], tab[known]
-        key = np.searchsorted(users, user) * span + (time - low)
-        order = np.argsort(key, kind="stable")
-        return Clicks(users, low, span, key[order], video[order], tab[order], time[order])
+        return Clicks(self.base, self.earlier, self.video_facts)
 
-    def _older(self, path: Path) -> tuple[Array, Array, Array]:
-        """Return user, time and video of watches before the log, for users whose log begins later."""
-        text = str(path).replace("'", "''")
-        found = self.base.execute(
-            f"SELECT d.user_id, d.last_time_ms, d.video FROM (SELECT user_id, last_time_ms, "
-            f"unnest(watch_seq) AS video, generate_subscripts(watch_seq, 1) AS place "
-            f"FROM read_parquet('{text}')) d "
-            "JOIN (SELECT user_id, min(time_ms) AS begin FROM log GROUP BY user_id) f USING (user_id) "
-            "WHERE d.last_time_ms < f.begin ORDER BY user_id, place"
-        ).fetchnumpy()
-        return (
-            np.asarray(found["user_id"], np.int64),
-            np.asarray(found["last_time_ms"], np.int64),
-            np.asarray(found["video"], np.int64),
+
+class Clicks:
+    """A table of events: clicks in the order of time, each with its tab and its video's facts."""
+
+    def __init__(self, base: duckdb.DuckDBPyConnection, earlier: list[Path], facts: dict[str, str]) -> None:
+        """Keep the tables, watches before the log, and the facts of a video (name -> SQL)."""
+        self.files: list[Path] = []  # all are files of the log
+        self._base = base
+        self._earlier = earlier
+        self._columns = {
+            "user_id": "c.user_id",
+            "history": "c.video_id",
+            "history_tab": "c.tab",
+            "history_time": "c.time_ms",
+            **{f"history_{name}": expression for name, expression in facts.items()},
+        }
+
+    @property
+    def columns(self) -> list[str]:
+        """Return the columns that there are."""
+        return list(self._columns)
+
+    def chunks(self, columns: list[str]) -> Iterator[Callable[[], Chunk]]:
+        """Yield one task per chunk, in the order of time; watches before the log come first."""
+        tables = [*map(_watched, range(len(self._earlier)), self._earlier)]
+        tables.append(
+            f"SELECT {len(tables)} AS part, row AS place, user_id, time_ms, video_id, tab FROM log "
+            "WHERE is_click = 1"
         )
+        chosen = ", ".join(f"{self._columns[name]} AS {name}" for name in columns)
+        found = self._base.sql(
+            f"SELECT {chosen} FROM ({' UNION ALL '.join(tables)}) c "
+            "LEFT JOIN videos ON c.video_id = videos.id ORDER BY c.part, c.time_ms, c.place"
+        )
+        first = 0
+        for batch in found.to_arrow_reader(ROWS):
+            place = np.arange(len(batch))
+            yield partial(Chunk, pa.Table.from_batches([batch]), "clicks", first + place, place, len(batch))
+            first += len(batch)
+
+
+def _watched(number: int, path: Path) -> str:
+    """Return the SQL of watches before the log, for users whose log begins later."""
+    text = str(path).replace("'", "''")
+    return (
+        f"SELECT {number} AS part, d.place, d.user_id, d.last_time_ms AS time_ms, d.video AS video_id, "
+        "NULL::BIGINT AS tab FROM (SELECT user_id, last_time_ms, unnest(watch_seq) AS video, "
+        f"generate_subscripts(watch_seq, 1) AS place FROM read_parquet('{text}')) d "
+        "JOIN (SELECT user_id, min(time_ms) AS begin FROM log GROUP BY user_id) f USING (user_id) "
+        "WHERE d.last_time_ms < f.begin"
+    )
 
 
 def _integers(table: pa.Table) -> tuple[dict[str, Array], dict[int, str]]:

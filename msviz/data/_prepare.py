@@ -8,70 +8,43 @@ import numpy as np
 import pyarrow as pa
 
 from msviz.data import _values
+from msviz.data._check import parts
 from msviz.data._dataset import SPLITS, Array
 from msviz.data._read import Chunk
 from msviz.data._rejects import Reject
 from msviz.data._values import Codes
-from msviz.errors import one_of, refuse
 from msviz.schema import Field, Schema
+
+LARGEST = float(np.finfo(np.float32).max)  # a signal is kept as a float of 32 bits
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """n usable rows: label, time, row, split and numeric fields (n,); behaviours flat, their length (n,)."""
+    """n usable rows: label, time, row, split and numeric fields (n,); behaviours flat, their length (n,).
+
+    Codes are 'field.<name>' (n,); flat are 'behaviours.0' (items), 'behaviours.1' on (their sides) and
+    'behaviours.scenario'.
+    """
 
     arrays: dict[str, Array]
-    codes: dict[str, Codes]  # 'field.<name>' (n,); 'behaviours.item' and 'behaviours.scenario', flat
+    codes: dict[str, Codes]
     records: int
     seen: int
     rejects: list[Reject]
 
 
-def check(schema: Schema, columns: list[str]) -> None:
-    """Raise MsvizError when the schema lacks a part that an import needs, or names an absent column."""
-    for role in ("label", "scenario"):
-        if not any(field.role == role for field in schema.fields):
-            raise refuse("schema", role, f"no field has this role; give role: {role} to one of the fields")
-    for name in needed(schema):
-        if name not in columns:
-            raise refuse("schema: column", name, f"the source does not have it; {one_of(columns)}")
-    if schema.split.by == "time" and schema.role("time") is None:
-        raise refuse("split: by", "time", "no field has role time; wanted random, given, or such a field")
-    if len(schema.sequences) > 1:
-        raise refuse(
-            "schema: sequences", [f.name for f in schema.sequences], "one behaviour sequence at most"
-        )
-    for field in schema.sequences:
-        _check_sequence(field, schema)
-    for field in schema.fields:
-        if field.role == "time" and field.unit not in (None, "s", "ms", "us", "date"):
-            raise refuse(f"schema: {field.name}: unit", field.unit, one_of(("s", "ms", "us", "date")))
-
-
-def _check_sequence(field: Field, schema: Schema) -> None:
-    items = [f.name for f in schema.features if f.kind == "categorical"]
-    if field.of not in items:
-        raise refuse(f"schema: {field.name}: of", field.of, one_of(items))
-    if field.time and schema.role("time") is None:
-        raise refuse(f"schema: {field.name}: time", field.time, "the log itself needs a field with role time")
-    if field.scenario and len(schema.scenario_fields) != 1:
-        wanted = "behaviours can carry a scenario where exactly one field is the scenario"
-        raise refuse(f"schema: {field.name}: scenario", field.scenario, wanted)
-
-
-def needed(schema: Schema) -> list[str]:
-    """Return the columns that the schema reads, each once."""
-    names = [field.name for field in schema.fields]
-    for field in schema.sequences:
-        names += [name for name in (field.scenario, field.time) if name]
-    if schema.split.by == "given" and schema.split.column:
-        names.append(schema.split.column)
-    return list(dict.fromkeys(names))
-
-
 def is_count(field: Field) -> bool:
     """Return whether a numeric field counts something and so cannot be negative."""
     return field.unit == "count" or (field.role == "cross" and field.kind == "numeric" and not field.unit)
+
+
+def unfit_signals(values: Array) -> dict[int, str]:
+    """Return why some values (n,) cannot be a signal, by their position."""
+    problems = {int(i): "the signal is missing" for i in np.flatnonzero(np.isnan(values))}
+    for position in np.flatnonzero((values < 0) | (values > LARGEST)):
+        wanted = "signals are read as log(1 + x), so none is negative or beyond 32 bits"
+        problems[int(position)] = f"got {values[position]:g}; {wanted}"
+    return problems
 
 
 def prepare(chunk: Chunk, schema: Schema) -> Prepared:
@@ -84,7 +57,7 @@ def prepare(chunk: Chunk, schema: Schema) -> Prepared:
         reader.read_split(schema.split.column)
     reader.arrays["place"] = chunk.place
     for field in schema.sequences:
-        reader.read_sequence(field, schema.role("time"))
+        reader.read_sequence(field, schema)
     return reader.finish()
 
 
@@ -121,7 +94,7 @@ class _Reader:
                 for position in np.flatnonzero(values < 0):
                     problems[int(position)] = f"got {values[position]:g}; a count cannot be negative"
             if field.role == "signal":
-                problems |= {int(i): "the signal is missing" for i in np.flatnonzero(np.isnan(values))}
+                problems |= unfit_signals(values)
             self.arrays[f"field.{field.name}"] = values
         else:
             found = self.codes[f"field.{field.name}"] = _values.codes(column)
@@ -136,30 +109,32 @@ class _Reader:
             word = words[place[position]] if place[position] >= 0 else "nothing"
             self.problems.setdefault(int(position), f"{name}: got {word!r}; wanted train, valid or test")
 
-    def read_sequence(self, field: Field, time: Field | None) -> None:
-        """Read histories: sorted by time, cut strictly before the row's own time, the latest `max` kept."""
+    def read_sequence(self, field: Field, schema: Schema) -> None:
+        """Read histories: sorted by time, cut strictly before the row's own second, the latest `max` kept."""
         length, items, problems = _values.lists(self.column(field.name))
         self.note(field.name, problems)
         rows = len(length)
         self.owner = np.repeat(np.arange(rows), length)
-        kept = np.ones(len(items), bool)
+        self.flat_codes["behaviours.0"] = _values.codes(items)
+        kept = self.flat_codes["behaviours.0"].place >= 0
         order = np.arange(len(items))
-        self.flat_codes["behaviours.item"] = _values.codes(items)
-        age = np.zeros(len(items), np.int64)
-        if field.time and time is not None:
+        own = schema.role("time")
+        if field.time and own is not None:
             other = self._companion(field.time, length)
+            found = np.zeros(len(items), np.int64)
             if other is not None:
-                found, wrong = _values.seconds(other, time.unit, time.utc_offset)
+                found, wrong = _values.seconds(other, own.unit, own.utc_offset)
                 self.note(field.time, {int(self.owner[i]): reason for i, reason in wrong.items()})
-                age = self.arrays["time"][self.owner] - found
-                kept &= age > 0
+                kept &= found < self.arrays["time"][self.owner]
                 if np.any((np.diff(found) < 0) & (np.diff(self.owner) == 0)):
                     order = np.lexsort((found, self.owner))
-        if field.scenario:
-            other = self._companion(field.scenario, length)
-            words = pa.nulls(len(items), pa.string()) if other is None else other
-            self.flat_codes["behaviours.scenario"] = _values.codes(words)
-        kept &= self.flat_codes["behaviours.item"].place >= 0
+            self.flat["behaviours.time"] = found
+        for key, (name, _) in parts(schema).items():
+            if key != "behaviours.0":
+                other = self._companion(name, length)
+                self.flat_codes[key] = _values.codes(
+                    pa.nulls(len(items), pa.string()) if other is None else other
+                )
         usable = np.ones(rows, bool)
         usable[list(self.problems)] = False
         kept &= usable[self.owner]
@@ -169,7 +144,7 @@ class _Reader:
         from_end = ends[self.owner[order]] - np.arange(len(order))
         order = order[from_end <= field.max]
         self.arrays["behaviours.length"] = np.minimum(count, field.max)
-        self.flat["behaviours.age"] = age[order]
+        self.flat = {key: values[order] for key, values in self.flat.items()}
         for key, (place, words, _) in self.flat_codes.items():
             self.flat_codes[key] = Codes(place[order], words, {})
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from msviz.data import _values
 from msviz.data._read import Source
-from msviz.schema import Field, Role, Schema, Split
+from msviz.schema import FEATURE_ROLES, Field, Role, Schema, Split
 
 FEW, MANY, MOST = 50, 1_000, 20_000  # distinct values: a scenario has few (by its name, MOST), an id many
 
@@ -145,6 +145,12 @@ class _Guess:
                 role = other  # type: ignore[assignment]
         values, problems = _values.numbers(self.columns[name])
         values = values[np.isfinite(values)]
+        if lowered.startswith("signal_"):
+            # A promise of the name: other numbers known by day stay features until somebody says so.
+            if not problems and len(values) == len(self.columns[name]) and np.all(values >= 0):
+                self.notes.append(f"assumed: {name} is a signal (by its name)")
+                return Field(name=name, role="signal", kind="numeric")
+            self.notes.append(f"assumed: {name} is no signal (some cells are missing, negative or no number)")
         whole = bool(np.all(values == np.floor(values)))
         many = len(np.unique(values)) > 2
         if problems or not len(values) or not many or (is_named("id", name) and whole):
@@ -165,7 +171,7 @@ class _Guess:
         return len(listed) > len(texts) / 4
 
     def _sequence(self, fields: list[Field]) -> list[Field]:
-        """Return the behaviour sequence: the first list column, with the lists of times and scenarios."""
+        """Return the behaviour sequence: a list column, with the lists of times, scenarios and sides."""
         timed = any(field.role == "time" for field in fields)
         placed = sum(field.role == "scenario" for field in fields) == 1
         time = next((n for n in self.lists if is_named("time", n)), None)
@@ -174,16 +180,40 @@ class _Guess:
         item = next((field.name for field in fields if field.role == "item"), None)
         if not names or item is None:
             return []
-        self.notes.append(f"assumed: {names[0]} is a history of {item}, latest last")
-        for name in names[1:]:
-            self._leave(name, "is a second sequence")
+        features = [f.name for f in fields if f.role in FEATURE_ROLES and f.kind == "categorical"]
+        features.remove(item)
+        named = {name: _side_of(name, features) for name in names}
+        items = next((name for name in names if not named[name]), names[0])
+        self.notes.append(f"assumed: {items} is a history of {item}, latest last")
+        sides: dict[str, str] = {}
+        for name in [name for name in names if name != items]:
+            side = named[name]
+            if side and side not in sides and self._as_long(name, items):
+                sides[side] = name
+                self.notes.append(f"assumed: {name} is the {side} of each item of {items} (by its name)")
+            else:
+                self._leave(name, "is a second sequence")
         return [
             Field(
-                name=names[0],
+                name=items,
                 role="behaviour",
                 kind="sequence",
                 of=item,
+                sides=sides,
                 time=time if timed else None,
                 scenario=scenario if placed else None,
             )
         ]
+
+    def _as_long(self, name: str, other: str) -> bool:
+        """Return whether two list columns have lists of the same lengths."""
+        first, second = _values.lists(self.columns[name]), _values.lists(self.columns[other])
+        return np.array_equal(first.length, second.length)
+
+
+def _side_of(name: str, features: list[str]) -> str | None:
+    """Return the feature that a list column is called after, the longest name first: history_category."""
+    for feature in sorted(features, key=len, reverse=True):
+        if re.search(rf"(^|_){re.escape(feature)}s?(_|$)", name, re.IGNORECASE):
+            return feature
+    return None

@@ -53,8 +53,11 @@ class Source:
             yield from _parquet(path, columns) if _is_parquet(path) else _text(path, columns, block)
 
 
-def find(source: str) -> Source:
-    """Return the files behind a path, a folder or a glob; raise MsvizError for none or unlike columns."""
+def find(source: str, what: str = "source") -> Source:
+    """Return the files behind a path, a folder or a glob; raise MsvizError for none or unlike columns.
+
+    `what` is the name of the option in errors.
+    """
     path = Path(source)
     if path.is_dir():
         files = sorted(each for each in path.rglob("*") if _readable(each) and each.is_file())
@@ -62,11 +65,9 @@ def find(source: str) -> Source:
         files = [path] if path.is_file() else sorted(map(Path, glob.glob(source)))  # noqa: PTH207 - an absolute pattern too
         for each in files:
             if not _readable(each):
-                raise refuse("source", each.name, one_of(SUFFIXES))
+                raise refuse(what, each.name, one_of(SUFFIXES))
     if not files:
-        raise refuse(
-            "source", source, f"no such table; wanted: a file, folder or glob of {', '.join(SUFFIXES)}"
-        )
+        raise refuse(what, source, f"no such table; wanted: a file, folder or glob of {', '.join(SUFFIXES)}")
     columns = _header(files[0])
     for each in files[1:]:
         lacking = [name for name in columns if name not in _header(each)]

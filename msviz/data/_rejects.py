@@ -26,15 +26,16 @@ class Rejects:
         """Prepare the file beside `out`; nothing is written before the first reject."""
         self.path = out.with_name(f"{out.name}.rejects.csv")
         self.count = 0
-        self.first: Reject | None = None
+        self.first: Reject | None = None  # of the table that is being read
+        self._judged = 0  # rejects of tables read before
         self._partial = out.with_name(f".{out.name}.rejects-{os.getpid()}")
 
     def add(self, rejects: list[Reject]) -> None:
         """Append rejected rows, in the order of the log."""
         if not rejects:
             return
-        if self.first is None:
-            self.first = rejects[0]
+        self.first = self.first or rejects[0]
+        if not self.count:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self._partial.open("w", encoding="utf-8", newline="") as stream:
                 csv.writer(stream, lineterminator="\n").writerow(Reject._fields)
@@ -42,19 +43,27 @@ class Rejects:
             csv.writer(stream, lineterminator="\n").writerows(rejects)
         self.count += len(rejects)
 
-    def close(self, rows: int, allow: bool) -> None:
-        """Publish the file; raise MsvizError when more than 1 % of `rows` was rejected and not allowed."""
-        self.path.unlink(missing_ok=True)  # of an earlier import of the same name
-        if self.first is None:
-            return
-        self._partial.replace(self.path)
-        if self.count > ALLOWED * rows and not allow:
-            share = f"{self.count:,} of {rows:,} rows ({self.count / rows:.1%}) cannot be read"
-            where = f"the first is {self.first.file} line {self.first.line}: {self.first.reason}"
+    def judge(self, rows: int, allow: bool, what: str = "source") -> None:
+        """Raise MsvizError, with the file in its place, when more than 1 % of a table's `rows` were rejected.
+
+        Rejects that an earlier table brought do not count; `allow` lets any number pass.
+        """
+        count, self._judged = self.count - self._judged, self.count
+        first, self.first = self.first, None
+        if first is not None and count > ALLOWED * rows and not allow:
+            self.publish()
+            share = f"{count:,} of {rows:,} rows ({count / rows:.1%}) cannot be read"
+            where = f"the first is {first.file} line {first.line}: {first.reason}"
             raise MsvizError(
-                f"source: {share}, more than 1 %; {where}; all are in {self.path.name}; "
+                f"{what}: {share}, more than 1 %; {where}; all are in {self.path.name}; "
                 "mend them or pass --allow-rejects"
             )
+
+    def publish(self) -> None:
+        """Put the file in its place; without rejects, remove that of an earlier import of the same name."""
+        self.path.unlink(missing_ok=True)
+        if self.count:
+            self._partial.replace(self.path)
 
     def discard(self) -> None:
         """Remove the unpublished file of an import that failed for another reason."""

@@ -1,4 +1,4 @@
-"""KuaiRand (Pure, 1K, 27K): the official tables, joined, with each user's earlier clicks."""
+"""KuaiRand (Pure, 1K, 27K): the official tables, joined, with users' earlier clicks and daily figures."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -11,21 +11,22 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 from pydantic import Field as Setting
 
+from msviz.data._check import check
 from msviz.data._dataset import Dataset, refuse_existing
 from msviz.data._encode import encode
+from msviz.data._events import Events
 from msviz.data._kuairand_schema import propose_schema
-from msviz.data._kuairand_tables import UTC_OFFSET, Tables
-from msviz.data._prepare import check
+from msviz.data._kuairand_signals import daily_signals, signal_fields
+from msviz.data._kuairand_tables import UTC_OFFSET, Clicks, Tables
 from msviz.data._read import Chunk
 from msviz.data._rejects import Rejects
+from msviz.data._signals import Daily
 from msviz.data._spill import Spill
 from msviz.data._split import day
 from msviz.errors import MsvizError, one_of, refuse
 from msviz.schema import Schema, Split
 
 TABS = range(15)
-ROWS = 1 << 17
-HISTORY = ("history", "history_tab", "history_time")
 
 
 class Options(BaseModel):
@@ -36,6 +37,7 @@ class Options(BaseModel):
     tabs: str | None = Setting(None, description="tabs to keep, as in 1,0,4,6,2; all by default")
     label: Literal["is_click", "long_view"] = Setting("is_click", description="what counts as a click")
     history: int = Setting(50, ge=0, le=1000, description="latest earlier clicks kept per row; 0 for none")
+    signals: bool = Setting(True, description="daily figures of the log, each known before its day")
     train_from: str | None = Setting(None, description="first day (YYYY-MM-DD) kept; before it, only history")
     valid_from: str | None = Setting(
         None, description="first day (YYYY-MM-DD) of validation; shares by default"
@@ -63,7 +65,9 @@ def import_log(source: str, out: Path, options: Options, report: Callable[[str],
                 for note in tables.notes:
                     report(note)
                 schema = _schema(options, tables)
-                check(schema, [*tables.columns, *(HISTORY if options.history else ())])
+                daily, clicks = _daily(options, schema, tables), _clicks(options, schema, tables)
+                by_day = daily.names if daily else ()
+                check(schema, tables.columns, clicks.columns if clicks else None, by_day)
                 origin = {"kind": "kuairand", "source": tables.files, "duplicates": tables.duplicates}
                 return encode(
                     _tasks(tables, tabs, options),
@@ -75,6 +79,8 @@ def import_log(source: str, out: Path, options: Options, report: Callable[[str],
                     overwrite=options.overwrite,
                     rejects=rejects,
                     staged=tables.staged,
+                    events=Events.of(schema, clicks) if clicks else None,
+                    daily=daily,
                 )
     except duckdb.Error as error:
         raise MsvizError(f"source {source}: cannot be joined: {' '.join(str(error).split())}") from error
@@ -96,24 +102,31 @@ def _schema(options: Options, tables: Tables) -> Schema:
     if options.schema_file is not None:
         if options.valid_from or options.test_from:
             raise refuse("valid_from", options.valid_from, "the schema file says how rows are split")
+        if "history" in options.model_fields_set:
+            raise refuse("history", options.history, "the schema file says it: max of its sequence, or none")
         return Schema.load(options.schema_file)
     if (options.valid_from is None) != (options.test_from is None):
         raise refuse("valid_from", options.valid_from, "valid_from and test_from come together, or neither")
     split = Split(by="time", valid_from=options.valid_from, test_from=options.test_from)
-    return propose_schema(tables.columns, options.label, options.history, split)
+    return propose_schema(tables.columns, options.label, options.history, options.signals, split)
+
+
+def _daily(options: Options, schema: Schema, tables: Tables) -> Daily | None:
+    """Return those signals of the schema that the log tells by day."""
+    known = {field.name for field in signal_fields()}
+    names = [field.name for field in schema.signals if field.name in known]
+    return daily_signals(tables, names) if options.signals and names else None
+
+
+def _clicks(options: Options, schema: Schema, tables: Tables) -> Clicks | None:
+    return tables.clicks() if options.history and schema.sequences else None
 
 
 def _tasks(tables: Tables, tabs: list[int], options: Options) -> Iterator[Callable[[], Chunk]]:
-    """Yield the joined rows chunk by chunk, in the order of time, each with its user's earlier clicks."""
+    """Yield the joined rows chunk by chunk, in the order of time."""
     first = (day("train_from", options.train_from) - UTC_OFFSET * 3600) * 1000 if options.train_from else 0
-    clicks = tables.clicks() if options.history else None
-    for batch in tables.joined(tabs, first, ROWS):
+    for batch in tables.joined(tabs, first):
         table = pa.Table.from_batches([batch])
         row = table["row"].to_numpy()
-        table = table.drop_columns(["row"])
-        if clicks is not None:
-            user, time = table["user_id"].to_numpy(), table["time_ms"].to_numpy()
-            for name, column in clicks.before(user, time, options.history).items():
-                table = table.append_column(name, column)
         # `place` is the row's number in the log, so that it survives the sorting and the choice of tabs.
-        yield partial(Chunk, table, "log", row + 1, row, 0)
+        yield partial(Chunk, table.drop_columns(["row"]), "log", row + 1, row, 0)

@@ -6,11 +6,13 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 from pydantic import Field as Setting
 
+from msviz.data._check import check, needed, of_rows
 from msviz.data._dataset import Dataset, refuse_existing
 from msviz.data._encode import encode
-from msviz.data._prepare import check, needed
+from msviz.data._events import Events
 from msviz.data._propose import guess
 from msviz.data._read import find
+from msviz.data._signals import read_daily
 from msviz.errors import refuse
 from msviz.schema import Schema
 
@@ -23,6 +25,12 @@ class Options(BaseModel):
     schema_file: Path | None = Setting(
         None, alias="schema", description="YAML file that says what the columns are; proposed by default"
     )
+    events: str | None = Setting(
+        None, description="table of the users' behaviours, one a row: file, folder or glob; needs --schema"
+    )
+    signals: str | None = Setting(
+        None, description="table of signals by local day, or by day and scenario; needs --schema"
+    )
     allow_rejects: bool = Setting(
         False, description="go on although more than 1 % of the rows are unreadable"
     )
@@ -33,22 +41,30 @@ def import_log(source: str, out: Path, options: Options, report: Callable[[str],
     """Encode a table as a dataset; raise MsvizError when source, schema or rows do not allow it."""
     refuse_existing(out, options.overwrite)
     found = find(source)
+    for name, path in (("events", options.events), ("signals", options.signals)):
+        if path and options.schema_file is None:
+            raise refuse(name, path, "wanted --schema with it: the schema says which columns are read")
     if options.schema_file is None:
         schema, notes = guess(found)
         for note in notes:
             report(note)
     else:
         schema = Schema.load(options.schema_file)
-    check(schema, found.columns)
+    events = find(options.events, "events") if options.events else None
+    daily = read_daily(options.signals, schema) if options.signals else None
+    by_day = daily.names if daily else ()
+    check(schema, found.columns, events.columns if events else None, by_day)
     origin = {"kind": "table", "source": [path.name for path in found.files], "duplicates": 0}
     return encode(
-        found.chunks(needed(schema)),
+        found.chunks(needed(of_rows(schema, events is not None, by_day))),
         schema,
         out,
         origin,
         report,
         allow_rejects=options.allow_rejects,
         overwrite=options.overwrite,
+        events=Events.of(schema, events) if events else None,
+        daily=daily,
     )
 
 
