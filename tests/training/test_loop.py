@@ -1,6 +1,7 @@
 """The training loop: determinism, stopping and resuming without a difference, and what it refuses."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from msviz.data._dataset import Dataset, DatasetWriter
+from msviz.data._dataset import Dataset, DatasetWriter, open_data
 from msviz.errors import MsvizError
 from msviz.run import Run
 from msviz.training import loop
@@ -139,6 +140,28 @@ train("autoint", open_data({str(tiny_world.path)!r}), {str(tmp_path / "run")!r},
     told = []
     assert same(quick(tiny_world, tmp_path / "run", resume=True, report=told.append), whole)
     assert "resuming in epoch 1 after step" in told[0]
+
+
+def test_adagrad_is_resumed_too(tiny_world, tmp_path):
+    training = SHORT.model_copy(update={"optimiser": "adagrad", "learning_rate": 0.02})
+    unbroken = quick(tiny_world, tmp_path / "whole", training=training)
+    assert unbroken.history["train_loss"].iloc[-1] < unbroken.history["train_loss"].iloc[0]
+    stop = After(6)
+    with pytest.raises(Interrupted):
+        quick(tiny_world, tmp_path / "run", training=training, stop=stop, progress=stop.progress)
+    assert same(quick(tiny_world, tmp_path / "run", training=training, resume=True), unbroken)
+
+
+def test_data_that_lacks_what_a_model_needs_is_told_before_an_old_run_is_lost(tiny_world, tmp_path, whole):
+    shutil.copytree(whole.path, tmp_path / "run")
+    poor = tiny_world.schema.model_copy(
+        update={"fields": [field for field in tiny_world.schema.fields if field.role != "scenario"]}
+    )
+    dataset = open_data(tiny_world.path)
+    dataset.schema = poor
+    with pytest.raises(MsvizError, match=r"^model: got 'hierrec'; the data lacks .* role: scenario"):
+        train("hierrec", dataset, tmp_path / "run", overwrite=True, report=lambda line: None)
+    assert same(Run.open(tmp_path / "run"), whole)
 
 
 def test_killed_before_the_first_checkpoint(tiny_world, tmp_path, whole):
