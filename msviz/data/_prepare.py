@@ -94,7 +94,7 @@ class _Reader:
                 for position in np.flatnonzero(values < 0):
                     problems[int(position)] = f"got {values[position]:g}; a count cannot be negative"
             if field.role == "signal":
-                problems |= unfit_signals(values)
+                problems = unfit_signals(values) | problems
             self.arrays[f"field.{field.name}"] = values
         else:
             found = self.codes[f"field.{field.name}"] = _values.codes(column)

@@ -3,13 +3,15 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
 from msviz.data import kuairand
-from msviz.data._dataset import Dataset
+from msviz.data._dataset import SPLITS, Dataset
+from msviz.data._kuairand_signals import before
 from msviz.errors import MsvizError
 
 REAL = Path(__file__).parents[2] / "../shared/data/kuairand_pure"
@@ -119,6 +121,96 @@ def test_history_is_the_users_earlier_clicks_in_any_tab(official: Path, tmp_path
     assert batch.behaviour_age[3].tolist() == [0, 3_600, 3_540]
 
 
+def test_a_history_tells_tag_and_author_of_each_video(official: Path, tmp_path: Path) -> None:
+    videos = official / "video_features_basic_pure.csv"
+    videos.write_text(videos.read_text().replace('"39,11"', '"8,11"'))
+    data, _ = load(official, tmp_path / "out", valid_from="2022-04-26", test_from="2022-04-26")
+    (sequence,) = data.schema.sequences
+    assert list(sequence.sides) == ["tag", "author_id"]
+    batch = data.split("train").batch(slice(None), behaviours=True)
+    assert batch.behaviours is not None
+    # Row 6 follows clicks on 10, 11 and 10 (that one in the same second as row 4): each with its own author.
+    author, video = data.schema.field("author_id"), data.schema.field("video_id")
+    told = [[video.value_name(i) for i, _, _ in row] for row in batch.behaviours[-1:].tolist()]
+    assert told == [["10", "11", "10"]]
+    assert [author.value_name(i) for _, _, i in batch.behaviours[-1].tolist()] == ["100", "101", "100"]
+    tag = data.schema.field("tag")
+    assert [tag.value_name(i) for _, i, _ in batch.behaviours[-1].tolist()] == ["39", "8", "39"]
+    # Three clicks are followed by another row of their user; each is kept once.
+    assert len(data.split("train")._events[1]) == 3
+
+
+def test_signals_are_means_of_the_days_before() -> None:
+    days = np.array([10, 12, 13, 20, 40])
+    found = before(days, np.array([[6.0, 0], [3.0, 4], [9.0, 0], [30.0, 2], [1.0, 1]]))
+    nan = 1.0  # the change where it is not known
+    assert found[:, :4].tolist() == [
+        [0, 0, 0, nan],  # nothing before the first day
+        [0, 6, 6, nan],  # the day before is not in the log: the change is not known
+        [3, 4.5, 4.5, 3 / 4.5],
+        [0, 0, 9, nan],  # of 13..19 the log holds 13 only
+        [0, 0, 0, nan],
+    ]
+    # A mean of nothing clicked has no change either.
+    assert found[1, 4:].tolist() == [0, 0, 0, 1]
+    assert found[2, 4:].tolist() == [4, 2, 2, 2]
+
+
+def test_signals_come_from_days_before_in_any_tab(official: Path, tmp_path: Path) -> None:
+    log = official / "log_standard_4_22_to_5_08_pure.csv"
+    days = {"valid_from": "2022-04-27", "test_from": "2022-04-28"}
+    extra = [row(2, 10, 86_400 * day + n, n % 2, 1) for day in (1, 2, 3) for n in range(4)]
+    log.write_text(log.read_text() + "".join(extra[:8]))
+    data, _ = load(official, tmp_path / "out", tabs="1,0", **days)
+    names = [field.name for field in data.schema.signals]
+    assert names[:5] == ["active_users_1d", "active_users_3d", "active_users_7d", "active_users_change",
+                         "impressions_1d"]  # fmt: skip
+    assert data.schema.field("impressions_7d").label == "Impressions, 7 days"
+    first, second = data.split("train").signals(np.array([0, len(data.split("train")) - 1]))
+    assert first.tolist() == [0, 0, 0, 1] * 3
+    # Monday: two users, six rows in three tabs, four clicks (a duplicate counts once).
+    assert second.tolist() == [2, 2, 2, 1, 6, 6, 6, 1, 4, 4, 4, 1]
+    (third,) = data.split("valid").signals(np.array([0]))
+    # Tuesday: one user, four rows, two clicks.
+    change = np.float32([1 / 1.5, 4 / 5, 2 / 3])
+    assert third.tolist() == [1, 1.5, 1.5, change[0], 4, 5, 5, change[1], 2, 3, 3, change[2]]
+    # What happens on a day or later changes nothing of what was known before it.
+    log.write_text(log.read_text() + "".join(row(1, 12, 86_400 * 2 + 9_000 + n, 1, 1) for n in range(5)))
+    later, _ = load(official, tmp_path / "later", tabs="1,0", **days)
+    assert np.array_equal(later.split("valid").signals(np.array([0])), [third])
+    # Days before --train-from count.
+    some, _ = load(official, tmp_path / "some", tabs="1,0", train_from="2022-04-26", **days)
+    assert some.split("train").signals(slice(0, 1)).tolist() == [second.tolist()]
+
+
+def test_without_signals_and_with_a_schema_of_ones_own(official: Path, tmp_path: Path) -> None:
+    data, _ = load(official, tmp_path / "out", signals=False)
+    assert data.schema.signals == []
+    (tmp_path / "own.yaml").write_text("""
+fields:
+  - {name: is_click, role: label}
+  - {name: tab, role: scenario}
+  - {name: user_id, role: user}
+  - {name: video_id, role: item}
+  - {name: orientation, role: item}
+  - {name: history, role: behaviour, kind: sequence, of: video_id, sides: {orientation: history_orientation},
+     time: history_time, max: 1}
+  - {name: clicks_3d, role: signal}
+  - {name: time_ms, role: time, unit: ms, utc_offset: 8}
+split: {by: time}
+""")
+    own, _ = load(official, tmp_path / "own", schema=tmp_path / "own.yaml")
+    batch = own.split("train").batch(slice(None), behaviours=True)
+    assert batch.behaviours is not None and batch.signals is not None
+    assert batch.behaviours.shape[1:] == (1, 2)
+    assert own.schema.field("orientation").value_name(int(batch.behaviours[1, 0, 1])) == "portrait"
+    assert batch.signals[:, 0].tolist() == [0] * len(batch)
+    with pytest.raises(MsvizError, match="history: got 5; the schema file says it"):
+        load(official, tmp_path / "other", schema=tmp_path / "own.yaml", history=5)
+    with pytest.raises(MsvizError, match="column: got 'clicks_3d'; the source does not have it"):
+        load(official, tmp_path / "other", schema=tmp_path / "own.yaml", signals=False)
+
+
 def test_earlier_sequences_beside_the_log_come_first(official: Path, tmp_path: Path) -> None:
     content = {
         "user_id": [1, 2],
@@ -197,3 +289,54 @@ def test_the_real_slices_histories_lie_before_their_rows(slice_of_pure: tuple[Da
     assert bool((batch.behaviour_age[batch.mask] > 0).all())
     assert batch.mask.sum(1).max() == 10
     assert float(batch.mask.any(1).float().mean()) > 0.9
+
+
+def test_the_real_slices_histories_are_those_of_the_clicks(slice_of_pure: tuple[Dataset, list[str]]) -> None:
+    data, _ = slice_of_pure
+    rows = np.arange(5, 28_377, 1_000)
+    batch = data.split("test").batch(rows, behaviours=True)
+    assert batch.behaviours is not None and batch.mask is not None and batch.behaviour_age is not None
+    log = duckdb.sql(f"""
+        SELECT DISTINCT user_id, video_id, time_ms, is_click
+        FROM '{REAL}/log_standard_4_25_to_5_08_pure.parquet'
+    """).fetchall()
+    user, video = data.schema.field("user_id"), data.schema.field("video_id")
+    column, checked = data.schema.index("user_id"), 0
+    for place, now in enumerate((batch.time - 8 * 3600).tolist()):
+        who = user.value_name(int(batch.fields[place, column]))
+        own = sorted((time, str(item), click) for name, item, time, click in log if str(name) == who)
+        if not own:  # a user of one training row shares the unknown id
+            continue
+        begin = own[0][0] // 1000
+        clicks = [(time // 1000, item) for time, item, click in own if click and time // 1000 < now][-10:]
+        kept = batch.mask[place]
+        moments = [now - age for age in batch.behaviour_age[place][kept].tolist()]
+        inside = [moment for moment in moments if moment >= begin]  # the rest are watches before the log
+        assert inside == [moment for moment, _ in clicks]
+        items = batch.behaviours[place][kept][:, 0].tolist()[len(moments) - len(inside) :]
+        names = [video.value_name(item) if item else None for item in items]
+        assert all(name in (None, item) for name, (_, item) in zip(names, clicks, strict=True))
+        checked += len(inside)
+    assert checked > 20
+
+
+def test_the_real_slices_signals(slice_of_pure: tuple[Dataset, list[str]]) -> None:
+    data, _ = slice_of_pure
+    # Distinct rows of 2022-05-05 in all tabs, counted with an SQL query: the day before validation.
+    ((users, shown, clicks),) = duckdb.sql(f"""
+        SELECT count(DISTINCT user_id), count(*), sum(is_click)::BIGINT FROM (
+            SELECT DISTINCT * FROM '{REAL}/log_standard_4_25_to_5_08_pure.parquet')
+        WHERE (time_ms + 28800000) // 86400000 = {np.datetime64("2022-05-05").astype(int)}
+    """).fetchall()
+    names = [field.name for field in data.schema.signals]
+    line = data.split("valid").signals(slice(None))
+    assert np.unique(line, axis=0).shape == (1, 12)
+    told = dict(zip(names, line[0].tolist(), strict=True))
+    assert [told[f"{name}_1d"] for name in ("active_users", "impressions", "clicks")] == [
+        users,
+        shown,
+        clicks,
+    ]
+    assert 0.5 < told["impressions_change"] < 1.0  # the holiday is over
+    # Signals are kept once a day.
+    assert sum(len(data.split(split)._signals[0]) for split in SPLITS) == 15
