@@ -81,7 +81,8 @@ def test_listings_and_help_import_no_torch(arguments):
 
 def test_describe(capsys, tiny_world):
     found = json.loads(printed(capsys, "data", "describe", tiny_world.path, "--json"))
-    assert set(found) == {"name", "rows", "click_rate", "scenarios", "fields", "fingerprint", "origin"}
+    wanted = {"name", "rows", "click_rate", "scenarios", "fields", "fingerprint", "origin"}
+    assert set(found) == wanted | {"history", "signals"}
     assert found["rows"] == tiny_world.rows
     parts = [tiny_world.split(name) for name in tiny_world.rows]
     search = tiny_world.schema.scenario("Search")
@@ -190,7 +191,7 @@ def test_images_need_a_browser_and_say_so(capsys, trained, tmp_path, monkeypatch
         (["fly"], "No such command 'fly'; valid choices: "),
         (["data"], "Missing command; valid choices: import, plant, describe"),
         (["data", "import", "csv", "x"], "No such command 'csv'; valid choices: kuairand, table"),
-        (["models", "oracle"], "model: got 'oracle'; valid choices: autoint, satrans"),
+        (["models", "oracle"], "model: got 'oracle'; valid choices: autoint, hierrec, "),
         (["analyses", "why"], "analyses: got 'why'; valid choices: attention_by_scenario"),
         (["train"], "Missing argument 'MODEL'; see 'msviz train --help'"),
         (["evaluate", "/nowhere"], "run: got '/nowhere'; wanted: a folder that holds run.json"),

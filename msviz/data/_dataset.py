@@ -365,7 +365,8 @@ class DatasetWriter:
             else field
             for field in self.schema.fields
         ]
-        return self.schema.model_copy(update={"fields": fields})
+        # A copy would carry along what the old fields were worked out to.
+        return Schema(fields=fields, split=self.schema.split, scenarios=self.schema.scenarios)
 
     def commit(self, origin: Mapping[str, Any], truth: Mapping[str, Any] | None = None) -> Dataset:
         """Finish: write schema, truth and dataset.json, and move the folder to its name."""
