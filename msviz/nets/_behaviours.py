@@ -5,6 +5,7 @@ has no history at all gets zeros. On a CPU the weights are written once as 2^sco
 after the values are mixed, and the backward is written by hand (as `_attention` does it for fields).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +15,11 @@ from torch.autograd.function import once_differentiable
 
 from msviz.batch import Batch
 from msviz.errors import MsvizError
-from msviz.nets._attention import LIMIT, LOG2_E, is_fast
-from msviz.nets._attention import _largest as largest
+from msviz.nets._attention import LIMIT, LOG2_E, _largest, is_fast
 from msviz.nets._layers import drop, keep_mask, keep_scale
 from msviz.nets._tap import Tap
+
+WEIGHTS = 2**18  # attention weights that are worked on at a time: 1 MiB
 
 
 def cut(batch: Batch, net: nn.Module) -> Batch:
@@ -95,62 +97,6 @@ def heads_joined(values: Tensor) -> Tensor:
     return values.transpose(1, 2).flatten(2)
 
 
-@dataclass(frozen=True)
-class _Mixed:
-    """Attention's result (B, H, Q, d) and what its gradient needs; weights go head by head."""
-
-    values: Tensor
-    weights: Tensor  # (H, B, Q, T), each row up to its share
-    dropped: Tensor  # the same where kept, else 0
-    keep: Tensor | None  # bytes (H, B, Q, T)
-    share: Tensor  # (H, B, Q), 0 for a row without any behaviour
-
-    def tensors(self) -> tuple[Tensor | None, ...]:
-        """Return the fields in order, for saving."""
-        return self.values, self.weights, self.dropped, self.keep, self.share
-
-
-def _mix(
-    query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scale: float, rate: float, tap: Tap
-) -> _Mixed:
-    """Return what `attend` wants of three (B, H, ·, d) that may lie anywhere."""
-    weights = _powers(query, key, mask, scale)
-    total = weights.sum(-1)
-    share = total.reciprocal().masked_fill_(total == 0, 0.0)
-    if tap.watched:
-        weights = tap(weights.mul_(share[..., None]).transpose(0, 1)).transpose(0, 1)
-        share = torch.ones_like(share)
-    keep = keep_mask(weights, rate)
-    dropped = weights if keep is None else weights * keep
-    # Values first: a product that is long in T is several times as fast as one that is short in d.
-    parts = _by_head(value.permute(1, 0, 3, 2), dropped.transpose(2, 3))
-    values = query.new_empty(query.shape[0], query.shape[2], query.shape[1], value.shape[3]).transpose(1, 2)
-    by_head = values.permute(1, 0, 3, 2)
-    torch.mul(parts, (share * keep_scale(rate))[:, :, None], out=by_head)
-    return _Mixed(values, weights, dropped, keep, share)
-
-
-def _slopes(
-    gradient: Tensor, mixed: _Mixed, query: Tensor, key: Tensor, value: Tensor, scale: float, rate: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the gradients (H, B, d, ·) of query, key and value, given the result's (B, H, Q, d)."""
-    # d score = weight · share · (d attention - Σ attention · d attention), and the sum is that of
-    # gradient · result over d.
-    along = (gradient * mixed.values).sum(3).transpose(0, 1) * mixed.share
-    gradient = gradient * (mixed.share * keep_scale(rate)).transpose(0, 1)[..., None]
-    scores = _by_head(gradient.transpose(0, 1), value.permute(1, 0, 3, 2))
-    if mixed.keep is not None:
-        scores.mul_(mixed.keep)
-    scores.sub_(along[..., None]).mul_(mixed.weights)
-    if scale != 1:
-        key, query = key * scale, query * scale
-    return (
-        _by_head(key.permute(1, 0, 3, 2), scores.transpose(2, 3)),
-        _by_head(query.permute(1, 0, 3, 2), scores),
-        _by_head(gradient.permute(1, 0, 3, 2), mixed.dropped),
-    )
-
-
 class _Attend(torch.autograd.Function):
     """`attend` on a CPU."""
 
@@ -158,17 +104,23 @@ class _Attend(torch.autograd.Function):
     def forward(
         ctx: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scale: float, rate: float, tap: Tap
     ) -> Tensor:
-        mixed = _mix(query, key, value, mask, scale, rate, tap)
-        ctx.save_for_backward(query, key, value, *mixed.tensors())
-        ctx.settings = scale, rate
-        return mixed.values
+        how = _How(scale, rate, _largest(query) * _largest(key), padded=not bool(mask.all()))
+        values, share, keeps = _mix(query, key, value, mask, how, tap)
+        ctx.save_for_backward(query, key, value, mask, values, share)
+        ctx.settings = how, keeps
+        return heads_apart(values, query.shape[1])
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        query, key, value, *saved = ctx.saved_tensors
-        found = _slopes(gradient, _Mixed(*saved), query, key, value, *ctx.settings)
-        return *(part.permute(1, 0, 3, 2) for part in found), None, None, None, None
+        query, key, value, mask, values, share = ctx.saved_tensors
+        found = [x.new_empty(len(x), x.shape[2], x.shape[1] * x.shape[3]) for x in (query, key, value)]
+        slopes = _slopes(heads_joined(gradient), query, key, value, mask, values, share, *ctx.settings)
+        for rows, parts in slopes:
+            for part, into in zip(parts, found, strict=True):
+                _rows_first(part.transpose(1, 2), into[rows])
+        of_query, of_key, of_value = (heads_apart(part, query.shape[1]) for part in found)
+        return of_query, of_key, of_value, None, None, None, None
 
 
 class _SelfAttend(torch.autograd.Function):
@@ -178,49 +130,129 @@ class _SelfAttend(torch.autograd.Function):
     def forward(
         ctx: Any, packed: Tensor, mask: Tensor, heads: int, scale: float, rate: float, tap: Tap
     ) -> Tensor:
-        mixed = _mix(*_apart(packed, heads), mask, scale, rate, tap)
-        ctx.save_for_backward(packed, *mixed.tensors())
-        ctx.settings = heads, scale, rate
-        return heads_joined(mixed.values)
+        how = _How(scale, rate, _largest(packed) ** 2, padded=not bool(mask.all()))
+        query, key, value = (heads_apart(part, heads) for part in packed.chunk(3, dim=2))
+        values, share, keeps = _mix(query, key, value, mask, how, tap)
+        ctx.save_for_backward(packed, mask, values, share)
+        ctx.settings = how, keeps
+        return values
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        packed, *saved = ctx.saved_tensors
-        heads, scale, rate = ctx.settings
-        parts = _apart(packed, heads)
-        slopes = _slopes(heads_apart(gradient.contiguous(), heads), _Mixed(*saved), *parts, scale, rate)
+        packed, mask, values, share = ctx.saved_tensors
+        query, key, value = (heads_apart(part, len(share)) for part in packed.chunk(3, dim=2))
         found = torch.empty_like(packed)
-        for into, part in zip(_apart(found, heads), slopes, strict=True):
-            into.copy_(part.permute(1, 0, 3, 2))
+        for rows, parts in _slopes(gradient, query, key, value, mask, values, share, *ctx.settings):
+            # The three one under another, (3 · H, d, b, T).
+            _rows_first(torch.cat([part.transpose(1, 2) for part in parts]), found[rows])
         return found, None, None, None, None, None
 
 
-def _apart(packed: Tensor, heads: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return views of queries, keys and values, each (B, heads, T, d)."""
-    query, key, value = packed.view(*packed.shape[:2], 3, heads, -1).permute(2, 0, 3, 1, 4).unbind()
-    return query, key, value
+@dataclass(frozen=True)
+class _How:
+    """What forward and backward must do alike, so that weights made again are the same."""
+
+    scale: float
+    rate: float
+    bound: float  # no product of a number of a query and one of a key is larger
+    padded: bool
+
+
+def _mix(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor, how: _How, tap: Tap
+) -> tuple[Tensor, Tensor, list[Tensor | None]]:
+    """Return what `attend` wants as (B, Q, H · d), and what its backward wants.
+
+    That is the weights' share (H, B, Q), 0 for a row without any behaviour, and what dropout kept.
+    """
+    heads, width = value.shape[1], value.shape[3]
+    values = value.new_empty(len(query), query.shape[2], heads * width)
+    share = value.new_empty(heads, *values.shape[:2])
+    keeps: list[Tensor | None] = []
+    query = query * (how.scale * LOG2_E)
+    for rows in _chunks(query, key, tap):
+        weights = _powers(query[rows], key[rows], mask[rows], how)
+        total = weights.sum(-1)
+        share[:, rows] = total.reciprocal().masked_fill_(total == 0, 0.0)
+        after = share[:, None, rows]
+        if tap.watched:
+            weights = tap(weights.mul_(share[:, rows, :, None]).transpose(0, 1)).transpose(0, 1)
+            after = torch.ones_like(after)
+        keeps.append(keep_mask(weights, how.rate))
+        if keeps[-1] is not None:
+            weights = weights * keeps[-1]
+        # Values first: a product that is long in T is several times as fast as one that is short in d.
+        parts = _by_head(value[rows].permute(1, 0, 3, 2), weights.transpose(2, 3)).transpose(1, 2)
+        _rows_first(parts * (after * keep_scale(how.rate)), values[rows])
+    return values, share, keeps
+
+
+def _slopes(
+    gradient: Tensor,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor,
+    values: Tensor,
+    share: Tensor,
+    how: _How,
+    keeps: list[Tensor | None],
+) -> Iterator[tuple[slice, tuple[Tensor, Tensor, Tensor]]]:
+    """Yield the gradients (H, b, d, ·) of query, key and value, some rows after others.
+
+    `gradient` is that of the result `values`, both (B, Q, H · d). The weights are made again: to keep them
+    would cost more time than that, and much memory.
+    """
+    heads, width = value.shape[1], value.shape[3]
+    # d score = weight · (d weight - Σ weight · d weight), and the sum is that of gradient · result over d.
+    # A product with blocks of ones adds up d numbers at a time, several times as fast as `sum`.
+    ones = torch.eye(heads, device=value.device).repeat_interleave(width, dim=1)
+    along = (ones @ (gradient * values).flatten(0, 1).t()).view(heads, *values.shape[:2])
+    slope = heads_apart(gradient.contiguous(), heads)
+    scaled = query * (how.scale * LOG2_E)
+    for rows, keep in zip(_chunks(query, key), keeps, strict=True):
+        weights = _powers(scaled[rows], key[rows], mask[rows], how).mul_(share[:, rows, :, None])
+        scores = _by_head(slope[rows].transpose(0, 1), value[rows].permute(1, 0, 3, 2))
+        if keep is not None:
+            scores.mul_(keep).mul_(keep_scale(how.rate))
+        scores.sub_(along[:, rows, :, None]).mul_(weights)
+        if keep is not None:
+            weights.mul_(keep).mul_(keep_scale(how.rate))
+        of_query = _by_head(key[rows].permute(1, 0, 3, 2), scores.transpose(2, 3)).mul_(how.scale)
+        of_key = _by_head(query[rows].permute(1, 0, 3, 2), scores).mul_(how.scale)
+        yield rows, (of_query, of_key, _by_head(slope[rows].permute(1, 0, 3, 2), weights))
+
+
+def _chunks(query: Tensor, key: Tensor, tap: Tap | None = None) -> list[slice]:
+    """Return slices of the rows whose weights stay in the cache; all rows for whoever watches."""
+    each = query.shape[1] * query.shape[2] * key.shape[2]
+    size = max(len(query), 1) if tap is not None and tap.watched else max(WEIGHTS // max(each, 1), 1)
+    return [slice(start, start + size) for start in range(0, len(query), size)]
+
+
+def _powers(query: Tensor, key: Tensor, mask: Tensor, how: _How) -> Tensor:
+    """Return 2^(Q Kᵀ) (H, b, Q, T), each line up to a factor, 0 where padded."""
+    scores = _by_head(query.transpose(0, 1), key.permute(1, 0, 3, 2))
+    # Most often a bound tells that powers neither overflow nor vanish; else look at the scores themselves.
+    small = how.bound * abs(how.scale) * LOG2_E * query.shape[3] < LIMIT
+    if not small and not _largest(scores) < LIMIT:
+        if how.padded:
+            scores.masked_fill_(~mask[:, None], -torch.inf)
+        highest = scores.amax(-1, keepdim=True)
+        return scores.sub_(highest.masked_fill_(highest == -torch.inf, 0.0)).exp2_()
+    scores.exp2_()
+    return scores.mul_(mask[:, None]) if how.padded else scores
+
+
+def _rows_first(values: Tensor, out: Tensor) -> None:
+    """Copy (H, d, b, Q) to (b, Q, H · d): runs of Q first, then one matrix turned, which is fast."""
+    out.view(-1, out.shape[2]).copy_(values.reshape(out.shape[2], -1).t())
 
 
 def _by_head(left: Tensor, right: Tensor) -> Tensor:
-    """Return the products of matrices (H, B, n, k) and (H, B, k, m), read where they lie."""
+    """Return the products of matrices (H, b, n, k) and (H, b, k, m), read where they lie."""
     out = left.new_empty(*left.shape[:3], right.shape[3])
     for one, other, into in zip(left.unbind(), right.unbind(), out.unbind(), strict=True):
         torch.bmm(one, other, out=into)
     return out
-
-
-def _powers(query: Tensor, key: Tensor, mask: Tensor, scale: float) -> Tensor:
-    """Return e^(scale · Q Kᵀ) (H, B, Q, T), each row up to a factor, 0 where padded."""
-    query = query * (scale * LOG2_E)
-    scores = _by_head(query.transpose(0, 1), key.permute(1, 0, 3, 2))
-    padded = not bool(mask.all())
-    # Most often a bound tells that powers neither overflow nor vanish; else look at the scores themselves.
-    if not largest(query) * largest(key) * query.shape[3] < LIMIT and not largest(scores) < LIMIT:
-        if padded:
-            scores.masked_fill_(~mask[:, None], -torch.inf)
-        highest = scores.amax(-1, keepdim=True)
-        scores -= highest.masked_fill_(highest == -torch.inf, 0.0)
-        return scores.exp2_()
-    scores.exp2_()
-    return scores.mul_(mask[:, None]) if padded else scores

@@ -67,7 +67,17 @@ class Scenarios:
 
     def spread(self, of_scenario: Tensor) -> Tensor:
         """Return every place's own row of `of_scenario` (G, ·)."""
-        return nn.functional.embedding(self.place, of_scenario)
+        # Its gradient is summed three times as fast as that of `embedding`.
+        return of_scenario.index_select(0, self.place.flatten()).view(*self.place.shape, -1)
+
+    def added(self, of_scenario: Tensor, values: Tensor, matrix: Tensor) -> Tensor:
+        """Return W x of every vector of `values` (·, k), and `spread` of `of_scenario` added to it."""
+        made = of_scenario.index_select(0, self.place.flatten())
+        if values.device.type == "cpu":
+            made.addmm_(values.flatten(0, -2), matrix.t())
+        else:
+            made = torch.addmm(made, values.flatten(0, -2), matrix.t())  # mixed precision knows only this
+        return made.view(*self.place.shape, -1)
 
 
 class Block(nn.Module):
@@ -114,7 +124,7 @@ class Block(nn.Module):
         heads = self.config.heads
         of_scenario = nn.functional.linear(behaviour.embedded, self.scenario)
         of_heads = of_scenario.view(len(of_scenario), 3, 1, -1).expand(-1, -1, heads, -1).flatten(1)
-        packed = nn.functional.linear(values, self.project) + behaviour.spread(of_heads)
+        packed = behaviour.added(of_heads, values, self.project)
         inner = values.shape[2] // heads
         rate = self.config.dropout if self.training else 0.0
         return self_attend(
@@ -157,23 +167,20 @@ class Tower(nn.Module):
         self.output = nn.Linear(widths[-1], 1)
         # The map from [H ; e] back to H's width, the part of H and the part of e with its bias.
         scaled = widths[:-1] if config.tower else []
-        self.scales = nn.ModuleList(nn.Linear(width, width, bias=False) for width in scaled)
+        self.scales = nn.ParameterList(torch.empty(width, width) for width in scaled)
         self.scales_of_scenario = nn.ModuleList(nn.Linear(scenario_width, width) for width in scaled)
         self.taps = [f"scale_{number + 1}_tap" for number in range(len(scaled))]
         for name in self.taps:
             self.add_module(name, Tap("unit"))
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.normal_(module.weight, std=TOWER_DEVIATION)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
+        for parameter in self.parameters():
+            nn.init.normal_(parameter, std=TOWER_DEVIATION if parameter.dim() > 1 else 0.0)
 
     def forward(self, values: Tensor, target: "Scenarios") -> Tensor:
         """Return the logits; before each layer the units are scaled by σ of a map of [H ; e_target]."""
         for number, layer in enumerate(self.layers):
             if self.config.tower:
-                of_scenario = target.spread(self.scales_of_scenario[number](target.embedded))
-                scale = (self.scales[number](values) + of_scenario).sigmoid()
+                of_scenario = self.scales_of_scenario[number](target.embedded)
+                scale = target.added(of_scenario, values, self.scales[number]).sigmoid()
                 values = values * self.get_submodule(self.taps[number])(scale)
             values = drop(layer(values).relu(), self.config.dropout if self.training else 0.0)
         logits: Tensor = self.output(values).squeeze(1)
