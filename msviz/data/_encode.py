@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,8 @@ class _Books:
     def known(self, name: str, codes: Codes) -> Array:
         """Return a chunk's codes (n,) int32, -1 also for a text that the log does not hold."""
         book = self.words[name]
-        return np.array([*(book.get(word, -1) for word in codes.words), -1], np.int32)[codes.place]
+        numbers = np.fromiter(map(book.get, codes.words, repeat(-1)), np.int32, len(codes.words))
+        return np.append(numbers, np.int32(-1))[codes.place]
 
 
 def _collect(tasks: Tasks, schema: Schema, spill: Spill, books: _Books, rejects: Rejects) -> tuple[int, int]:

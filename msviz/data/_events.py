@@ -11,6 +11,7 @@ from msviz.data._check import item_column, parts, user_field
 from msviz.data._dataset import Array, DatasetWriter
 from msviz.data._learn import Learned
 from msviz.data._read import Chunk
+from msviz.errors import refuse
 from msviz.schema import UNSEEN, Field, Schema
 
 BLOCK = 1 << 18  # events written at a time
@@ -96,7 +97,7 @@ class Windows:
         user = user_field(learned.schema)
         self._user = f"field.{user.name if user else ''}"
         self._most = learned.schema.sequences[0].max
-        time, order = self._sort()
+        order = self._sort()
         begins = np.zeros(len(order) + 1, np.int32)
         for start, stop in learned.windows():
             begin, length = self._find(start, stop)
@@ -104,39 +105,42 @@ class Windows:
             np.add.at(begins, begin + length, -1)
             self._spill.append("history.begin", begin)
             self._spill.append("history.length", length)
-        used = np.cumsum(begins[:-1]) > 0
-        del self._key, self._moments, begins
-        self._place: Array = np.append(np.cumsum(used) - used, 0)  # of an event among those kept
-        self._write(learned, writer, order[used], time)
+        used = np.cumsum(begins[:-1], out=begins[:-1]) > 0
+        del self._key, begins
+        self._place: Array = np.zeros(len(order) + 1, order.dtype)  # of an event among those kept
+        np.cumsum(used[:-1], out=self._place[1:-1])
+        self._write(learned, writer, order[used])
 
-    def _sort(self) -> tuple[Array, Array]:
-        """Return the events' times as read, and their order by user and time (equal times: as read)."""
+    def _sort(self) -> Array:
+        """Return the order of the events by user and time, equal times as read; raise MsvizError."""
         count = self._spill.size("events.user")
-        time = self._spill.read("events.time", 0, count)
-        # The rank of a moment is a smaller number than the moment, so that user and rank fit one key.
-        self._moments = np.unique(time)
-        key = self._spill.read("events.user", 0, count).astype(np.int64) * (len(self._moments) + 1)
-        key += np.searchsorted(self._moments, time)
+        key = self._spill.read("events.time", 0, count)
+        self._low, high = (int(key.min()), int(key.max())) if count else (0, 0)
+        self._span = high - self._low + 2  # one second more, for rows that are later than all events
+        user = self._spill.read("events.user", 0, count)
+        if (int(user.max(initial=0)) + 1) * self._span >= 2**63:
+            raise refuse("events: seconds from first to last", self._span, "too many for that many users")
+        key -= self._low
+        key += user.astype(np.int64) * self._span
         order = np.argsort(key, kind="stable")
         self._key = key[order]
-        return time, order
+        return order.astype(np.int32 if count < 2**31 else np.int64)
 
     def _find(self, start: int, stop: int) -> tuple[Array, Array]:
         """Return the stretch of each row: the user's latest events strictly before the row's own second."""
-        user = self._spill.read(self._user, start, stop).astype(np.int64) * (len(self._moments) + 1)
-        before = np.searchsorted(self._moments, self._spill.read("time", start, stop))
-        end = np.searchsorted(self._key, user + before)
+        user = self._spill.read(self._user, start, stop).astype(np.int64) * self._span
+        second = np.clip(self._spill.read("time", start, stop) - self._low, 0, self._span - 1)
+        end = np.searchsorted(self._key, user + second)
         begin = np.maximum(np.searchsorted(self._key, user), end - self._most)
         return begin, end - begin
 
-    def _write(self, learned: Learned, writer: DatasetWriter, order: Array, time: Array) -> None:
+    def _write(self, learned: Learned, writer: DatasetWriter, order: Array) -> None:
         ids = _Ids(learned)
         count = self._spill.size("events.user")
-        codes = {key: self._spill.read(key, 0, count)[order] for key in ids.keys}
-        time = time[order]
+        columns = {key: self._spill.read(key, 0, count)[order] for key in (*ids.keys, "events.time")}
         for first in range(0, len(order), BLOCK):
-            chosen = {key: values[first : first + BLOCK] for key, values in codes.items()}
-            writer.add_events(ids.items(chosen), ids.scenario(chosen), time[first : first + BLOCK])
+            chosen = {key: values[first : first + BLOCK] for key, values in columns.items()}
+            writer.add_events(ids.items(chosen), ids.scenario(chosen), chosen["events.time"])
 
     def write(self, start: int, stop: int) -> tuple[Array, Array]:
         """Return where each row's behaviours begin among the kept events, and how many they are."""

@@ -225,6 +225,13 @@ def test_what_cannot_be_joined_is_told_in_one_line(
     assert not list(tmp_path.glob(".out*")) and not list(tmp_path.glob("out*"))
 
 
+def test_rows_far_before_and_far_after_all_events(joined: Load) -> None:
+    log = LOG + "1,a,u2,x,n,-9000000000,train\n1,a,u2,x,n,99000000000,train\n"
+    found = histories(joined(log=log), "train")
+    assert found[4] == []
+    assert [age for *_, age in found[5]] == [99_000_000_000 - 500]
+
+
 def test_no_events_and_no_schema(joined: Load, load: Load, tmp_path: Path) -> None:
     with pytest.raises(MsvizError, match=r"^events: got 'no rows'; wanted: rows below the header line$"):
         joined(EVENTS.splitlines()[0] + "\n")
