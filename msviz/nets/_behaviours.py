@@ -56,18 +56,30 @@ def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
 
 
 def attend(
-    query: Tensor, key: Tensor, value: Tensor, mask: Tensor, *, scale: float, tap: Tap, rate: float = 0.0
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor,
+    *,
+    scale: float,
+    tap: Tap,
+    rate: float = 0.0,
+    asking: Tensor | None = None,
 ) -> Tensor:
     """Return softmax(scale · Q Kᵀ) V under a mask: Q (B, H, Q, d), K and V (B, H, T, d) give (B, H, Q, d).
 
     `mask` (B, T) is False where padded. Rows without any behaviour give zeros. The tap sees the weights
-    (B, H, Q, T), 0 where padded, before the share `rate` of them is dropped.
+    (B, H, Q, T), 0 where padded, before the share `rate` of them is dropped. Where queries are behaviours,
+    `asking` (B, Q) is False for padded ones: they get what they may, but whoever watches sees 0.
     """
+    asking = asking if tap.watched else None
     if is_fast(query, tap):
-        mixed: Tensor = _Attend.apply(query, key, value, mask, scale, rate, tap)  # type: ignore[no-untyped-call]
+        mixed: Tensor = _Attend.apply(query, key, value, mask, scale, rate, tap, asking)  # type: ignore[no-untyped-call]
         return mixed
     if tap.watched or rate:
         weights = masked_softmax(query @ key.transpose(2, 3) * scale, mask[:, None, None, :])
+        if asking is not None:
+            weights = weights * asking[:, None, :, None]
         return drop(tap(weights), rate) @ value
     # A row without any behaviour would be NaN; it attends anywhere and is then set to 0.
     present = mask.any(1, keepdim=True)
@@ -84,7 +96,8 @@ def self_attend(
         mixed: Tensor = _SelfAttend.apply(packed, mask, heads, scale, rate, tap)  # type: ignore[no-untyped-call]
         return mixed
     query, key, value = (heads_apart(part, heads) for part in packed.chunk(3, dim=2))
-    return heads_joined(attend(query, key, value, mask, scale=scale, tap=tap, rate=rate))
+    mixed = attend(query, key, value, mask, scale=scale, tap=tap, rate=rate, asking=mask)
+    return heads_joined(mixed)
 
 
 def heads_apart(values: Tensor, heads: int) -> Tensor:
@@ -102,10 +115,18 @@ class _Attend(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scale: float, rate: float, tap: Tap
+        ctx: Any,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        mask: Tensor,
+        scale: float,
+        rate: float,
+        tap: Tap,
+        asking: Tensor | None,
     ) -> Tensor:
         how = _How(scale, rate, _largest(query) * _largest(key), padded=not bool(mask.all()))
-        values, share, keeps = _mix(query, key, value, mask, how, tap)
+        values, share, keeps = _mix(query, key, value, mask, how, tap, asking)
         ctx.save_for_backward(query, key, value, mask, values, share)
         ctx.settings = how, keeps
         return heads_apart(values, query.shape[1])
@@ -120,7 +141,7 @@ class _Attend(torch.autograd.Function):
             for part, into in zip(parts, found, strict=True):
                 _rows_first(part.transpose(1, 2), into[rows])
         of_query, of_key, of_value = (heads_apart(part, query.shape[1]) for part in found)
-        return of_query, of_key, of_value, None, None, None, None
+        return of_query, of_key, of_value, None, None, None, None, None
 
 
 class _SelfAttend(torch.autograd.Function):
@@ -132,7 +153,7 @@ class _SelfAttend(torch.autograd.Function):
     ) -> Tensor:
         how = _How(scale, rate, _largest(packed) ** 2, padded=not bool(mask.all()))
         query, key, value = (heads_apart(part, heads) for part in packed.chunk(3, dim=2))
-        values, share, keeps = _mix(query, key, value, mask, how, tap)
+        values, share, keeps = _mix(query, key, value, mask, how, tap, mask)
         ctx.save_for_backward(packed, mask, values, share)
         ctx.settings = how, keeps
         return values
@@ -160,7 +181,13 @@ class _How:
 
 
 def _mix(
-    query: Tensor, key: Tensor, value: Tensor, mask: Tensor, how: _How, tap: Tap
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor,
+    how: _How,
+    tap: Tap,
+    asking: Tensor | None,
 ) -> tuple[Tensor, Tensor, list[Tensor | None]]:
     """Return what `attend` wants as (B, Q, H · d), and what its backward wants.
 
@@ -177,7 +204,10 @@ def _mix(
         share[:, rows] = total.reciprocal().masked_fill_(total == 0, 0.0)
         after = share[:, None, rows]
         if tap.watched:
-            weights = tap(weights.mul_(share[:, rows, :, None]).transpose(0, 1)).transpose(0, 1)
+            weights.mul_(share[:, rows, :, None])
+            if asking is not None:
+                weights.mul_(asking[:, :, None])
+            weights = tap(weights.transpose(0, 1)).transpose(0, 1)
             after = torch.ones_like(after)
         keeps.append(keep_mask(weights, how.rate))
         if keeps[-1] is not None:
