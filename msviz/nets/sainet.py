@@ -73,10 +73,10 @@ class Scenarios:
     def added(self, of_scenario: Tensor, values: Tensor, matrix: Tensor) -> Tensor:
         """Return W x of every vector of `values` (·, k), and `spread` of `of_scenario` added to it."""
         made = of_scenario.index_select(0, self.place.flatten())
-        if values.device.type == "cpu":
+        if made.dtype == values.dtype == matrix.dtype:
             made.addmm_(values.flatten(0, -2), matrix.t())
         else:
-            made = torch.addmm(made, values.flatten(0, -2), matrix.t())  # mixed precision knows only this
+            made = torch.addmm(made, values.flatten(0, -2), matrix.t())  # mixed precision sees to the formats
         return made.view(*self.place.shape, -1)
 
 

@@ -203,6 +203,21 @@ def test_gradients_are_those_of_plain_torch_operations(values, monkeypatch):
         torch.testing.assert_close(found[0][name], slope, rtol=1e-4, atol=1e-5, msg=name)
 
 
+@pytest.mark.parametrize("values", [{}, {"dropout": 0.1}, {"extract": False}, {"fusion": False}], ids=str)
+def test_mixed_precision_is_near(values):
+    net = make("sainet", FULL, **{**SMALL, **values})
+    batch = random_batch(40, seed=1, layout=FULL)
+    with torch.no_grad():
+        wanted = net.eval()(batch)
+        with torch.autocast("cpu", torch.bfloat16):
+            found = net(batch)
+    torch.testing.assert_close(found.float(), wanted, rtol=0.05, atol=0.05 * float(wanted.std()))
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = net.train().loss(batch)
+    loss.backward()
+    assert all(p.grad.to_dense().isfinite().all() for p in net.parameters())
+
+
 def test_only_the_latest_behaviours_are_read():
     net = make("sainet", FULL, **SMALL, history=2).eval()
     batch = random_batch(30, seed=1, layout=FULL)
