@@ -100,6 +100,9 @@ def test_describe(capsys, tiny_world):
     text = printed(capsys, "data", "describe", tiny_world.path)
     assert "Search" in text
     assert f"{line['click_rate']:.2%}" in text
+    assert f"Recent clicks: {found['history']['share']:.2%} of the rows" in text
+    assert [signal["title"] for signal in found["signals"]] == [f.label for f in tiny_world.schema.signals]
+    assert all(signal["title"] in text for signal in found["signals"])
     code = f"from msviz.cli import run; import sys; run(['data', 'describe', {str(tiny_world.path)!r}]);"
     code += "sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0

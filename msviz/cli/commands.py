@@ -117,7 +117,8 @@ def describe(folder: Annotated[Path, typer.Argument(metavar="DIR")], as_json: Js
 
     --json prints {"name", "rows": {"train", "valid", "test"}, "click_rate", "scenarios": [{"name",
     "rows", "clicks", "click_rate"}], "fields": [{"name", "title", "role", "kind", "size", "specific"}],
-    "fingerprint", "origin"}.
+    "history": null or {"name", "title", "of", "sides", "longest", "events", "share", "mean_length"},
+    "signals": [{"name", "title", "unit", "least", "mean", "most"}], "fingerprint", "origin"}.
     """
     from msviz.data._dataset import open_data
     from msviz.data._describe import describe
@@ -144,6 +145,19 @@ def describe(folder: Annotated[Path, typer.Argument(metavar="DIR")], as_json: Js
             for f in found["fields"]
         ],
     )
+    if past := found["history"]:
+        told = f"{_percent(past['share'])} of the rows"
+        if past["share"]:
+            told += f", {past['mean_length']:,.1f} behaviours on average, {past['longest']:,} at most"
+        print(f"\n{past['title']}: {told}; {past['events']:,} events are kept")
+    if found["signals"]:
+        print()
+        lines = []
+        for signal in found["signals"]:
+            values = [signal[key] for key in ("least", "mean", "most")]
+            numbers = [f"{value:,.0f}" if value >= 100 else f"{value:.4g}" for value in values]
+            lines.append([signal["title"], signal["unit"] or "", *numbers])
+        _print_table(["signal", "unit", "least", "mean", "most"], lines)
 
 
 @app.command()

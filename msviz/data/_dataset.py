@@ -102,7 +102,7 @@ class Part:
         return self._map("signals.start", "i8", rows=count), values
 
     @cached_property
-    def _events(self) -> tuple[list[Array], Array, Array | None]:
+    def events(self) -> tuple[list[Array], Array, Array | None]:
         """Map the behaviours of all splits: a column of ids for each of F fields, scenario, local time."""
         sizes = [self.schema.sizes[column] for column in self.schema.behaviour_columns]
         folder = self._folder.parent / "events"
@@ -115,7 +115,7 @@ class Part:
         return ids, _mapped(file, known, (count,)), time
 
     @cached_property
-    def _stretches(self) -> tuple[Array, Array]:
+    def stretches(self) -> tuple[Array, Array]:
         """Map where each row's history starts among the events, and its length."""
         return self._map("history.start", "i8"), self._map("history.length", LENGTH)
 
@@ -143,13 +143,13 @@ class Part:
         """Return the padded histories (n, T) of the first sequence: ids, mask, scenario, age."""
         import torch
 
-        starts, lengths = self._stretches
+        starts, lengths = self.stretches
         start, length = starts[rows], lengths[rows].astype(np.int64)
         longest = max(int(length.max(initial=0)), 1)
         # Latest last: histories are pushed to the right end of the padded row.
         place = start[:, None] + (np.arange(longest) - longest) + length[:, None]
         mask = place >= start[:, None]
-        ids, scenario, time = self._events
+        ids, scenario, time = self.events
         chosen = place[mask]
 
         def gather(column: Array) -> Array:

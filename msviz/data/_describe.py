@@ -64,7 +64,7 @@ def _history(dataset: Dataset) -> dict[str, Any] | None:
     if not dataset.schema.sequences:
         return None
     sequence = dataset.schema.sequences[0]
-    lengths = [dataset.split(split)._stretches[1] for split in SPLITS]
+    lengths = [dataset.split(split).stretches[1] for split in SPLITS]
     rows, held = sum(map(len, lengths)), sum(int(np.count_nonzero(length)) for length in lengths)
     total = sum(int(length.sum(dtype=np.int64)) for length in lengths)
     return {
@@ -73,7 +73,7 @@ def _history(dataset: Dataset) -> dict[str, Any] | None:
         "of": sequence.of,
         "sides": list(sequence.sides),
         "longest": max((int(length.max(initial=0)) for length in lengths), default=0),
-        "events": len(dataset.split(SPLITS[0])._events[1]),
+        "events": len(dataset.split(SPLITS[0]).events[1]),
         "share": _rate(held, rows),
         "mean_length": _rate(total, held),
     }

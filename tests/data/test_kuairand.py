@@ -137,7 +137,7 @@ def test_a_history_tells_tag_and_author_of_each_video(official: Path, tmp_path: 
     tag = data.schema.field("tag")
     assert [tag.value_name(i) for _, i, _ in batch.behaviours[-1].tolist()] == ["39", "8", "39"]
     # Three clicks are followed by another row of their user; each is kept once.
-    assert len(data.split("train")._events[1]) == 3
+    assert len(data.split("train").events[1]) == 3
 
 
 def test_signals_are_means_of_the_days_before() -> None:

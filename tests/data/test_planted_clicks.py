@@ -26,12 +26,12 @@ def clicks(world: Dataset) -> Clicks:
 
 
 def stretches(data: Dataset) -> tuple[np.ndarray, np.ndarray]:
-    found = [data.split(split)._stretches for split in SPLITS]
+    found = [data.split(split).stretches for split in SPLITS]
     return np.concatenate([start for start, _ in found]), np.concatenate([length for _, length in found])
 
 
 def test_the_clicks_on_disk_are_sorted_by_user_and_time(world: Dataset, clicks: Clicks):
-    ids, scenario, time = world.split("test")._events
+    ids, scenario, time = world.split("test").events
     assert (np.asarray(ids[0]) == FIRST + clicks.item).all()
     assert (np.asarray(ids[1]) == FIRST + clicks.category).all()
     assert (np.asarray(scenario) == clicks.scenario + 1).all() and (np.asarray(time) == clicks.time).all()
