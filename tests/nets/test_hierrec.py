@@ -265,6 +265,31 @@ def test_mixed_precision_is_near_full_precision(net_of, batch):
         assert (found - wanted).norm() < 0.1 * wanted.norm() + 0.1, name
 
 
+def test_mixed_precision_adds_up_the_rows_of_a_scenario_in_full_precision():
+    torch.manual_seed(4)
+    values, condition = torch.rand(3000, 3).bfloat16(), torch.rand(1, 2 * 4 + 3 * 3).bfloat16()
+    found = []
+    for dtype in (torch.bfloat16, torch.float64):
+        of_all = condition.to(dtype).clone().requires_grad_()
+        _hierrec.oriented(of_all, values.to(dtype), 2, torch.zeros(3000, dtype=torch.int64)).sum().backward()
+        found.append(of_all.grad.double())
+    # Rounding a sum to bfloat16 costs at most 1/512 of it; adding or multiplying in bfloat16 costs more.
+    torch.testing.assert_close(*found, rtol=1 / 510, atol=0)
+
+
+def test_generated_weights_start_as_those_of_a_fresh_layer():
+    torch.manual_seed(5)
+    units, bottleneck, inputs, energy = 40, 20, 60, 3.0
+    drawn = _hierrec.fresh(units, bottleneck, inputs, energy)
+    condition = torch.randn(inputs)
+    condition *= energy**0.5 / condition.norm()
+    for maps, fan_in in zip(drawn, (units, bottleneck), strict=True):
+        made = maps @ torch.cat([condition, torch.ones(1)])
+        assert float(made[:, :fan_in].var()) * fan_in == pytest.approx(1, rel=0.2)
+        assert float(maps[:, :fan_in, -1].var()) * fan_in == pytest.approx(0.5, rel=0.2)
+        assert not made[:, fan_in].any()
+
+
 def test_batch_norm_counts_a_value_as_often_as_it_stands_for_rows():
     torch.manual_seed(3)
     values, counts = torch.randn(4, 3, dtype=torch.float64, requires_grad=True), torch.tensor([5, 1, 2, 7])
