@@ -273,8 +273,8 @@ def test_mixed_precision_adds_up_the_rows_of_a_scenario_in_full_precision():
         of_all = condition.to(dtype).clone().requires_grad_()
         _hierrec.oriented(of_all, values.to(dtype), 2, torch.zeros(3000, dtype=torch.int64)).sum().backward()
         found.append(of_all.grad.double())
-    # Rounding a sum to bfloat16 costs at most 1/512 of it; adding or multiplying in bfloat16 costs more.
-    torch.testing.assert_close(*found, rtol=1 / 510, atol=0)
+    # Rounding the sum to bfloat16 costs at most 1/256 of it; adding up in bfloat16 costs more.
+    torch.testing.assert_close(*found, rtol=1 / 256, atol=0)
 
 
 def test_generated_weights_start_as_those_of_a_fresh_layer():
