@@ -46,15 +46,15 @@ class Spau(nn.Module):
         """Draw the matrices for behaviours, users and items of these many numbers."""
         super().__init__()
         self.experts, self.heads, self.width, self.inner = experts, heads, width, width // heads
-        self.query_key = _drawn(behaviour, 2, experts, width, behaviour)
-        self.value = _drawn(behaviour, experts, width, behaviour)
-        self.aggregate = _drawn(width, experts, width, width)
+        self.query_key = _balanced(2, experts, width, behaviour)
+        self.value = _balanced(experts, width, behaviour)
+        self.aggregate = _balanced(experts, width, width)
         # User attention first, target attention second.
-        self.user_query = _drawn(user, experts, width, user)
-        self.target_query = _drawn(item, experts, width, item)
-        self.pool_key = _drawn(width, experts, 2 * width, width)
-        self.pool_value = _drawn(width, experts, 2 * width, width)
-        self.pool_aggregate = _drawn(width, experts, 2, width, width)
+        self.user_query = _balanced(experts, width, user)
+        self.target_query = _balanced(experts, width, item)
+        self.pool_key = _balanced(experts, 2, width, width)
+        self.pool_value = _balanced(experts, 2, width, width)
+        self.pool_aggregate = _balanced(experts, 2, width, width)
         self.gain: nn.Parameter | None = None
         if norm:
             # Of queries and keys in self-, user and target attention. Keys have no bias: it would shift
@@ -69,9 +69,10 @@ class Spau(nn.Module):
         """Return s^u and s^i side by side (E, B, 2 · width); `behaviours` (B, T, D), `mask` (B, T)."""
         taps = self.user_attention_tap, self.target_attention_tap
         mixed = self._self_attend(behaviours, mask)
-        # W^O and each head's W^K or W^V in one: (E, 2 · H, d, width).
+        # W^O and each head's W^K or W^V in one.
+        apart = (self.experts, 2 * self.heads, self.inner, self.width)
         keys, values = (
-            torch.bmm(matrices, self.aggregate).view(self.experts, -1, self.inner, matrices.shape[2])
+            torch.bmm(matrices.flatten(1, 2), self.aggregate).view(apart)
             for matrices in (self.pool_key, self.pool_value)
         )
         if self.gain is not None:
@@ -145,4 +146,13 @@ class _Folded(Tap):
 def _drawn(inputs: int, *shape: int) -> nn.Parameter:
     """Return weights of a layer with so many inputs, as nn.Linear draws them."""
     bound = inputs**-0.5
+    return nn.Parameter(torch.empty(shape).uniform_(-bound, bound))
+
+
+def _balanced(*shape: int) -> nn.Parameter:
+    """Return matrices (..., outputs, inputs) drawn after Glorot, as the paper's library does.
+
+    Four of them stand between a behaviour and the Main Net; smaller ones would let it fade on the way.
+    """
+    bound = (6 / (shape[-2] + shape[-1])) ** 0.5
     return nn.Parameter(torch.empty(shape).uniform_(-bound, bound))

@@ -12,6 +12,7 @@ from msviz.batch import Batch
 from msviz.errors import MsvizError
 from msviz.nets import _same_pool
 from msviz.nets._base import Layout, Net, net_class, parse_config
+from msviz.nets._same import Spau
 from msviz.nets._same_pool import pool
 from msviz.nets._tap import Tap
 from msviz.probing import hooks
@@ -78,9 +79,9 @@ def mlp(weights, name, values, expert=None):
 
 def spau(weights, config, expert, behaviours, user, item):
     """s^u, s^i and the three attentions of one expert; zeros for nobody's history."""
-    width, w = config.width, {key[5:]: value for key, value in weights.items() if key.startswith("spau.")}
+    w = {key[5:]: value for key, value in weights.items() if key.startswith("spau.")}
     if not len(behaviours):
-        return np.zeros(2 * width), None
+        return np.zeros(2 * config.width), None
     gains = [w["gain"][:, which, expert] if config.norm else None for which in range(3)]
     bias = [w["bias"][which, expert] if config.norm else None for which in range(3)]
     own = [w["query_key"][0, expert], w["query_key"][1, expert], w["value"][expert]]
@@ -89,8 +90,7 @@ def spau(weights, config, expert, behaviours, user, item):
     )
     pooled, seen = [], [among]
     for which, (name, query) in enumerate((("user", user), ("target", item))):
-        half = slice(which * width, (which + 1) * width)
-        matrices = [w[f"{name}_query"][expert], w["pool_key"][expert, half], w["pool_value"][expert, half]]
+        matrices = [w[f"{name}_query"][expert], w["pool_key"][expert, which], w["pool_value"][expert, which]]
         found, weight = attention(
             query[None],
             refined,
@@ -215,8 +215,8 @@ def test_a_row_worked_by_hand():
         "spau.aggregate": [[[1]], [[0]]],
         "spau.user_query": [[[0]], [[0]]],
         "spau.target_query": [[[math.log(3)]], [[0]]],
-        "spau.pool_key": [[[0], [7.5]], [[0], [0]]],  # user, target
-        "spau.pool_value": [[[15], [30]], [[0], [0]]],
+        "spau.pool_key": [[[[0]], [[7.5]]], [[[0]], [[0]]]],  # user, target
+        "spau.pool_value": [[[[15]], [[30]]], [[[0]], [[0]]]],
         "spau.pool_aggregate": [[[[1]], [[1]]], [[[0]], [[0]]]],
         "main_net.weights.0": [[[1], [-0.5], [1], [0.5]], [[0], [0], [0], [0]]],  # of s^u, s^i, e^i, e^u
         "main_net.biases.0": [[[0]], [[4]]],
@@ -374,6 +374,30 @@ def test_a_single_expert_reads_signals_in_bins_and_has_no_gate():
         )
     torch.testing.assert_close(near, far)
     assert (near - beyond).abs().max() > 1e-3
+
+
+def test_what_a_history_says_is_not_lost_on_the_way_to_the_main_net():
+    torch.manual_seed(0)
+    spau = Spau(2, 8, 128, 64, 48, 64, norm=True)
+    behaviours, mask = torch.randn(200, 1, 64), torch.ones(200, 1, dtype=torch.bool)
+    with torch.no_grad():
+        found = spau(behaviours, mask, torch.randn(200, 48), torch.randn(200, 64))
+    # A single behaviour passes four matrices; of the variance the first, which widens, keeps 2 / 3.
+    assert float(found.var()) == pytest.approx(2 / 3, rel=0.15)
+
+
+@pytest.mark.parametrize("values", [{}, {"norm": False}, {"experts": 1}], ids=str)
+def test_mixed_precision_is_near(values):
+    net, batch = make("same", FULL, **SMALL | values), random_batch(60, seed=1, layout=FULL)
+    with torch.no_grad():
+        wanted = net.eval()(batch)
+        with torch.autocast("cpu", torch.bfloat16):
+            found = net(batch)
+    torch.testing.assert_close(found.float(), wanted, rtol=0.1, atol=0.1 * float(wanted.std()))
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = net.train().loss(batch)
+    loss.backward()
+    assert all(parameter.grad.to_dense().isfinite().all() for parameter in net.parameters())
 
 
 def test_only_the_latest_behaviours_are_read():
