@@ -39,7 +39,13 @@ class SameConfig(NetConfig):
     dropout: float = Setting(
         0.0, ge=0, le=0.9, description="share of the MLPs' units dropped, steps of 1/256"
     )
-    initial_deviation: float = Setting(0.1, gt=0, le=10, description="standard deviation of first embeddings")
+    # Adam moves small embeddings far at each step.
+    initial_deviation: float = Setting(
+        0.3,
+        gt=0,
+        le=10,
+        description="standard deviation of first embeddings; small ones learn rare ids by heart",
+    )
     history: int = Setting(50, ge=1, le=1000, description="latest behaviours read")
     signal_bins: int = Setting(
         16, ge=2, le=256, description="one expert only: bins of a signal, even under a normal distribution"
