@@ -82,9 +82,9 @@ SUITES = {
     | over_scenarios("OptMSM", "optmsm", {}, 3, 30, 300),
     "histories": PEERS
     | over_scenarios("SAINet", "sainet", {}, 3, 30, 300, history=20)
-    | over_scenarios("SAINet", "sainet", {}, 3, 30, 300, history=100)
+    | over_scenarios("SAINet", "sainet", {"history": 100}, 3, 30, 300, history=100)
     | over_scenarios("SAME", "same", {}, 3, 30, 300, history=20)
-    | over_scenarios("SAME", "same", {}, 3, 30, 300, history=100),
+    | over_scenarios("SAME", "same", {"history": 100}, 3, 30, 300, history=100),
     # Towers of their own for every scenario, without representing rows in other scenarios.
     "towers": over_scenarios(
         "OptMSM without constraint", "optmsm", {"constraint": False}, 3, 30, 100, 300, 1000

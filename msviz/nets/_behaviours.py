@@ -102,7 +102,7 @@ def self_attend(
 
 def heads_apart(values: Tensor, heads: int) -> Tensor:
     """Return (B, T, heads · d) as (B, heads, T, d)."""
-    return values.view(*values.shape[:2], heads, -1).transpose(1, 2)
+    return values.view(*values.shape[:2], heads, values.shape[2] // heads).transpose(1, 2)
 
 
 def heads_joined(values: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ def small(model: str) -> dict[str, Any]:
         if isinstance(default, int) and not isinstance(default, bool) and default >= 2 * SMALLEST:
             found[name] = SMALLEST
         elif isinstance(default, str) and default.replace(",", "").isdigit():
-            found[name] = ",".join(str(8 - k) for k in range(len(default.split(","))))
+            found[name] = ",".join(str(16 - k) for k in range(len(default.split(","))))
         elif name == "heads" and default > 2:
             found[name] = 2
         elif isinstance(default, float) and ("dropout" in name or name == "unseen_rate"):
