@@ -49,9 +49,7 @@ class OptMSMConfig(NetConfig):
     dropout: float = Setting(
         0.1, ge=0, le=0.9, description="share of hidden units dropped, in steps of 1/256"
     )
-    initial_deviation: float = Setting(
-        0.01, gt=0, le=10, description="standard deviation of first embeddings"
-    )
+    initial_deviation: float = Setting(0.1, gt=0, le=10, description="standard deviation of first embeddings")
     unseen_rate: float = Setting(
         0.01, ge=0, le=0.5, description="share of training rows whose scenario is hidden"
     )
@@ -177,7 +175,7 @@ class OptMSM(Net):
 
     def forward(self, batch: Batch) -> Tensor:
         """Return the logits (B,) (Eq. 13); unwatched, a row is represented in its own scenario alone."""
-        rows = max(1, SHOWN // self.layout.scenarios) if self._watched else len(batch)
+        rows = max(1, SHOWN // max(1, self.layout.scenarios)) if self._watched else len(batch)
         starts = range(0, len(batch), rows)
         return torch.cat([self._answer(batch.take(slice(k, k + rows)), [])[0] for k in starts])
 
