@@ -1,6 +1,6 @@
 """Does each part of a model help? Every ablation of the papers, on a planted world, over several seeds.
 
-    python benchmarks/ablations.py [MODEL ...] [--data data/demo] [--seeds 0 1 2] [--workers 2]
+    python benchmarks/ablations.py [MODEL ...] [--data data/demo] [--seeds 0 1 2] [--workers 2] [--kept]
 
 Every run is the product's own command (`msviz train`), kept in build/ablations and not trained again. Prints
 Markdown: AUC per scenario, the share of the best reachable AUC, and what leaving a part out costs, paired
@@ -16,7 +16,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from scipy import stats
@@ -143,6 +143,16 @@ def trained(model: str, label: str, settings: Settings, data: str, seed: int) ->
     return Run.open(out)
 
 
+def of_kept(ablation: Ablation, seeds: list[int]) -> Ablation:
+    """Return the ablation with the changes alone that are trained for every seed."""
+    changes = {
+        label: change
+        for label, change in ablation.changes.items()
+        if all((folder(ablation.model, label, seed) / "run.json").is_file() for seed in seeds)
+    }
+    return replace(ablation, changes=changes)
+
+
 def auc(run: Run, scenario: str | None, split: str) -> float | None:
     """Return a run's AUC over all rows or in one scenario; None where it is not defined."""
     found = run.metrics[split]
@@ -164,10 +174,10 @@ def effect(full: list[float], less: list[float]) -> tuple[str, str]:
     gains = [one - other for one, other in zip(full, less, strict=True)]
     mean = statistics.mean(gains)
     if len(gains) < 2:
-        return f"{mean:+.4f}", "one seed says nothing"
+        return f"{mean:+.4f}", "one seed cannot tell"
     error = statistics.stdev(gains) / math.sqrt(len(gains))
     reach = float(stats.t.ppf(0.975, len(gains) - 1)) * error
-    word = "cannot be told" if abs(mean) <= reach else "helps" if mean > 0 else "does not help, it costs"
+    word = "cannot be told" if abs(mean) <= reach else "yes" if mean > 0 else "no, it costs"
     return f"{mean:+.4f} ({mean - reach:+.4f} to {mean + reach:+.4f})", word
 
 
@@ -200,7 +210,7 @@ def tables(
         cells = [spread([auc(run, name, split) for run in found]) for name in (None, *scenarios)]
         yield f"| {label} | {cells[0]} | {share:.0%} | {' | '.join(cells[1:])} |"
     if ablation.changes:
-        yield "\n| change | AUC lost by it (95 % interval over seeds) | what was changed |\n|---|---|---|"
+        yield "\n| change | AUC lost by it (95 % interval over seeds) | does the part help? |\n|---|---|---|"
         full = [float(auc(run, None, split) or math.nan) for run in next(iter(runs.values()))]
         for label in ablation.changes:
             cost, word = effect(full, [float(auc(run, None, split) or math.nan) for run in runs[label]])
@@ -214,6 +224,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--workers", type=int, default=2, help="trainings side by side, a thread each")
     parser.add_argument("--split", default="test", choices=("valid", "test"))
+    parser.add_argument("--kept", action="store_true", help="train nothing: report what was trained before")
     given = parser.parse_args()
     known = {ablation.model: ablation for ablation in ABLATIONS}
     unknown = [name for name in given.models if name not in known]
@@ -222,7 +233,10 @@ def main() -> int:
     try:
         with ThreadPoolExecutor(given.workers) as pool:
             for name in given.models or known:
-                for line in tables(known[name], given.data, given.seeds, given.split, pool):
+                ablation = known[name]
+                if given.kept:
+                    ablation = of_kept(ablation, given.seeds)
+                for line in tables(ablation, given.data, given.seeds, given.split, pool):
                     print(line, flush=True)
     except MsvizError as error:
         print(error, file=sys.stderr)
