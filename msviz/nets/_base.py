@@ -70,7 +70,7 @@ class Net(nn.Module):
     Config: ClassVar[type[NetConfig]] = NetConfig
     # Rows that a training step may take at a time on a CPU; gradients of the pieces add up to the
     # batch's. None where statistics of the whole batch matter (batch norm).
-    piece: ClassVar[int | None] = 512
+    piece: int | None = 512
     needs: ClassVar[tuple[Need, ...]] = ()  # what the log must have; "behaviours" also has them fed
 
     def __init__(self, config: NetConfig, layout: Layout) -> None:

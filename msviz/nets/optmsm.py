@@ -152,7 +152,7 @@ class OptMSM(Net):
                 "optmsm priors", config.priors, "every field is scenario-specific; wanted a shared one"
             )
         scenarios, width = layout.scenarios, config.width
-        self.piece = _piece(config, scenarios)  # type: ignore[misc]
+        self.piece = _piece(config, scenarios)
         self.embedding = self._table(self.shared)
         self.specific_embedding = self._table(self.specific) if self.specific else None
         self.gate = ScenarioLinear(scenarios, len(self.shared), len(self.shared))

@@ -8,9 +8,10 @@ from torch import Tensor, nn
 from torch.optim.optimizer import Optimizer
 
 from msviz.nets._base import Net
+from msviz.nets._towers import ScenarioLinear
 
-# Rows of a table that are updated at a time on a CPU.
-CHUNK = 8192
+# Numbers of a table that are updated at a time on a CPU, so that they stay in the cache.
+CHUNK = 2**17
 
 
 class _Rowwise(Optimizer):
@@ -49,7 +50,7 @@ class RowwiseAdam(_Rowwise):
 
     def __init__(
         self,
-        parameters: Iterable[Tensor],
+        parameters: Iterable[Tensor] | list[dict[str, Any]],
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
@@ -71,31 +72,52 @@ class RowwiseAdam(_Rowwise):
         time = float(state["step"])
         size = group["lr"] * (1 - beta2**time) ** 0.5 / (1 - beta1**time)
         for rows, gradient in summed(table.grad):
-            weight = table.index_select(0, rows)
-            if group["l2"]:
-                gradient.add_(weight, alpha=group["l2"])
-            mean = state["exp_avg"].index_select(0, rows).lerp_(gradient, 1 - beta1)
-            square = state["exp_avg_sq"].index_select(0, rows).mul_(beta2)
-            square.addcmul_(gradient, gradient, value=1 - beta2)
-            state["exp_avg"].index_copy_(0, rows, mean)
-            state["exp_avg_sq"].index_copy_(0, rows, square)
-            weight.addcdiv_(mean, square.sqrt_().add_(group["eps"]), value=-size)
-            table.index_copy_(0, rows, weight)
+            weight = _read(table, rows)
+            slope = gradient.add(weight, alpha=group["l2"]) if group["l2"] else gradient
+            mean = _read(state["exp_avg"], rows).lerp_(slope, 1 - beta1)
+            square = _read(state["exp_avg_sq"], rows).mul_(beta2)
+            square.addcmul_(slope, slope, value=1 - beta2)
+            weight.addcdiv_(mean, square.sqrt().add_(group["eps"]), value=-size)
+            _write(state["exp_avg"], rows, mean)
+            _write(state["exp_avg_sq"], rows, square)
+            _write(table, rows, weight)
+
+
+def _read(table: Tensor, rows: Tensor) -> Tensor:
+    """Return rows (U,), rising, of a table: itself where they lie side by side, a copy where not."""
+    start = _start(rows)
+    return table.index_select(0, rows) if start is None else table.narrow(0, start, len(rows))
+
+
+def _write(table: Tensor, rows: Tensor, values: Tensor) -> None:
+    """Put values (U, width) that `_read` gave and that were changed back into their rows."""
+    if _start(rows) is None:
+        table.index_copy_(0, rows, values)
+
+
+def _start(rows: Tensor) -> int | None:
+    first, last = int(rows[0]), int(rows[-1])
+    return first if last - first + 1 == len(rows) else None
 
 
 def summed(gradient: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield the distinct rows (U,) of a sparse gradient with their summed values (U, width), in chunks.
 
     Equal to `coalesce`, but a sum over a bag of rows takes a quarter of its time, and a chunk stays in
-    the processor's cache.
+    the processor's cache. Rows that rise already, as those of whole blocks of a table do, are not copied.
     """
-    rows, order = gradient._indices()[0].sort(stable=True)
-    values = gradient._values()
+    rows, values = gradient._indices()[0], gradient._values()
+    if not len(rows):
+        return
+    count = max(1, CHUNK // values.shape[1]) if values.device.type == "cpu" else max(len(rows), 1)
+    if bool((rows[1:] > rows[:-1]).all()):
+        yield from zip(torch.split(rows, count), torch.split(values, count), strict=True)
+        return
+    rows, order = rows.sort(stable=True)
     new = torch.ones_like(rows, dtype=torch.bool)
     torch.ne(rows[1:], rows[:-1], out=new[1:])
     starts = new.nonzero().squeeze(1)
-    size = CHUNK if values.device.type == "cpu" else max(len(starts), 1)
-    for chunk in torch.split(starts, size):
+    for chunk in torch.split(starts, count):
         first = int(chunk[0])
         last = int(chunk[-1])
         # The last bag ends where the next chunk begins.
@@ -111,7 +133,11 @@ class RowwiseAdagrad(_Rowwise):
     """
 
     def __init__(
-        self, parameters: Iterable[Tensor], lr: float = 1e-2, eps: float = 1e-10, l2: float = 0.0
+        self,
+        parameters: Iterable[Tensor] | list[dict[str, Any]],
+        lr: float = 1e-2,
+        eps: float = 1e-10,
+        l2: float = 0.0,
     ) -> None:
         """Hold tables (rows, width) whose gradients are sparse."""
         super().__init__(parameters, {"lr": lr, "eps": eps, "l2": l2})
@@ -122,13 +148,12 @@ class RowwiseAdagrad(_Rowwise):
         if not state:
             state["sum"] = torch.zeros_like(table)
         for rows, gradient in summed(table.grad):
-            weight = table.index_select(0, rows)
-            if group["l2"]:
-                gradient.add_(weight, alpha=group["l2"])
-            square = state["sum"].index_select(0, rows).addcmul_(gradient, gradient)
-            state["sum"].index_copy_(0, rows, square)
-            weight.addcdiv_(gradient, square.sqrt_().add_(group["eps"]), value=-group["lr"])
-            table.index_copy_(0, rows, weight)
+            weight = _read(table, rows)
+            slope = gradient.add(weight, alpha=group["l2"]) if group["l2"] else gradient
+            square = _read(state["sum"], rows).addcmul_(slope, slope)
+            weight.addcdiv_(slope, square.sqrt().add_(group["eps"]), value=-group["lr"])
+            _write(state["sum"], rows, square)
+            _write(table, rows, weight)
 
 
 def make_optimisers(
@@ -140,11 +165,22 @@ def make_optimisers(
     """
     tables = [m.weight for m in net.modules() if isinstance(m, nn.Embedding) and m.sparse]
     known = {id(table) for table in tables}
+    # Towers' weights lie in tables too, but are no embeddings: l2 would pull what multiplies by 1 towards 0.
+    towers = {
+        id(table.weight)
+        for module in net.modules()
+        if isinstance(module, ScenarioLinear)
+        for table in (module.weights, module.biases)
+    }
+    groups = [
+        {"params": [table for table in tables if id(table) not in towers], "l2": l2},
+        {"params": [table for table in tables if id(table) in towers], "l2": 0.0},
+    ]
     rest = [parameter for parameter in net.parameters() if id(parameter) not in known]
     made: list[Optimizer] = []
     if tables:
         rowwise = RowwiseAdam if kind == "adam" else RowwiseAdagrad
-        made.append(rowwise(tables, learning_rate, l2=l2))
+        made.append(rowwise([group for group in groups if group["params"]], learning_rate))
     if rest:
         if kind == "adam":
             made.append(torch.optim.Adam(rest, learning_rate, fused=True))

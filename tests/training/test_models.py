@@ -22,7 +22,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "autoint": {"layers": 1, "width": 8, "hidden": "32", "dropout": 0.1},
     "satrans": {"layers": 1, "width": 8, "scenario_width": 4, "heads": 2},
     "optmsm": {"width": 8, "hidden": "32,16", "tower": "16", "initial_deviation": 0.1},
-    "sainet": {"width": 8, "blocks": 1, "heads": 2, "hidden": "32,16", "history": 10},
+    "sainet": {"width": 8, "blocks": 1, "heads": 2, "hidden": "32,16", "initial_deviation": 0.2},
     "hierrec": {"width": 8, "units": 16, "bottleneck": 8, "condition": "16"},
     "same": {
         "width": 16,

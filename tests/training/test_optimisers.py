@@ -120,6 +120,11 @@ def test_tables_are_rowwise_and_the_rest_is_not():
     assert {id(p) for p in rowwise.param_groups[0]["params"]} == tables
     assert rowwise.param_groups[0]["l2"] == 0.1
     assert len(dense.param_groups[0]["params"]) == len(list(net.parameters())) - 2
+    towers = net_class("optmsm")(parse_config("optmsm", {}), Layout((5, 4), (1,), 3))
+    embeddings, weights = make_optimisers(towers, 0.01, l2=0.1)[0].param_groups
+    assert (embeddings["l2"], weights["l2"]) == (0.1, 0.0)
+    assert id(towers.embedding.weight) in {id(table) for table in embeddings["params"]}
+    assert {len(table) % 4 for table in weights["params"]} == {0}  # blocks of rows of 3 + 1 scenarios
     rowwise, dense = make_optimisers(net, 0.01, kind="adagrad")
     assert isinstance(rowwise, RowwiseAdagrad)
     assert isinstance(dense, torch.optim.Adagrad)
