@@ -6,14 +6,14 @@ PORT ?= 8501
 PYTEST_ARGS ?=
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help app test setup bench demo demo-runs lint chromium clean
+.PHONY: help app test setup bench demo demo-runs demo-answers lint chromium clean
 
 help:
 	@echo "make app        environment, demo data and runs, the app on http://localhost:$(PORT)"
 	@echo "make test       everything: lint, types, unit tests, browser tests (installs Chromium where missing)"
 	@echo "make setup      the environment in $(VENV) alone"
 	@echo "make bench      speed and quality measurements (takes long; see benchmarks/README.md)"
-	@echo "make demo-runs  train the demo runs on the shelf again, from the recipes in this file"
+	@echo "make demo-runs  train the demo runs on the shelf again, from models/recipes.mk"
 
 # The environment is built where it is missing and again when a pin changes.
 $(VENV)/.app: requirements.txt pyproject.toml
@@ -33,27 +33,29 @@ setup: $(VENV)/.dev
 app: $(VENV)/.app demo
 	$(PY) -m msviz app --port $(PORT)
 
+include models/recipes.mk
+
 # Demo data and runs stand in the repository; they are made here only where somebody deleted them.
-demo: data/demo/dataset.json models/demo-autoint/run.json models/demo-satrans/run.json
+demo: data/demo/dataset.json $(DEMO_RUNS:%=models/%/run.json)
 
 data/demo/dataset.json: | $(VENV)/.app
 	$(PY) -m msviz data plant --out data/demo --rows 200000 --seed 0
 
-# The recipes of the demo runs: the product's own command, the same metrics for the same seed.
-models/demo-satrans/run.json: | data/demo/dataset.json
-	$(PY) -m msviz train satrans --data data/demo --out models/demo-satrans --seed 0 --epochs 4 \
-		--set batch_size=1024 --set initial_deviation=0.3
+# The product's own command, the same metrics for the same seed; a training that was stopped goes on.
+$(DEMO_RUNS:%=models/%/run.json): models/%/run.json: | data/demo/dataset.json
+	$(PY) -m msviz train $(RECIPE.$*) $(COMMON) --out models/$* $$(test -d models/$*/checkpoint && echo --resume)
 
-models/demo-autoint/run.json: | data/demo/dataset.json
-	$(PY) -m msviz train autoint --data data/demo --out models/demo-autoint --seed 0 --epochs 5 \
-		--set batch_size=1024 --set dropout=0.1
-
-# Answers that the app's first pages read are kept beside the runs, so that a first visitor need not wait.
+# Answers that the app's first pages read are kept beside the runs, so that a first visitor need not wait; single
+# impressions only beside two, they are larger than most weights.
 demo-runs: $(VENV)/.app
-	rm -rf models/demo-satrans models/demo-autoint data/demo/.findings
+	rm -rf $(DEMO_RUNS:%=models/%) data/demo/.findings
 	$(MAKE) demo
-	for run in demo-autoint demo-satrans; do \
-		for question in performance attention_by_scenario impressions; do \
+	$(MAKE) demo-answers
+
+demo-answers:
+	for run in $(DEMO_RUNS); do $(PY) -m msviz analyse performance models/$$run || exit 1; done
+	for run in $(ATTENTIVE_RUNS); do \
+		for question in impressions attention_by_scenario; do \
 			$(PY) -m msviz analyse $$question models/$$run || exit 1; \
 		done; \
 	done
@@ -80,9 +82,10 @@ build/peers/deepctr_torch: | $(VENV)/.dev
 	$(PY) -m pip install --quiet --target build/peers --no-deps deepctr-torch==0.3.0 \
 		requests urllib3 idna certifi charset-normalizer
 
-# Everything that needs no outside data; some twenty minutes on two idle cores.
+# Everything that needs no outside data; some two hours on two idle cores, most of them for the ablations.
 bench: $(VENV)/.dev demo chromium build/peers/deepctr_torch
 	$(PY) benchmarks/speed.py --threads 1 2
+	$(PY) benchmarks/ablations.py
 	$(PY) benchmarks/analysis_cost.py --rows 3000000 --stretches 3
 	$(PY) benchmarks/import_speed.py
 	$(PY) benchmarks/truth.py models/demo-satrans models/demo-autoint
