@@ -170,14 +170,14 @@ def spread(values: list[float | None]) -> str:
 
 
 def effect(full: list[float], less: list[float]) -> tuple[str, str]:
-    """Return what leaving a part out costs in AUC, with its 95 % interval, and what that says of the part."""
+    """Return what leaving a part out costs in AUC, with its 95 % interval, and what that says."""
     gains = [one - other for one, other in zip(full, less, strict=True)]
     mean = statistics.mean(gains)
     if len(gains) < 2:
-        return f"{mean:+.4f}", "one seed cannot tell"
+        return f"{mean:+.4f}", "not told apart by one seed"
     error = statistics.stdev(gains) / math.sqrt(len(gains))
     reach = float(stats.t.ppf(0.975, len(gains) - 1)) * error
-    word = "cannot be told" if abs(mean) <= reach else "yes" if mean > 0 else "no, it costs"
+    word = "not told apart" if abs(mean) <= reach else "worse" if mean > 0 else "better"
     return f"{mean:+.4f} ({mean - reach:+.4f} to {mean + reach:+.4f})", word
 
 
@@ -210,7 +210,7 @@ def tables(
         cells = [spread([auc(run, name, split) for run in found]) for name in (None, *scenarios)]
         yield f"| {label} | {cells[0]} | {share:.0%} | {' | '.join(cells[1:])} |"
     if ablation.changes:
-        yield "\n| change | AUC lost by it (95 % interval over seeds) | does the part help? |\n|---|---|---|"
+        yield "\n| change | AUC lost by it (95 % interval over seeds) | the changed model is |\n|---|---|---|"
         full = [float(auc(run, None, split) or math.nan) for run in next(iter(runs.values()))]
         for label in ablation.changes:
             cost, word = effect(full, [float(auc(run, None, split) or math.nan) for run in runs[label]])
