@@ -303,7 +303,7 @@ def verdicts(found: dict, threads: int) -> str:
     if LARGE in found and SMALL in found:
         slower = 1 / ratio(found, LARGE, SMALL, "train")
         lines.append(f"| step on {LARGE} ÷ on {SMALL} | – | {slower:.2f} | |")
-    return "\n".join(lines)
+    return "\n" + "\n".join(lines) + "\n" if len(lines) > 2 else ""
 
 
 def main() -> None:
@@ -329,7 +329,7 @@ def main() -> None:
     sets = [chosen.only] if chosen.only else [list(SUITES[name]) for name in chosen.suites or SUITES]
     for threads, names in ((threads, names) for threads in chosen.threads for names in sets):
         found = measure(names, threads, chosen.rounds, chosen.seconds)
-        print("\n" + table(found, threads) + "\n\n" + verdicts(found, threads), flush=True)
+        print("\n" + table(found, threads) + "\n" + verdicts(found, threads), flush=True)
 
 
 if __name__ == "__main__":
