@@ -70,6 +70,14 @@ def listing(choice: Chosen, run: Run, finding: Finding) -> None:
 
 def opened(choice: Chosen, run: Run, row: int) -> None:
     """Show one impression: its values, its attention, and the same in every other scenario."""
+    if shelf.why_not("attention_instance", str(run.path), run.card.digest):
+        view.empty(
+            "Nothing to open yet",
+            f"An open impression shows attention between fields, which {plain(run.card.model)} lacks. "
+            "Choose a run of satrans or autoint to open one.",
+            icon="visibility_off",
+        )
+        return
     try:
         one = shelf.ask("attention_instance", str(run.path), run.card.digest, run, row=row)
         switched = shelf.ask("scenario_switch", str(run.path), run.card.digest, run, row=row)

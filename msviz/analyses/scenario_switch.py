@@ -36,7 +36,7 @@ def analyse(study: Study, options: Options) -> Finding:
     tap = study.showing(*AXES)
     if not study.schema.scenarios:
         raise MsvizError("scenario_switch: this log has no scenario field, so there is nowhere to go")
-    batch = study.part.batch(np.array([study.position(options.row)]))
+    batch = study.batch(np.array([study.position(options.row)]))
     own = int(batch.scenario[0])
     scenarios = _chosen(study, own, options.most)
     trace = study.trace_of(placed(study, batch, scenarios))

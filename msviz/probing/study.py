@@ -168,7 +168,7 @@ class Study:
 
     def trace(self, rows: Array) -> Trace:
         """Return everything the taps show of the positions `rows` (n,), in the order given."""
-        return self.trace_of(self._batch(np.asarray(rows, np.int64)))
+        return self.trace_of(self.batch(np.asarray(rows, np.int64)))
 
     def trace_of(self, batch: Batch) -> Trace:
         """Return everything the taps show of a batch, also of one that no log holds."""
@@ -226,7 +226,8 @@ class Study:
         for start in range(0, len(rows), self.batch_size):
             yield np.asarray(rows[start : start + self.batch_size], np.int64)
 
-    def _batch(self, positions: "slice | Array") -> Batch:
+    def batch(self, positions: "slice | Array") -> Batch:
+        """Return rows of the split by position, with histories where the net reads them."""
         return self.part.batch(positions, behaviours="behaviours" in self.net.needs).to(self.device)
 
     def _side_by_side(self, positions: "slice | Array") -> Rows:
@@ -234,7 +235,7 @@ class Study:
 
         Nets that compute by scenario want it so, and sums by scenario are then sums of stretches.
         """
-        batch = self._batch(positions)
+        batch = self.batch(positions)
         order = self.net.order(batch)
         if order is None:
             order = torch.argsort(batch.scenario, stable=True)

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from msviz.analyses import analyse
 from msviz.data._dataset import Dataset
+from msviz.training.loop import Training, train
 
 Open = Callable[..., AppTest]
 PAGES = ("overview", "performance", "attention", "impressions")
@@ -194,3 +196,22 @@ def test_data_that_is_elsewhere_is_said_and_kept_answers_still_show(
     assert charts(app("attention", run="tiny-satrans"))
     at = app("impressions", row="15000")
     assert not at.exception and "pass its folder" in words(at)
+
+
+def test_an_impression_of_a_model_without_attention_between_fields_says_what_to_choose(
+    app: Open, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_world: Dataset
+) -> None:
+    monkeypatch.setenv("MSVIZ_MODELS", str(tmp_path))
+    run = train(
+        "sainet",
+        tiny_world,
+        tmp_path / "tiny-sainet",
+        values={"width": 4, "blocks": 1, "heads": 1, "hidden": "8"},
+        training=Training(epochs=1, batch_size=2048, threads=1),
+        report=lambda *told: None,
+    )
+    analyse("impressions", run, tiny_world)
+    at = app("impressions", row=str(tiny_world.split("test").row[0]))
+    assert not at.exception and not at.warning
+    assert "Nothing to open yet" in words(at)
+    assert "attention between fields, which sainet lacks" in words(at)

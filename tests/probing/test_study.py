@@ -6,6 +6,7 @@ import torch
 
 from msviz.data._dataset import Dataset
 from msviz.errors import MsvizError
+from msviz.nets._base import build
 from msviz.nets._tap import Tap
 from msviz.probing.moments import Moments
 from msviz.probing.study import Study
@@ -109,3 +110,16 @@ def test_without_a_run_there_is_no_net_to_ask(log: Dataset) -> None:
         _ = Study(None, log).net
     with pytest.raises(MsvizError, match="split: got 'holdout'; valid choices: train, valid, test"):
         _ = Study(None, log, split="holdout").part
+
+
+def test_a_net_that_reads_histories_is_fed_them(tiny_world: Dataset) -> None:
+    net = build("sainet", {"width": 4, "blocks": 1, "heads": 1, "hidden": "8"}, tiny_world.schema)
+    study = Study(None, tiny_world, net=net)
+    rows = study.sample(30)
+    batch = tiny_world.split("test").batch(rows, behaviours=True)
+    assert torch.equal(study.predict(study.batch(rows)), study.predict(batch))
+    shown = study.trace(rows).seen["fusion"]
+    assert shown.axes == ("behaviour",)
+    assert torch.equal(shown.values > 0, batch.mask)
+    # Attention over the history adds up to 1, and to 0 for who has none.
+    torch.testing.assert_close(shown.values.sum(1), batch.mask.any(1).float())
