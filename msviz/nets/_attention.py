@@ -79,7 +79,7 @@ def mix(query: Tensor, key: Tensor, value: Tensor, scale: float, rate: float, ta
         share = torch.ones_like(share)
     keep = keep_mask(weights, rate)
     dropped = weights if keep is None else weights * keep
-    parts = _by_head(value.transpose(1, 2), dropped.transpose(2, 3))
+    parts = by_head(value.transpose(1, 2), dropped.transpose(2, 3))
     values = torch.empty_like(value)
     torch.mul(parts.transpose(1, 2), share[:, None] * keep_scale(rate), out=values)
     return Mixed(values, weights, dropped, keep, share)
@@ -100,15 +100,15 @@ def slopes(
     # gradient · result over d'.
     along = (gradient * mixed.values).sum(1).mul_(mixed.share)
     gradient = gradient * (mixed.share * keep_scale(rate))[:, None]
-    scores = _by_head(gradient.permute(0, 2, 3, 1), value.transpose(1, 2))
+    scores = by_head(gradient.permute(0, 2, 3, 1), value.transpose(1, 2))
     if mixed.keep is not None:
         scores.mul_(mixed.keep)
     scores.sub_(along[..., None]).mul_(mixed.weights)
     if scale != 1:
         key, query = key * scale, query * scale
-    out[0].copy_(_by_head(key.transpose(1, 2), scores.transpose(2, 3)).transpose(1, 2))
-    out[1].copy_(_by_head(query.transpose(1, 2), scores).transpose(1, 2))
-    out[2].copy_(_by_head(gradient.transpose(1, 2), mixed.dropped).transpose(1, 2))
+    out[0].copy_(by_head(key.transpose(1, 2), scores.transpose(2, 3)).transpose(1, 2))
+    out[1].copy_(by_head(query.transpose(1, 2), scores).transpose(1, 2))
+    out[2].copy_(by_head(gradient.transpose(1, 2), mixed.dropped).transpose(1, 2))
 
 
 class _Attention(torch.autograd.Function):
@@ -132,7 +132,7 @@ class _Attention(torch.autograd.Function):
         return *found.unbind(), None, None, None
 
 
-def _by_head(left: Tensor, right: Tensor) -> Tensor:
+def by_head(left: Tensor, right: Tensor) -> Tensor:
     """Return the products of matrices (heads, B, n, k) and (heads, B, k, m), read where they lie."""
     out = left.new_empty(*left.shape[:3], right.shape[3])
     for one, other, into in zip(left.unbind(), right.unbind(), out.unbind(), strict=True):
@@ -143,15 +143,15 @@ def _by_head(left: Tensor, right: Tensor) -> Tensor:
 def _powers(query: Tensor, key: Tensor, scale: float) -> Tensor:
     """Return e^(scale · Qᵀ K) (heads, B, N, N), each row up to a factor."""
     query = query.mul(scale * LOG2_E)
-    scores = _by_head(query.permute(0, 2, 3, 1), key.transpose(1, 2))
+    scores = by_head(query.permute(0, 2, 3, 1), key.transpose(1, 2))
     # Most often a bound tells that no score is large; else look at the scores themselves.
-    bound = _largest(query) * _largest(key) * query.shape[1]
-    if not bound < LIMIT and not _largest(scores) < LIMIT:
+    bound = largest(query) * largest(key) * query.shape[1]
+    if not bound < LIMIT and not largest(scores) < LIMIT:
         scores -= scores.amax(-1, keepdim=True)
     return scores.exp2_()
 
 
-def _largest(values: Tensor) -> float:
+def largest(values: Tensor) -> float:
     """Return the largest magnitude, 0 where there is nothing, NaN where there is one."""
     if not values.numel():
         return 0.0

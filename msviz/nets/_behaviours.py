@@ -15,9 +15,9 @@ from torch.autograd.function import once_differentiable
 
 from msviz.batch import Batch
 from msviz.errors import MsvizError
-from msviz.nets._attention import LIMIT, LOG2_E, _largest, is_fast
+from msviz.nets._attention import LIMIT, LOG2_E, by_head, is_fast, largest
 from msviz.nets._layers import drop, keep_mask, keep_scale
-from msviz.nets._tap import Tap
+from msviz.nets._tap import Tap, watched
 
 WEIGHTS = 2**18  # attention weights that are worked on at a time: 1 MiB
 
@@ -29,7 +29,7 @@ def cut(batch: Batch, net: nn.Module) -> Batch:
     """
     if batch.mask is None or batch.behaviours is None:
         raise MsvizError("batch: it has no behaviours, which this model reads; feed it with behaviours=True")
-    if any(isinstance(module, Tap) and module.watched for module in net.modules()):
+    if watched(net):
         return batch
     used = batch.mask.any(0)
     first = int(used.int().argmax()) if bool(used.any()) else len(used) - 1
@@ -125,7 +125,7 @@ class _Attend(torch.autograd.Function):
         tap: Tap,
         asking: Tensor | None,
     ) -> Tensor:
-        how = _How(scale, rate, _largest(query) * _largest(key), padded=not bool(mask.all()))
+        how = _How(scale, rate, largest(query) * largest(key), padded=not bool(mask.all()))
         values, share, keeps = _mix(query, key, value, mask, how, tap, asking)
         ctx.save_for_backward(query, key, value, mask, values, share)
         ctx.settings = how, keeps
@@ -151,7 +151,7 @@ class _SelfAttend(torch.autograd.Function):
     def forward(
         ctx: Any, packed: Tensor, mask: Tensor, heads: int, scale: float, rate: float, tap: Tap
     ) -> Tensor:
-        how = _How(scale, rate, _largest(packed) ** 2, padded=not bool(mask.all()))
+        how = _How(scale, rate, largest(packed) ** 2, padded=not bool(mask.all()))
         query, key, value = (heads_apart(part, heads) for part in packed.chunk(3, dim=2))
         values, share, keeps = _mix(query, key, value, mask, how, tap, mask)
         ctx.save_for_backward(packed, mask, values, share)
@@ -213,7 +213,7 @@ def _mix(
         if keeps[-1] is not None:
             weights = weights * keeps[-1]
         # Values first: a product that is long in T is several times as fast as one that is short in d.
-        parts = _by_head(value[rows].permute(1, 0, 3, 2), weights.transpose(2, 3)).transpose(1, 2)
+        parts = by_head(value[rows].permute(1, 0, 3, 2), weights.transpose(2, 3)).transpose(1, 2)
         _rows_first(parts * (after * keep_scale(how.rate)), values[rows])
     return values, share, keeps
 
@@ -243,15 +243,15 @@ def _slopes(
     scaled = query * (how.scale * LOG2_E)
     for rows, keep in zip(_chunks(query, key), keeps, strict=True):
         weights = _powers(scaled[rows], key[rows], mask[rows], how).mul_(share[:, rows, :, None])
-        scores = _by_head(slope[rows].transpose(0, 1), value[rows].permute(1, 0, 3, 2))
+        scores = by_head(slope[rows].transpose(0, 1), value[rows].permute(1, 0, 3, 2))
         if keep is not None:
             scores.mul_(keep).mul_(keep_scale(how.rate))
         scores.sub_(along[:, rows, :, None]).mul_(weights)
         if keep is not None:
             weights.mul_(keep).mul_(keep_scale(how.rate))
-        of_query = _by_head(key[rows].permute(1, 0, 3, 2), scores.transpose(2, 3)).mul_(how.scale)
-        of_key = _by_head(query[rows].permute(1, 0, 3, 2), scores).mul_(how.scale)
-        yield rows, (of_query, of_key, _by_head(slope[rows].permute(1, 0, 3, 2), weights))
+        of_query = by_head(key[rows].permute(1, 0, 3, 2), scores.transpose(2, 3)).mul_(how.scale)
+        of_key = by_head(query[rows].permute(1, 0, 3, 2), scores).mul_(how.scale)
+        yield rows, (of_query, of_key, by_head(slope[rows].permute(1, 0, 3, 2), weights))
 
 
 def _chunks(query: Tensor, key: Tensor, tap: Tap | None = None) -> list[slice]:
@@ -263,10 +263,10 @@ def _chunks(query: Tensor, key: Tensor, tap: Tap | None = None) -> list[slice]:
 
 def _powers(query: Tensor, key: Tensor, mask: Tensor, how: _How) -> Tensor:
     """Return 2^(Q Kᵀ) (H, b, Q, T), each line up to a factor, 0 where padded."""
-    scores = _by_head(query.transpose(0, 1), key.permute(1, 0, 3, 2))
+    scores = by_head(query.transpose(0, 1), key.permute(1, 0, 3, 2))
     # Most often a bound tells that powers neither overflow nor vanish; else look at the scores themselves.
     small = how.bound * abs(how.scale) * LOG2_E * query.shape[3] < LIMIT
-    if not small and not _largest(scores) < LIMIT:
+    if not small and not largest(scores) < LIMIT:
         if how.padded:
             scores.masked_fill_(~mask[:, None], -torch.inf)
         highest = scores.amax(-1, keepdim=True)
@@ -278,11 +278,3 @@ def _powers(query: Tensor, key: Tensor, mask: Tensor, how: _How) -> Tensor:
 def _rows_first(values: Tensor, out: Tensor) -> None:
     """Copy (H, d, b, Q) to (b, Q, H · d): runs of Q first, then one matrix turned, which is fast."""
     out.view(-1, out.shape[2]).copy_(values.reshape(out.shape[2], -1).t())
-
-
-def _by_head(left: Tensor, right: Tensor) -> Tensor:
-    """Return the products of matrices (H, b, n, k) and (H, b, k, m), read where they lie."""
-    out = left.new_empty(*left.shape[:3], right.shape[3])
-    for one, other, into in zip(left.unbind(), right.unbind(), out.unbind(), strict=True):
-        torch.bmm(one, other, out=into)
-    return out

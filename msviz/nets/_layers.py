@@ -115,13 +115,18 @@ def _widths(text: str) -> str:
 Widths = Annotated[str, AfterValidator(_widths)]
 
 
+def widths_of(text: str) -> list[int]:
+    """Return the numbers of a `Widths` setting; none for ""."""
+    return [int(width) for width in text.split(",")] if text else []
+
+
 class Mlp(nn.Module):
     """Linear, ReLU and dropout for each hidden width: (B, inputs) becomes (B, last width)."""
 
     def __init__(self, inputs: int, hidden: str, dropout: float = 0.0) -> None:
         """Read the widths off a setting such as '256,128'."""
         super().__init__()
-        widths = [inputs, *(int(width) for width in hidden.split(","))]
+        widths = [inputs, *widths_of(hidden)]
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
         self.outputs = widths[-1]
         self.dropout = dropout

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from msviz.nets._behaviours import attend, heads_joined
-from msviz.nets._layers import drop
+from msviz.nets._layers import drop, widths_of
 from msviz.nets._same_pool import EPSILON, pool
 from msviz.nets._tap import Tap
 
@@ -18,7 +18,7 @@ class StackedMlp(nn.Module):
     def __init__(self, experts: int, inputs: int, hidden: str, dropout: float) -> None:
         """Read the widths off a setting such as '256,128'; draw weights as nn.Linear does."""
         super().__init__()
-        widths = [inputs, *(int(width) for width in hidden.split(","))]
+        widths = [inputs, *widths_of(hidden)]
         self.weights = nn.ParameterList(_drawn(a, experts, a, b) for a, b in pairwise(widths))
         self.biases = nn.ParameterList(_drawn(a, experts, 1, b) for a, b in pairwise(widths))
         self.outputs = widths[-1]

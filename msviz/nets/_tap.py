@@ -31,3 +31,8 @@ class Tap(nn.Module):
     def forward(self, values: Tensor) -> Tensor:
         """Return `values` itself."""
         return values
+
+
+def watched(net: nn.Module) -> bool:
+    """Return whether somebody looks at any tap of a net."""
+    return any(isinstance(module, Tap) and module.watched for module in net.modules())

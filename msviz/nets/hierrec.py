@@ -12,7 +12,7 @@ from msviz.errors import refuse
 from msviz.nets._base import Layout, Net, NetConfig
 from msviz.nets._batchnorm import BatchNorm
 from msviz.nets._hierrec import fresh, implicit, oriented, split, with_one
-from msviz.nets._layers import FusedEmbedding, Widths, drop
+from msviz.nets._layers import FusedEmbedding, Widths, drop, widths_of
 from msviz.nets._scenario import group, radix
 from msviz.nets._tap import Tap
 
@@ -92,7 +92,7 @@ class HierRec(Net):
 
     def _build_explicit(self, inputs: int) -> None:
         config = self.config
-        hidden = [int(width) for width in config.condition.split(",")] if config.condition else []
+        hidden = widths_of(config.condition)
         widths = [inputs, *hidden]
         self.condition = nn.ModuleList(Fc(a, b, config.dropout) for a, b in pairwise(widths))
         # Half of a normed unit's square passes the ReLU.

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from msviz.batch import Batch
 from msviz.errors import refuse
 from msviz.nets._base import Layout, Need, Net, NetConfig
-from msviz.nets._layers import FusedEmbedding, Widths
+from msviz.nets._layers import FusedEmbedding, Widths, widths_of
 from msviz.nets._tap import Tap
 from msviz.nets._towers import Blocks, Experts, ScenarioLinear, Towers
 
@@ -57,12 +57,12 @@ class OptMSMConfig(NetConfig):
     @property
     def widths(self) -> list[int]:
         """Return the widths of the layers that make the representation."""
-        return [int(width) for width in self.hidden.split(",")]
+        return widths_of(self.hidden)
 
     @property
     def tower_widths(self) -> list[int]:
         """Return the widths of a tower's layers, the logit's included."""
-        return [int(width) for width in self.tower.split(",") if width] + [1]
+        return [*widths_of(self.tower), 1]
 
     @model_validator(mode="after")
     def _fits(self) -> "OptMSMConfig":

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from msviz.batch import Batch
 from msviz.nets._base import Layout, Need, Net, NetConfig
 from msviz.nets._behaviours import by_length, cut, masked_softmax, self_attend
-from msviz.nets._layers import FusedEmbedding, Widths, drop
+from msviz.nets._layers import FusedEmbedding, Widths, drop, widths_of
 from msviz.nets._tap import Tap
 
 TOWER_DEVIATION = 0.05  # "a Gaussian distribution (μ = 0 and σ = 0.05)" (section 5.1)
@@ -162,7 +162,7 @@ class Tower(nn.Module):
         """Draw weights from N(0, 0.05²), as the paper does; biases are 0."""
         super().__init__()
         self.config = config
-        widths = [inputs, *(int(width) for width in config.hidden.split(","))]
+        widths = [inputs, *widths_of(config.hidden)]
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
         self.output = nn.Linear(widths[-1], 1)
         # The map from [H ; e] back to H's width, the part of H and the part of e with its bias.

@@ -13,7 +13,7 @@ from msviz.nets._attention import attend
 from msviz.nets._base import Layout, Net, NetConfig
 from msviz.nets._layers import FieldNorm, FusedEmbedding, drop, product, rows_first, units_first
 from msviz.nets._scenario import Groups, ScenarioEncoder, alone, group, grouped_product, radix
-from msviz.nets._tap import Tap
+from msviz.nets._tap import Tap, watched
 
 
 class SATransConfig(NetConfig):
@@ -178,12 +178,12 @@ class SATrans(Net):
             seen = torch.rand(len(batch), device=ids.device) >= self.config.unseen_rate
             scenario, ids = scenario * seen, ids * seen[:, None]
         # Whoever watches the vectors sees one for each row, so each row is then a group of its own.
-        watched = self.scenario_tap.watched
+        shown_alone = self.scenario_tap.watched
         # Whoever watches attention sees rows in the batch's order, so they are not moved.
-        movable = not any(isinstance(m, Tap) and m.watched for m in self.modules())
-        groups = alone(len(batch), ids.device) if watched else group(self._key(scenario, ids), movable)
+        movable = not watched(self)
+        groups = alone(len(batch), ids.device) if shown_alone else group(self._key(scenario, ids), movable)
         base, position = self.encoder(scenario[groups.first], ids[groups.first])
-        if watched:
+        if shown_alone:
             shown = base[:, None] if position is None else base[:, None] + position
             levels = list(self.scenario_tap(shown).unbind(1))
         else:
