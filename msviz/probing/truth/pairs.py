@@ -1,4 +1,4 @@
-"""The ruler: how well a picture of attention finds the pairs that a planted world really holds."""
+"""How well a picture of attention finds the pairs of fields that really interact."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,13 +20,6 @@ VIEWS = (
     "distance from all scenarios",
 )
 AGAINST = ("all other pairs", "without aliases", "decoys")
-
-
-def share_of_best(auc: float | None, best: float | None) -> float | None:
-    """Return (auc - 0.5) / (best - 0.5), a model's share of what can be known; None where not defined."""
-    if auc is None or best is None or best <= 0.5:
-        return None
-    return (auc - 0.5) / (best - 0.5)
 
 
 def pair_ranking(finding: Finding, truth: Mapping[str, Any], schema: Schema) -> xr.Dataset:

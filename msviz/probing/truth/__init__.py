@@ -1,0 +1,47 @@
+"""The ruler: how well what a view shows agrees with what a planted world really holds; one file per kind of truth."""
+
+from dataclasses import dataclass
+
+from msviz.probing.truth.pairs import (
+    ALL,
+    VIEWS,
+    auc_interval,
+    pair_ranking,
+    ranking_auc,
+    true_pairs,
+)
+
+__all__ = [
+    "ALL",
+    "VIEWS",
+    "Score",
+    "auc_interval",
+    "pair_ranking",
+    "ranking_auc",
+    "share_of_best",
+    "true_pairs",
+]
+
+
+@dataclass(frozen=True)
+class Score:
+    """How well a view finds the truth: a value with its 95 % bounds, and what no knowledge would give.
+
+    `name` says of what (all scenarios, one of them, a promotion); `measure` is the scale, "AUC" or
+    "correlation" say; bounds are NaN where they are not defined.
+    """
+
+    name: str
+    value: float
+    low: float
+    high: float
+    chance: float
+    words: str
+    measure: str = "AUC"
+
+
+def share_of_best(auc: float | None, best: float | None) -> float | None:
+    """Return (auc - 0.5) / (best - 0.5), a model's share of what can be known; None where not defined."""
+    if auc is None or best is None or best <= 0.5:
+        return None
+    return (auc - 0.5) / (best - 0.5)
