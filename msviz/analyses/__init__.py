@@ -41,6 +41,7 @@ class Common(Asking):
     seed: int = Setting(0, ge=0, description="repeats every random draw")
     device: str = Setting("cpu", description="cpu or cuda")
     batch_size: int = Setting(4096, ge=1, le=1_000_000, description="rows at a time")
+    slice: str = Setting("", description="only rows for which this holds: scenario == 'Search' and hour < 12")
 
 
 def analyse(
@@ -105,7 +106,7 @@ def shown(run: Run) -> dict[str, tuple[str, ...]]:
 
 def ask(study: Study, name: str, options: Mapping[str, Any]) -> Finding:
     """Return the answer to another question about the same study, kept or new."""
-    common = {"split": study.split, "seed": study.seed}
+    common = {"split": study.split, "seed": study.seed, "slice": study.slice}
     module = registry.load(ROOM, name)
     own = _parse(name, module.Options, dict(options))
     asked = _Asked(name, module, study.run, study.dataset, Common(**common), own)
@@ -166,6 +167,7 @@ class _Asked:
             assert self.data is not None
             folder, digest, fingerprint = self.data.path / ".findings", "", self.data.fingerprint
         content = [digest, fingerprint, self.split, self.common.seed, self.module.VERSION, self.options.key()]
+        content += [self.common.slice] if self.common.slice else []
         key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
         return folder / f"{self.name}-{key}.nc"
 
@@ -179,6 +181,7 @@ class _Asked:
             seed=self.common.seed,
             device=self.common.device,
             batch_size=self.common.batch_size,
+            slice=self.common.slice,
         )
 
 
@@ -210,7 +213,7 @@ def _answer(asked: _Asked, study: Study) -> Finding:
         fingerprint=study.dataset.fingerprint,
         split=study.split,
         rows=finding.provenance.rows,
-        parameters={**own, "seed": study.seed},
+        parameters={**own, "seed": study.seed, **({"slice": study.slice} if study.slice else {})},
         seconds=time.perf_counter() - start,
         msviz=msviz.__version__,
     )

@@ -113,17 +113,7 @@ def _scenarios(first: xr.Dataset, second: xr.Dataset, options: Options) -> tuple
 def _other(study: Study, path: str, asked: dict[str, Any]) -> tuple[str, xr.Dataset]:
     """Return name and attention of the other run, over the same data where it was trained on it."""
     run = Run.open(Path(path))
-    assert study.dataset is not None
-    same = run.card.data.fingerprint == study.dataset.fingerprint
-    other = Study.open(
-        run,
-        study.dataset if same else None,
-        split=study.split,
-        seed=study.seed,
-        device=study.device,
-        batch_size=study.batch_size,
-    )
-    other.keep, other.progress = study.keep, study.progress
+    other = study.beside(run)
     return run.name, ask(other, "attention_by_scenario", asked).data
 
 

@@ -11,6 +11,7 @@ from msviz.analyses._attention import ALL
 from msviz.analyses._statistics import wilson
 from msviz.analyses._words import percent, rows, span
 from msviz.data._dataset import Part
+from msviz.data._slice import narrowed
 from msviz.errors import MsvizError
 from msviz.finding import Finding, Provenance
 from msviz.probing.study import Study
@@ -42,7 +43,7 @@ def analyse(study: Study, options: Options) -> Finding:
     """
     dataset, schema = study.dataset, study.schema
     splits = list(dataset.rows) if study.split == "all" else [study.split]
-    parts = [dataset.split(name) for name in splits]
+    parts = [narrowed(dataset.split(name), study.slice) for name in splits]
     if not sum(part.rows for part in parts):
         raise MsvizError(f"split {study.split}: it has no rows to look at")
     place: Array | None = None

@@ -64,7 +64,7 @@ def analyse(study: Study, options: Options) -> Finding:
 def _measured(study: Study) -> dict[str, Any]:
     """Return the measures: those that training wrote down for this very data, or fresh ones."""
     run, same = study.run, False
-    if run is not None:
+    if run is not None and not study.slice:
         same = run.card.data.fingerprint == study.dataset.fingerprint and study.split in run.metrics
     if run is not None and same:
         kept: dict[str, Any] = run.metrics[study.split]
@@ -79,13 +79,28 @@ def _best(study: Study, scopes: list[str]) -> "np.ndarray[Any, Any] | None":
     truth = study.dataset.truth
     if truth is None or study.split not in truth.get("best", {}):
         return None
-    known = truth["best"][study.split]
+    known = _best_of_slice(study) if study.slice else truth["best"][study.split]
     table = np.full((len(scopes), len(METRICS)), np.nan)
     for place, scope in enumerate(scopes):
         found = known["overall"] if scope == ALL else known["scenarios"].get(scope, {})
         for metric in BESIDE:
             table[place, METRICS.index(metric)] = _number(found.get(metric))
     return table
+
+
+def _best_of_slice(study: Study) -> dict[str, Any]:
+    """Return what the true click probabilities of the chosen rows reach."""
+    from msviz.training.metrics import measure
+
+    part = study.part
+    assert part.probability is not None
+    found = measure(part.label, part.probability, part.scenario, study.schema.scenario_names, None)
+
+    def values(line: dict[str, Any]) -> dict[str, Any]:
+        return {metric: line[metric]["value"] for metric in BESIDE}
+
+    scenarios = {name: values(line) for name, line in found["scenarios"].items()}
+    return {"overall": values(found["overall"]), "scenarios": scenarios}
 
 
 def _number(value: float | None) -> float:

@@ -54,7 +54,7 @@ class Part:
         self.name = folder.name
         self.rows = rows
         self.schema = schema
-        self._folder = folder
+        self.folder = folder
         groups: dict[str, list[int]] = {}
         for position, size in enumerate(schema.sizes):
             groups.setdefault(width(size), []).append(position)
@@ -74,6 +74,10 @@ class Part:
         """Return the number of rows."""
         return self.rows
 
+    def only(self, positions: Array) -> "Part":
+        """Return the rows at these positions (n,), which count anew from 0, in the order given."""
+        return _Chosen(self, np.asarray(positions, np.int64))
+
     def fields(self, rows: "slice | Array") -> Array:
         """Return the ids (n, N) int64 of the chosen rows."""
         count = len(range(*rows.indices(self.rows))) if isinstance(rows, slice) else len(rows)
@@ -91,13 +95,17 @@ class Part:
     def signals(self, rows: "slice | Array") -> Array:
         """Return the signals (n, K) float32 of the chosen rows, as they stand in the log."""
         start, values = self._signals
-        place = np.searchsorted(start, np.arange(self.rows)[rows], side="right") - 1
+        # A numbering of all rows, once a batch, would cost more than the look-up.
+        numbers = np.arange(*rows.indices(self.rows)) if isinstance(rows, slice) else np.asarray(rows)
+        if numbers.dtype == bool:
+            numbers = np.flatnonzero(numbers)
+        place = np.searchsorted(start, numbers, side="right") - 1
         return np.array(values[place], np.float32)
 
     @cached_property
     def _signals(self) -> tuple[Array, Array]:
         """Map the rows from which on other signals hold, and their values."""
-        count = (self._folder / "signals.start.bin").stat().st_size // 8
+        count = (self.folder / "signals.start.bin").stat().st_size // 8
         values = self._map("signals.value", "f4", len(self.schema.signals), count)
         return self._map("signals.start", "i8", rows=count), values
 
@@ -105,7 +113,7 @@ class Part:
     def events(self) -> tuple[list[Array], Array, Array | None]:
         """Map the behaviours of all splits: a column of ids for each of F fields, scenario, local time."""
         sizes = [self.schema.sizes[column] for column in self.schema.behaviour_columns]
-        folder = self._folder.parent / "events"
+        folder = self.folder.parent / "events"
         known = width(len(self.schema.scenarios) + 1)
         file = folder / "scenario.bin"
         count = file.stat().st_size // np.dtype(known).itemsize if file.is_file() else 0
@@ -169,7 +177,37 @@ class Part:
 
     def _map(self, stem: str, dtype: str, columns: int = 0, rows: int | None = None) -> Array:
         rows = self.rows if rows is None else rows
-        return _mapped(self._folder / f"{stem}.bin", dtype, (rows, columns) if columns else (rows,))
+        return _mapped(self.folder / f"{stem}.bin", dtype, (rows, columns) if columns else (rows,))
+
+
+class _Chosen(Part):
+    """Some rows of a split, to be used like the whole of one."""
+
+    def __init__(self, whole: Part, positions: Array) -> None:
+        self.name, self.folder, self.schema = whole.name, whole.folder, whole.schema
+        self.rows = len(positions)
+        self._whole, self._positions = whole, positions
+        self.scenario, self.label = whole.scenario[positions], whole.label[positions]
+        self.time, self.row = whole.time[positions], whole.row[positions]
+        self.probability = None if whole.probability is None else whole.probability[positions]
+
+    def fields(self, rows: "slice | Array") -> Array:
+        return self._whole.fields(self._positions[rows])
+
+    def column(self, name: str) -> Array:
+        return self._whole.column(name)[self._positions]
+
+    def signals(self, rows: "slice | Array") -> Array:
+        return self._whole.signals(self._positions[rows])
+
+    @cached_property
+    def events(self) -> tuple[list[Array], Array, Array | None]:
+        return self._whole.events
+
+    @cached_property
+    def stretches(self) -> tuple[Array, Array]:
+        starts, lengths = self._whole.stretches
+        return starts[self._positions], lengths[self._positions]
 
 
 def _mapped(path: Path, dtype: str, shape: tuple[int, ...]) -> Array:

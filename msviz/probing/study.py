@@ -12,6 +12,7 @@ from torch import Tensor
 
 from msviz.batch import Batch
 from msviz.data._dataset import Dataset, Part, open_data
+from msviz.data._slice import narrowed
 from msviz.errors import MsvizError, refuse
 from msviz.nets._base import Net
 from msviz.probing import hooks
@@ -39,10 +40,14 @@ class Study:
         seed: int = 0,
         device: str = "cpu",
         batch_size: int = 4096,
+        slice: str = "",
         net: Net | None = None,
         progress: Progress | None = None,
     ) -> None:
-        """Hold what was opened; `net` stands in for the run's own (a net of one's own, in eval mode)."""
+        """Hold what was opened; `net` stands in for the run's own (a net of one's own, in eval mode).
+
+        `slice` is an expression over the fields (msviz/data/_slice.py) that narrows the split.
+        """
         if batch_size < 1:
             raise refuse("batch_size", batch_size, "it must be at least 1")
         self.run = run
@@ -53,6 +58,7 @@ class Study:
         self.progress = progress
         self.keep = True  # whether findings that this one builds on are kept beside the run
         self._split = split
+        self.slice = slice
         if net is not None:
             self.net = net.eval()
 
@@ -66,6 +72,7 @@ class Study:
         seed: int = 0,
         device: str = "cpu",
         batch_size: int = 4096,
+        slice: str = "",
     ) -> Self:
         """Open a run and the data it was trained on, or other `data` with the same fields and values.
 
@@ -76,12 +83,47 @@ class Study:
         if run is None:
             if data is None:
                 raise refuse("data", None, "without a run, name a dataset")
-            return cls(None, data, split=split, seed=seed, device=device, batch_size=batch_size)
+            return cls(None, data, split=split, seed=seed, device=device, batch_size=batch_size, slice=slice)
         from msviz.training.scoring import find_data
 
         run = run if isinstance(run, Run) else Run.open(run)
         found = find_data(run, data)
-        return cls(run, found, split=split, seed=seed, device=device, batch_size=batch_size)
+        return cls(run, found, split=split, seed=seed, device=device, batch_size=batch_size, slice=slice)
+
+    def beside(self, run: Run | Path | str) -> Self:
+        """Return a study of another run with the same split, slice and seed, on the same data where it fits.
+
+        Raises MsvizError when that run cannot be opened, or its data is not here.
+        """
+        run = run if isinstance(run, Run) else Run.open(Path(run))
+        same = run.card.data.fingerprint == self.dataset.fingerprint
+        other = type(self).open(
+            run,
+            self.dataset if same else None,
+            split=self.split,
+            seed=self.seed,
+            device=self.device,
+            batch_size=self.batch_size,
+            slice=self.slice,
+        )
+        other.keep, other.progress = self.keep, self.progress
+        return other
+
+    def on(self, split: str) -> Self:
+        """Return a study of the same run, slice and seed on another split; the net is shared."""
+        other = type(self)(
+            self.run,
+            self.dataset,
+            split=split,
+            seed=self.seed,
+            device=self.device,
+            batch_size=self.batch_size,
+            slice=self.slice,
+            net=self.net if self.run is not None or "net" in self.__dict__ else None,
+            progress=self.progress,
+        )
+        other.keep = self.keep
+        return other
 
     @property
     def split(self) -> str:
@@ -90,8 +132,8 @@ class Study:
 
     @cached_property
     def part(self) -> Part:
-        """Return the rows; raise MsvizError for a split that the data does not have."""
-        return self.dataset.split(self._split)
+        """Return the rows; raise MsvizError for a split or a slice that the data does not have."""
+        return narrowed(self.dataset.split(self._split), self.slice)
 
     @cached_property
     def schema(self) -> Schema:

@@ -170,3 +170,29 @@ def test_findings_leave_as_csv_and_json(satrans: Run, tmp_path: Path) -> None:
     content = json.loads((tmp_path / "one.json").read_text("utf-8"))
     assert content["takeaway"] == finding.takeaway
     assert len(content["rows"]) == 6 * 4 == len((tmp_path / "one.csv").read_text("utf-8").splitlines()) - 1
+
+
+def test_a_slice_narrows_every_question_and_has_an_answer_of_its_own(
+    tiny_world: Dataset, satrans: Run
+) -> None:
+    analyse = msviz.analyse
+    whole = analyse("performance", satrans, tiny_world)
+    text = "scenario == 'Search' and hour < 12"
+    part = analyse("performance", satrans, tiny_world, slice=text)
+    split = tiny_world.split("test")
+    search = split.schema.scenario_names.index("Search")
+    wanted = (split.scenario == search) & (split.time % 86_400 < 43_200)
+    assert part.provenance.rows == wanted.sum() < whole.provenance.rows
+    assert part.provenance.parameters["slice"] == text
+    assert cached("performance", satrans, tiny_world, {"slice": text}) != cached(
+        "performance", satrans, tiny_world
+    )
+    # The best reachable is that of the slice, from the true probabilities of its rows.
+    best = float(part.data["best"].sel(scope="All scenarios", metric="auc"))
+    label, truth = split.label[wanted], split.probability[wanted]
+    wins = np.mean(truth[label == 1][:, None] > truth[label == 0][None, :])
+    assert best == pytest.approx(wins, abs=1e-3)
+    seen = analyse("attention_by_scenario", satrans, tiny_world, slice=text)
+    assert int(seen.data["rows"].sel(scenario="Search")) == wanted.sum()
+    with pytest.raises(MsvizError, match="slice"):
+        analyse("performance", satrans, tiny_world, slice="scenario == 'Nowhere'")

@@ -1,4 +1,4 @@
-"""The ruler: how well what a view shows agrees with what a planted world really holds; one file per kind of truth."""
+"""The ruler: how well a view agrees with what a planted world really holds; one file a kind of truth."""
 
 from dataclasses import dataclass
 
