@@ -1,4 +1,4 @@
-"""The app: navigation, the run that all pages speak of, and each page's controls, bound to the address.
+"""The app: navigation, the run and the slice that all pages speak of, and each page's controls.
 
 Start it from the root of the repository with `python -m streamlit run app/main.py`, or `msviz app`.
 """
@@ -7,15 +7,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import controls, links, shelf
+from app import choosing, links, shelf, slicing
 
 HERE = Path(__file__).parent
-PAGES = (
-    ("overview", "Overview", ":material/dashboard:", controls.overview),
-    ("performance", "Performance", ":material/trending_up:", controls.performance),
-    ("attention", "Attention", ":material/grid_on:", controls.attention),
-    ("impressions", "Impressions", ":material/manage_search:", controls.impressions),
-)
 
 st.set_page_config(page_title="msviz", page_icon=str(HERE / "logo.svg"), layout="wide")
 # Our own words, no data: the one thing that Streamlit has no setting for.
@@ -26,14 +20,25 @@ st.html(
 st.logo(str(HERE / "logo.svg"), size="large")
 links.begin()
 pages = {
-    st.Page(f"pages_look/{stem}.py", title=title, icon=icon, url_path=stem, default=not number): ask
-    for number, (stem, title, icon, ask) in enumerate(PAGES)
+    st.Page(
+        f"pages_look/{page.stem}.py",
+        title=page.title,
+        icon=page.icon,
+        url_path=page.stem,
+        default=not number,
+    ): page
+    for number, page in enumerate(choosing.pages())
 }
-page = st.navigation(list(pages))
-run = controls.run(shelf.runs())
+sections: dict[str, list[st.Page]] = {}
+for shown, about in pages.items():
+    sections.setdefault(about.section, []).append(shown)
+page = st.navigation(sections)
+run = choosing.run(shelf.runs())
+slicing.choose(run)
 st.title(page.title, anchor=False)
+slicing.say()
 said = st.container()
-st.session_state["_chosen"] = pages[page](run)
+st.session_state["_chosen"] = pages[page].choose(run)
 page.run()
 with said:
     links.say()

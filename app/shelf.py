@@ -15,8 +15,9 @@ from msviz.run import Run, shelf
 
 if TYPE_CHECKING:
     from msviz.probing.study import Study
+    from msviz.probing.truth import Score
 
-SINGLE = ("attention_instance", "scenario_switch")
+SINGLE = ("attention_instance", "scenario_switch", "behaviour_attention")
 
 
 def models() -> Path:
@@ -106,16 +107,46 @@ def _desk(path: str, digest: str, _dataset: Dataset) -> Desk:
     return Desk(study, threading.Lock())
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
 def ask(name: str, path: str, digest: str, _run: Run, **options: object) -> Finding:
-    """Return a quick answer, computed here on the shared model: one impression, or sums already kept."""
+    """Return a quick answer, computed here on the shared model: one impression, or sums already kept.
+
+    All but single impressions are of the slice that the pages speak of.
+    """
+    from app import slicing
+
+    return _ask(name, path, digest, "" if name in SINGLE else slicing.current(), _run, **options)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _ask(name: str, path: str, digest: str, slice: str, _run: Run, **options: object) -> Finding:
     from msviz.analyses import ask as asked
+    from msviz.probing.study import Study
 
     desk = _desk(path, digest, data_of(_run))
     with desk.lock:
+        study = Study(desk.study.run, desk.study.dataset, slice=slice, net=desk.study.net)
         # One impression takes milliseconds: keeping each would fill the shelf.
-        desk.study.keep = name not in SINGLE
-        return asked(desk.study, name, options)
+        study.keep = name not in SINGLE
+        return asked(study, name, options)
+
+
+def score(finding: Finding) -> "list[Score] | None":
+    """Return how well a finding agrees with the planted world it is about; None where no truth is known."""
+    from msviz.analyses import score as scored
+
+    mark = finding.provenance.fingerprint
+    dataset = next((found for found in datasets() if found.fingerprint == mark), None)
+    if dataset is None or dataset.truth is None:
+        return None
+    return scored(finding, dataset.truth, dataset.schema)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def known(analysis: str) -> str:
+    """Return what a view scored on planted data, in words; "" where it has no score."""
+    from msviz.analyses import known_score
+
+    return known_score(analysis)
 
 
 def _stamp(path: Path) -> tuple[str, int]:

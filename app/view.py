@@ -1,15 +1,24 @@
 """One view: the question, the picture, the takeaway, how to read it, where it comes from, and downloads."""
 
 import importlib
-from typing import Any
+import json
+import math
+from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from app import shelf
 from app.words import plain
 from msviz.errors import MsvizError
 from msviz.figures import export
 from msviz.finding import Finding
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
+    from msviz.probing.truth import Score
 
 FIELDS_ON_A_PHONE = 12
 CONFIG = {**export.CONFIG, "displayModeBar": False}
@@ -41,6 +50,7 @@ def show(
     wide = "wide" if grid and finding.data.sizes.get("key", 0) > FIELDS_ON_A_PHONE else "fit"
     with st.container(key=f"{wide}-{key}"):
         st.plotly_chart(figure, theme=None, config=CONFIG, key=f"chart-{key}", alt=words)
+    _trust(finding, str(choices.get("scenario") or ""))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         with st.popover("How to read this", icon=":material/help:", type="tertiary"):
             st.markdown(importlib.import_module(f"msviz.figures.{finding.picture}").HOW_TO_READ)
@@ -48,6 +58,48 @@ def show(
         if simulated:
             st.badge("simulated data", color="orange", icon=":material/science:")
         st.caption(f"Source: {plain(finding.provenance.sentence())}")
+
+
+def _trust(finding: Finding, scenario: str) -> None:
+    """Say how far this view can be trusted: its score against a planted truth, or what it scored on one."""
+    where = finding.provenance
+    asked = (where.run_digest, where.fingerprint, json.dumps(where.parameters, sort_keys=True))
+    scores = _scores(finding.analysis, asked, finding)
+    if scores is None:
+        known = shelf.known(finding.analysis)
+        if known:
+            words = f"No truth is known here; on planted data this view scores {plain(known)}."
+            st.caption(f":material/help_center: {words}")
+        return
+    if not scores:
+        return
+    first = next((one for one in scores if one.name == scenario), scores[0])
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption(f":material/fact_check: Checked against the planted truth: {plain(first.words)}")
+        if len(scores) > 1:
+            with st.popover("All scores", icon=":material/table:", type="tertiary"):
+                st.dataframe(_table(scores), hide_index=True)
+
+
+@st.cache_data(max_entries=200, show_spinner=False)
+def _scores(analysis: str, asked: tuple[str, str, str], _finding: Finding) -> "list[Score] | None":
+    return shelf.score(_finding)
+
+
+def _table(scores: "list[Score]") -> pd.DataFrame:
+    def bounds(one: "Score") -> str:
+        return "" if math.isnan(one.low) else f"{one.low:.2f} to {one.high:.2f}"
+
+    return pd.DataFrame(
+        {
+            "Of": [one.name for one in scores],
+            "Measure": [one.measure for one in scores],
+            "Score": [f"{one.value:.2f}" for one in scores],
+            "95 %": [bounds(one) for one in scores],
+            "By chance": [f"{one.chance:g}" for one in scores],
+            "In words": [one.words for one in scores],
+        }
+    )
 
 
 def _downloads(finding: Finding, figure: go.Figure, words: str, key: str) -> None:
@@ -94,10 +146,16 @@ def _downloads(finding: Finding, figure: go.Figure, words: str, key: str) -> Non
         )
 
 
+def notice(title: str, what: str, *, icon: str = "inbox") -> "DeltaGenerator":
+    """Say that there is nothing here yet, and what to do next; return the box, for more of it."""
+    box = st.container(border=True)
+    box.markdown(f"#### :material/{icon}: {title}")
+    box.markdown(what)
+    return box
+
+
 def empty(title: str, what: str, *, command: str | None = None, icon: str = "inbox") -> None:
-    """Say that there is nothing here yet, and what to do next."""
-    with st.container(border=True):
-        st.markdown(f"#### :material/{icon}: {title}")
-        st.markdown(what)
-        if command:
-            st.code(command, language="bash")
+    """Say that there is nothing here yet, and what to do next, by which command."""
+    box = notice(title, what, icon=icon)
+    if command:
+        box.code(command, language="bash")

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from app import shelf
+from app import shelf, slicing
 from app.words import plain
 from msviz.data._dataset import Dataset
 from msviz.errors import MsvizError
@@ -23,8 +23,11 @@ UNASKED = 2_000_000
 def answer(name: str, run: Run | None, dataset: Dataset | None, what: str, **options: Any) -> Finding | None:
     """Return a kept finding; or show the job that makes it, or offer to start one, and return None.
 
-    `what` says to a reader what is being computed ("attention in every scenario").
+    `what` says to a reader what is being computed ("attention in every scenario"). The question is asked of
+    the slice that the pages speak of.
     """
+    if slicing.current():
+        options = {**options, "slice": slicing.current()}
     # Only now: it brings torch, and the first page should stand before that.
     from msviz.analyses import cached
 

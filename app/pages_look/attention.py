@@ -5,7 +5,8 @@ from typing import Any
 import streamlit as st
 
 from app import shelf, view, work
-from app.controls import Chosen, chosen
+from app.choosing import chosen
+from app.choosing.attention import Chosen
 from app.words import plain
 from msviz.errors import MsvizError
 from msviz.figures._heat import share_span
@@ -120,8 +121,6 @@ def _top(finding: Finding, choice: Chosen) -> float:
 
 
 def show(choice: Chosen) -> None:
-    if choice.run is None or choice.finding is None:
-        return
     if choice.view == "By scenario":
         by_scenario(choice, choice.finding)
     elif choice.view == "Difference":
@@ -132,4 +131,6 @@ def show(choice: Chosen) -> None:
         importance(choice, choice.run)
 
 
-show(chosen())
+choice = chosen()
+if choice:
+    show(choice)

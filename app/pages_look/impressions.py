@@ -4,7 +4,9 @@ import pandas as pd
 import streamlit as st
 
 from app import links, shelf, view
-from app.controls import HEADS, Chosen, chosen, layer_and_head
+from app.choosing import chosen
+from app.choosing._common import HEADS, layer_and_head
+from app.choosing.impressions import Chosen
 from app.words import plain
 from msviz.errors import MsvizError
 from msviz.finding import Finding
@@ -109,7 +111,7 @@ def opened(choice: Chosen, run: Run, row: int) -> None:
 
 
 choice = chosen()
-if choice.run is not None and choice.finding is not None:
+if choice:
     listing(choice, choice.run, choice.finding)
     if choice.row is not None:
         opened(choice, choice.run, choice.row)

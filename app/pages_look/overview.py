@@ -4,7 +4,8 @@ import pandas as pd
 import streamlit as st
 
 from app import links, shelf, view, work
-from app.controls import NO_RUN, TRAIN, chosen
+from app.choosing import chosen
+from app.choosing._common import NO_RUN, TRAIN
 from app.words import plain
 from msviz.data._dataset import Dataset
 from msviz.figures.theme import ALL

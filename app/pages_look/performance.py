@@ -3,7 +3,8 @@
 import streamlit as st
 
 from app import view, work
-from app.controls import Chosen, chosen
+from app.choosing import chosen
+from app.choosing.performance import Chosen
 from msviz.finding import Finding
 from msviz.run import Run
 
@@ -57,5 +58,5 @@ def numbers(finding: Finding) -> None:
 
 
 choice = chosen()
-if choice.run is not None:
+if choice:
     show(choice, choice.run)

@@ -26,10 +26,19 @@ from msviz.finding import Finding, Provenance
 from msviz.nets._base import Layout, net_class, parse_config
 from msviz.probing import hooks
 from msviz.probing.study import Progress, Study
+from msviz.probing.truth import Score
 from msviz.run import Run
-from msviz.schema import first_problem
+from msviz.schema import Schema, first_problem
 
 ROOM = "analyses"
+# What a model lacks, in a reader's words, by the first of these axes that a question needs.
+LACKS = {
+    "query": "attention between fields",
+    "behaviour": "attention to past behaviours",
+    "expert": "gate over experts",
+    "field": "weights of fields",
+    "unit": "representations",
+}
 
 
 class Common(Asking):
@@ -62,6 +71,8 @@ def analyse(
     asked = _Asked.parse(name, run, data, options)
     if keep and (found := _load(asked.path)):
         return found
+    if asked.of_file:
+        return _answer_of_file(asked, keep)
     study = asked.study()
     study.keep, study.progress = keep, progress
     return _answer(asked, study)
@@ -84,14 +95,18 @@ def available(run: Run | Path | str | None) -> list[str]:
 
 def why_not(name: str, run: Run | Path | str | None) -> str:
     """Return why a model cannot answer a question, in words, or "" when it can."""
-    needs = set(registry.load(ROOM, name).NEEDS)
+    module = registry.load(ROOM, name)
+    needs = set(module.NEEDS)
+    if _of_file(module):
+        return "it is asked of a file, not of a model or a log"
     if run is None:
         return "it is asked of a model: choose a run" if needs else ""
     run = run if isinstance(run, Run) else Run.peek(run)
     lacking = needs - {"prediction"}
     if not lacking or any(lacking <= set(axes) for axes in shown(run).values()):
         return ""
-    return f"{run.card.model} shows nothing by {', '.join(sorted(lacking))}"
+    what = next((words for axis, words in LACKS.items() if axis in lacking), ", ".join(sorted(lacking)))
+    return f"{run.card.model} shows no {what}"
 
 
 def shown(run: Run) -> dict[str, tuple[str, ...]]:
@@ -113,6 +128,22 @@ def ask(study: Study, name: str, options: Mapping[str, Any]) -> Finding:
     if study.keep and (found := _load(asked.path)):
         return found
     return _answer(asked, study)
+
+
+def score(finding: Finding, truth: Mapping[str, Any], schema: Schema) -> list[Score]:
+    """Return how well a finding agrees with a planted truth; empty where its question has no ruler."""
+    module = registry.load(ROOM, finding.analysis)
+    return list(module.score(finding, truth, schema)) if hasattr(module, "score") else []
+
+
+def known_score(name: str) -> str:
+    """Return what a question scored on planted data, in words; "" where it was not scored.
+
+    The words are written by `benchmarks/truth.py`, beside docs/truth.md.
+    """
+    file = Path(__file__).with_name("scores.json")
+    found = json.loads(file.read_text("utf-8")) if file.is_file() else {}
+    return str(found.get(name, ""))
 
 
 @dataclass(frozen=True)
@@ -143,6 +174,8 @@ class _Asked:
         own = _parse(
             name, module.Options, {k: v for k, v in values.items() if k in module.Options.model_fields}
         )
+        if _of_file(module):
+            return cls._parse_of_file(name, module, {"run": run, "data": data}, common, own, values)
         if not module.NEEDS:
             run = None if data is not None else run
         if isinstance(run, Path | str):
@@ -153,6 +186,25 @@ class _Asked:
             raise refuse("run" if module.NEEDS else "data", None, f"{name} needs one")
         return cls(name, module, run, data, common, own)
 
+    @classmethod
+    def _parse_of_file(
+        cls,
+        name: str,
+        module: ModuleType,
+        given: dict[str, Any],
+        common: Common,
+        own: Asking,
+        values: dict[str, Any],
+    ) -> "_Asked":
+        for key, value in {**given, **{key: values.get(key) for key in ("split", "slice")}}.items():
+            if value:
+                raise refuse(key, str(value), f"{name} is asked of a file alone: leave it out")
+        return cls(name, module, None, None, common, own)
+
+    @property
+    def of_file(self) -> bool:
+        return _of_file(self.module)
+
     @property
     def split(self) -> str:
         return self.common.split or str(getattr(self.module, "SPLIT", "test"))
@@ -160,7 +212,9 @@ class _Asked:
     @property
     def path(self) -> Path:
         """Return the file that keeps the answer; its name changes with whatever changes the answer."""
-        if self.run is not None:
+        if self.of_file:
+            folder, digest, fingerprint = Path(self.module.source(self.options)).parent / ".findings", "", ""
+        elif self.run is not None:
             fingerprint = self.data.fingerprint if self.data else self.run.card.data.fingerprint
             folder, digest = self.run.path / "findings", self.run.card.digest
         else:
@@ -185,6 +239,11 @@ class _Asked:
         )
 
 
+def _of_file(module: ModuleType) -> bool:
+    """Tell whether a question is asked of a file of its own, which its options name, and of nothing else."""
+    return getattr(module, "SOURCE", "") == "file"
+
+
 def _parse(name: str, kind: type[Any], values: dict[str, Any]) -> Any:
     try:
         return kind.model_validate(values)
@@ -200,6 +259,26 @@ def _load(path: Path) -> Finding | None:
         return Finding.load(path)
     except MsvizError:
         return None
+
+
+def _answer_of_file(asked: _Asked, keep: bool) -> Finding:
+    """Return the answer to a question that is asked of a file alone."""
+    start = time.perf_counter()
+    finding: Finding = asked.module.analyse(None, asked.options)
+    file = Path(asked.module.source(asked.options))
+    provenance = Provenance(
+        data=file.name,
+        rows=finding.provenance.rows,
+        fingerprint=finding.provenance.fingerprint,
+        parameters={**asked.options.model_dump(mode="json"), "seed": asked.common.seed},
+        seconds=time.perf_counter() - start,
+        msviz=msviz.__version__,
+    )
+    finding = replace(finding, provenance=provenance)
+    if keep:
+        with contextlib.suppress(PermissionError):
+            finding.save(asked.path)
+    return finding
 
 
 def _answer(asked: _Asked, study: Study) -> Finding:

@@ -180,7 +180,9 @@ def test_a_model_without_attention_names_the_runs_that_have_it(
     monkeypatch.setattr(shelf, "why_not", why)
     at = app("attention", run="tiny-satrans")
     assert not at.exception and not charts(at)
-    assert "This model shows no attention" in words(at) and "These runs do: tiny-autoint." in words(at)
+    assert "This model shows no attention" in words(at) and "These runs do:" in words(at)
+    at.button(key="open-attention_by_scenario-tiny-autoint").click().run()
+    assert at.selectbox(key="run").value == "tiny-autoint" and charts(at) and not at.exception
 
 
 def test_data_that_is_elsewhere_is_said_and_kept_answers_still_show(
@@ -215,3 +217,40 @@ def test_an_impression_of_a_model_without_attention_between_fields_says_what_to_
     assert not at.exception and not at.warning
     assert "Nothing to open yet" in words(at)
     assert "attention between fields, which sainet lacks" in words(at)
+
+
+def test_a_slice_carries_from_page_to_page_and_can_be_undone(app: Open, tiny_world: Dataset) -> None:
+    text = "scenario == 'Search' and hour < 12"
+    at = app("attention", view="Importance", slice="scenario == 'Search'")
+    assert not at.exception
+    part = tiny_world.split("test")
+    search = int((part.scenario == part.schema.scenario_names.index("Search")).sum())
+    assert f"{search:,} of {part.rows:,} test rows" in words(at)
+    at.text_input(key="slice").set_value(text).run()
+    chips = [button for button in at.button if (button.key or "").startswith("chip")]
+    assert len(chips) == 2
+    at.switch_page("pages_look/performance.py").run()
+    assert at.text_input(key="slice").value == text
+    at.button(key="chip-0").click().run()
+    assert at.text_input(key="slice").value == "hour < 12"
+    at.button(key="slice-undo").click().run()
+    assert at.text_input(key="slice").value == text
+    at.button(key="slice-undo").click().run()
+    assert at.text_input(key="slice").value == "scenario == 'Search'"
+    assert not at.exception
+
+
+def test_a_slice_is_built_from_lists(app: Open) -> None:
+    at = app("overview")
+    at.selectbox(key="build-field").set_value("Scenario").run()
+    at.multiselect(key="build-values-scenario").set_value(["Search", "Home feed"]).run()
+    at.button(key="build-add").click().run()
+    assert at.text_input(key="slice").value == "scenario in ('Search', 'Home feed')"
+    assert not at.exception
+
+
+def test_a_slice_that_cannot_be_read_is_told_and_the_page_stands(app: Open) -> None:
+    at = app("attention", slice="colour == 'red'")
+    assert not at.exception and charts(at)
+    assert any("colour" in error.value for error in at.error)
+    assert "so all rows are shown" in words(at)

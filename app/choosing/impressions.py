@@ -1,0 +1,102 @@
+"""Choose which impressions are listed, in which order, and which one is open."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+
+from app import links, work
+from app.choosing import _common
+from msviz.figures.theme import ALL
+from msviz.finding import Finding
+from msviz.run import Run
+
+TITLE, ICON, SECTION, ORDER = "Impressions", ":material/manage_search:", "Rows", 1
+LABELS = ("All", "Clicked", "Not clicked")
+SORTS = ("Highest prediction", "Lowest prediction", "Largest error", "Smallest error", "Row")
+ANY = "any"
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The impressions that fit, in order, and the row of the open one."""
+
+    run: Run
+    finding: Finding
+    scenario: str
+    row: int | None
+    rows: tuple[int, ...]
+    order: tuple[str, ...]
+    simulated: bool
+
+
+def choose(run: Run | None) -> Chosen | None:
+    """Choose which impressions are listed, in which order, and which one is open."""
+    if not run:
+        _common.nothing()
+        return None
+    finding = work.answer("impressions", run, None, "predictions of a sample of impressions")
+    if finding is None:
+        return None
+    data = finding.data
+    keep = np.ones(data.sizes["impression"], bool)
+    names = data["scenario"].values.astype(str)
+    score, label = data["prediction"].values, data["label"].values
+    first, second, third, fourth = st.columns(4, vertical_alignment="bottom")
+    with first:
+        scenario = links.choose("Scenario", [ALL, *sorted(set(names))], "scenario")
+        keep &= (names == scenario) | (scenario == ALL)
+    with second:
+        clicked = links.choose("Clicked or not", LABELS, "label")
+        keep &= {"All": True, "Clicked": label > 0.5, "Not clicked": label < 0.5}[clicked]
+    with third:
+        title = links.choose("Field", [ANY, *data["field"].values.astype(str)], "having")
+    with fourth:
+        keep &= _with_value(run, finding, title)
+    left, middle, right = st.columns([2, 1, 1], vertical_alignment="bottom")
+    with left:
+        low, high = st.slider(
+            "Predicted click probability, %", 0, 100, (0, 100), key="between", bind="query-params"
+        )
+        keep &= (score >= low / 100) & (score <= high / 100)
+    with middle:
+        order = _sorted(finding, links.choose("Sort by", SORTS, "sort"))
+    with right:
+        row = links.whole(
+            "Open impression", "row", help="Its row number in the log; or choose one in the list"
+        )
+    rows = order[keep[order]]
+    return Chosen(
+        run=run,
+        finding=finding,
+        scenario=scenario,
+        row=row,
+        rows=tuple(rows.tolist()),
+        **_common.setting(run),
+    )
+
+
+def _with_value(run: Run, finding: Finding, title: str) -> "np.ndarray | bool":  # type: ignore[type-arg]
+    """Choose one of a field's values that the sample holds; return which impressions have it."""
+    if title == ANY:
+        links.choose("Value", [ANY], "value")
+        return True
+    field = run.schema.field(title)
+    ids = finding.data["value"].sel(field=title).values
+    known, count = np.unique(ids, return_counts=True)
+    known = known[np.argsort(-count, kind="stable")]
+    names = [field.value_name(int(number)) for number in known]
+    value = links.choose("Value", [ANY, *names], "value")
+    return True if value == ANY else ids == known[names.index(value)]
+
+
+def _sorted(finding: Finding, by: str) -> np.ndarray:  # type: ignore[type-arg]
+    data = finding.data
+    keys = {
+        SORTS[0]: -data["prediction"].values,
+        SORTS[1]: data["prediction"].values,
+        SORTS[2]: -np.abs(data["error"].values),
+        SORTS[3]: np.abs(data["error"].values),
+        SORTS[4]: data["row"].values,
+    }
+    return np.argsort(keys[by], kind="stable")

@@ -1,0 +1,178 @@
+"""The slice that all pages speak of: text in the link, and chips above the page that can be taken away."""
+
+import numpy as np
+import streamlit as st
+
+from app import shelf
+from app.words import plain
+from msviz.data import _slice
+from msviz.data._dataset import Dataset
+from msviz.errors import MsvizError
+from msviz.run import Run
+
+KEY, PAST, TROUBLE = "slice", "_slice_past", "_slice_trouble"
+HELP = (
+    "Every page then shows these rows alone. Fields by column or title (in backticks), and scenario, day, "
+    "hour, clicked, row and history (its length); joined with and, or, not. "
+    "Example: scenario == 'Search' and day >= '2025-04-24' and hour < 12"
+)
+VALUES = 200  # values of a field that the list offers
+
+
+def current() -> str:
+    """Return the slice as text; "" for all rows, also while what was asked for cannot be read."""
+    if st.session_state.get(TROUBLE):
+        return ""
+    return str(st.session_state.get(KEY) or "").strip()
+
+
+def choose(run: Run | None) -> None:
+    """Show the slice and what builds it in the sidebar."""
+    dataset = _dataset(run)
+    st.session_state[TROUBLE] = ""
+    if dataset is None:
+        return
+    with st.sidebar:
+        st.text_input(
+            "Only rows where",
+            key=KEY,
+            bind="query-params",
+            placeholder="all rows",
+            help=HELP,
+        )
+        text = current()
+        try:
+            st.session_state["_slice_rows"] = _count(dataset.fingerprint, text, dataset) if text else None
+        except MsvizError as error:
+            st.session_state[TROUBLE] = str(error)
+            st.error(plain(str(error)), icon=":material/filter_alt_off:")
+        with st.popover("Add a condition", icon=":material/filter_alt:", width="stretch"):
+            _builder(dataset)
+    past = st.session_state.setdefault(PAST, [])
+    if not past or past[-1] != text:
+        past.append(text)
+
+
+def say() -> None:
+    """Show the slice as chips above the page, with a way back."""
+    if st.session_state.get(TROUBLE):
+        st.warning(
+            f"The slice cannot be read, so all rows are shown: {plain(st.session_state[TROUBLE])}",
+            icon=":material/filter_alt_off:",
+        )
+    text, past = current(), st.session_state.get(PAST, [])
+    if not text and len(past) < 2:
+        return
+    parts = _slice.conditions(text)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        for place, part in enumerate(parts):
+            rest = _slice.joined([other for at, other in enumerate(parts) if at != place])
+            st.button(
+                plain(_short(part)),
+                key=f"chip-{place}",
+                icon=":material/close:",
+                on_click=_set,
+                args=(rest,),
+                help="Take this condition away",
+            )
+        if len(past) > 1:
+            st.button(
+                "Undo", key="slice-undo", icon=":material/undo:", on_click=_undo, type="tertiary",
+                help="Back to the slice before",
+            )  # fmt: skip
+        if text:
+            kept, total = st.session_state["_slice_rows"]
+            st.caption(f"{kept:,} of {total:,} test rows" + ("" if kept else ": no row is left"))
+
+
+def use_rows(dataset: Dataset, rows: np.ndarray) -> None:  # type: ignore[type-arg]
+    """Narrow every page to rows of the log by number (n,); for a button's on_click."""
+    try:
+        _replace(("row", "chosen("), _slice.keep_rows(dataset, rows))
+    except OSError as error:
+        st.session_state[TROUBLE] = f"the chosen rows cannot be kept beside the data: {error.strerror}"
+
+
+def use_days(first: str, last: str) -> None:
+    """Narrow every page to days (YYYY-MM-DD, both inside); for a button's on_click."""
+    _replace(("day",), _slice.days(first, last))
+
+
+def use_values(name: str, values: list[str]) -> None:
+    """Narrow every page to rows where a column has one of these values; for a button's on_click."""
+    if values:
+        _replace((name if name.isidentifier() else f"`{name}`",), _slice.one_value(name, values))
+
+
+def _replace(starts: tuple[str, ...], condition: str) -> None:
+    """Put a condition in the place of those that speak of the same."""
+    try:
+        parts = _slice.conditions(current())
+    except MsvizError:
+        parts = []
+    words = tuple(f"{start} " if start[-1] != "(" else start for start in starts)
+    _set(_slice.joined([*(part for part in parts if not part.startswith(words)), condition]))
+
+
+def _set(text: str) -> None:
+    st.session_state[KEY] = text
+
+
+def _undo() -> None:
+    past = st.session_state.get(PAST, [])
+    if len(past) > 1:
+        past.pop()
+        _set(past.pop())
+
+
+def _builder(dataset: Dataset) -> None:
+    """Let a reader build a condition from lists, without knowing how it is written."""
+    schema = dataset.schema
+    names = ["Day", "Scenario", *(field.label for field in schema.features if field.role != "scenario")]
+    name = st.selectbox("Field", names, key="build-field")
+    if name == "Day":
+        part = dataset.split("test")
+        ends = [np.datetime64(int(part.time[i]), "s").astype("datetime64[D]").item() for i in (0, -1)]
+        low, high = min(ends), max(ends)
+        days = st.date_input("From, to", (low, high), low, high, key="build-days")
+        ready = isinstance(days, tuple) and len(days) == 2
+        chosen = tuple(map(str, days)) if ready else ("", "")
+        st.button("Add", key="build-add", disabled=not ready, on_click=use_days, args=chosen, type="primary")
+        return
+    if name == "Scenario":
+        column, values = "scenario", schema.scenario_names[1:]
+    else:
+        field = schema.field(name)
+        column = field.name
+        values = [field.value_name(i) for i in range(2, min(field.size, VALUES + 2))]
+    picked = st.multiselect("Values", values, key=f"build-values-{column}")
+    if name != "Scenario" and schema.field(name).size > VALUES + 2:
+        st.caption(f"The first {VALUES} values; any other can be written in the field above.")
+    st.button(
+        "Add",
+        key="build-add",
+        disabled=not picked,
+        on_click=use_values,
+        args=(column, picked),
+        type="primary",
+    )
+
+
+def _dataset(run: Run | None) -> Dataset | None:
+    try:
+        return shelf.data_of(run) if run else next(iter(shelf.datasets()), None)
+    except MsvizError:
+        return None
+
+
+@st.cache_data(max_entries=200, show_spinner=False)
+def _count(fingerprint: str, text: str, _dataset: Dataset) -> tuple[int, int]:
+    """Return how many test rows a slice holds, and how many there are."""
+    part = _dataset.split("test")
+    return len(_slice.rows(part, text)), part.rows
+
+
+def _short(text: str, limit: int = 60) -> str:
+    if text.startswith("chosen("):
+        return "chosen impressions"
+    return text if len(text) <= limit else text[: limit - 1] + "…"
