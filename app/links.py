@@ -33,6 +33,38 @@ def choose(
     return str(chosen)
 
 
+def several(
+    label: str,
+    options: Sequence[str],
+    key: str,
+    *,
+    default: Sequence[str],
+    most: int = 6,
+    help: str | None = None,
+) -> list[str]:
+    """Return up to `most` of `options`, chosen in a box that the address remembers; `default` for none."""
+    asked, held = st.query_params.get_all(key), list(st.session_state.get(key) or [])
+    for value in dict.fromkeys([*asked, *held]):
+        if value not in options:
+            _note(label, str(value), "it is left out")
+    for value in asked[most:]:
+        _note(label, value, f"{most} can be shown at a time")
+    if key in st.session_state:
+        fitting = [value for value in held if value in options][:most]
+        if fitting != held:
+            st.session_state[key] = fitting
+    chosen = st.multiselect(
+        label,
+        options,
+        default=list(default)[:most],
+        key=key,
+        bind="query-params",
+        max_selections=most,
+        help=help,
+    )
+    return [str(value) for value in chosen] or list(default)[:most]
+
+
 def switch(label: str, options: Sequence[str], key: str, *, help: str | None = None) -> str:
     """Return one of a few `options`, chosen in a row of buttons that the address remembers."""
     _check(label, options, key, options[0])

@@ -219,12 +219,18 @@ def arm(given: str | None, experiment: Experiment, option: str, taken: str | Non
         if given not in arms:
             raise refuse(option, given, one_of(arms))
         return given
-    own = [name for name in arms if name.lower() in _NAMES[option]]
-    if len(own) == 1:
-        return own[0]
+    own = own_name(option, arms)
+    if own is not None:
+        return own
     if taken is not None and len(arms) == 1:
         return arms[0]
     raise refuse(option, None, f"the log does not tell which arm it is; {one_of(arms)}")
+
+
+def own_name(option: str, arms: list[str]) -> str | None:
+    """Return the one arm that calls itself "control" (or "treatment"), None where none or several do."""
+    found = [name for name in arms if name.lower() in _NAMES[option]]
+    return found[0] if len(found) == 1 else None
 
 
 _NAMES = {
