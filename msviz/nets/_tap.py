@@ -15,13 +15,17 @@ class Tap(nn.Module):
     more than passing by, so that nobody pays for what nobody looks at.
     """
 
-    def __init__(self, *axes: str) -> None:
-        """Name the axes after the row axis; raise ValueError for one outside the vocabulary."""
+    def __init__(self, *axes: str, matrices: tuple[int, int, int] | None = None) -> None:
+        """Name the axes after the row axis; raise ValueError for one outside the vocabulary.
+
+        `matrices` (P, d, d) tells that the units are P matrices of d × d, row by row.
+        """
         super().__init__()
         unknown = [axis for axis in axes if axis not in AXES]
         if unknown:
             raise ValueError(f"tap axes: got {unknown}; valid choices: {', '.join(AXES)}")
         self.axes = axes
+        self.matrices = matrices
 
     @property
     def watched(self) -> bool:

@@ -69,6 +69,13 @@ class SATransConfig(NetConfig):
             self.attention
         ]
 
+    @property
+    def matrices(self) -> tuple[int, int, int] | None:
+        """Return how many matrices of which size a scenario vector holds, None where it holds none."""
+        inner = self.width // self.heads
+        kinds = {"bilinear": (self.heads, inner, inner), "meta": (self.depth, self.width, self.width)}
+        return kinds.get(self.attention)
+
 
 class SaLayer(nn.Module):
     """One scenario-adaptive interacting layer (Eq. 3-13): (d, B, N) becomes (d, B, N)."""
@@ -144,7 +151,7 @@ class SATrans(Net):
             return
         if not layout.scenario_columns:
             raise refuse("satrans attention", config.attention, "the schema has no scenario field; use none")
-        self.scenario_tap = Tap("level", "unit")
+        self.scenario_tap = Tap("level", "unit", matrices=config.matrices)
         deviation = {"gate": 1.0, "bilinear": (config.width // config.heads) ** -0.5}.get(
             config.attention, (2 / config.width) ** 0.5
         )
