@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from msviz import registry
 from msviz.data._dataset import Dataset, open_data
 from msviz.errors import MsvizError
 from msviz.finding import Finding
@@ -139,6 +140,11 @@ def score(finding: Finding) -> "list[Score] | None":
     if dataset is None or dataset.truth is None:
         return None
     return scored(finding, dataset.truth, dataset.schema)
+
+
+def instead(analysis: str) -> str:
+    """Return what to look at where a view scores badly, in words; "" where its question names nothing."""
+    return str(getattr(registry.load("analyses", analysis), "INSTEAD", ""))
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

@@ -93,6 +93,20 @@ def use_rows(dataset: Dataset, rows: np.ndarray) -> None:  # type: ignore[type-a
         st.session_state[TROUBLE] = f"the chosen rows cannot be kept beside the data: {error.strerror}"
 
 
+def offer_rows(run: Run, rows: np.ndarray, key: str) -> None:  # type: ignore[type-arg]
+    """Offer to narrow every page to rows of the log by number (n,), where the run's data is here."""
+    dataset = _dataset(run)
+    if dataset is not None and len(rows):
+        st.button(
+            f"Use these {len(rows):,} impressions on every page",
+            key=key,
+            icon=":material/filter_alt:",
+            help="Narrows all pages to them; undo it above",
+            on_click=use_rows,
+            args=(dataset, rows),
+        )
+
+
 def use_days(first: str, last: str) -> None:
     """Narrow every page to days (YYYY-MM-DD, both inside); for a button's on_click."""
     _replace(("day",), _slice.days(first, last))

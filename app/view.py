@@ -60,6 +60,17 @@ def show(
         st.caption(f"Source: {plain(finding.provenance.sentence())}")
 
 
+def score_line(finding: Finding) -> None:
+    """Say in a few words how a finding scores against a planted truth; nothing where it has no ruler."""
+    where = finding.provenance
+    asked = (where.run_digest, where.fingerprint, json.dumps(where.parameters, sort_keys=True))
+    scores = _scores(finding.analysis, asked, finding)
+    if scores:
+        first = scores[0]
+        score = f"{first.measure} {first.value:.2f}, by chance {first.chance:g}"
+        st.caption(f":material/fact_check: {plain(f'{score} ({first.name})')}")
+
+
 def _trust(finding: Finding, scenario: str) -> None:
     """Say how far this view can be trusted: its score against a planted truth, or what it scored on one."""
     where = finding.provenance
@@ -75,7 +86,10 @@ def _trust(finding: Finding, scenario: str) -> None:
         return
     first = next((one for one in scores if one.name == scenario), scores[0])
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.caption(f":material/fact_check: Checked against the planted truth: {plain(first.words)}")
+        words = f":material/fact_check: Checked against the planted truth: {plain(first.words)}"
+        if not math.isnan(first.low) and first.low <= first.chance:
+            words += f" That may be chance. {plain(shelf.instead(finding.analysis))}".rstrip()
+        st.caption(words)
         if len(scores) > 1:
             with st.popover("All scores", icon=":material/table:", type="tertiary"):
                 st.dataframe(_table(scores), hide_index=True)

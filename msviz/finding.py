@@ -39,7 +39,8 @@ class Provenance:
         run = f"run {self.run} on " if self.run else ""
         split = f"{self.split}, " if self.split else ""
         rows = "1 row" if self.rows == 1 else f"{self.rows:,} rows"
-        return f"{run}{self.data} ({split}{rows}), {self.seconds:.1f} s"
+        where = f" where {self.parameters['slice']}" if self.parameters.get("slice") else ""
+        return f"{run}{self.data} ({split}{rows}{where}), {self.seconds:.1f} s"
 
 
 @dataclass(frozen=True, eq=False)

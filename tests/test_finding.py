@@ -72,3 +72,8 @@ def test_what_is_no_finding_is_refused(finding: Finding, tmp_path: Path) -> None
         Finding.load(tmp_path / "y.nc")
     with pytest.raises(MsvizError, match=r"out: got 'z\.xlsx'; valid endings: \.nc, \.csv, \.json"):
         finding.save(tmp_path / "z.xlsx")
+
+
+def test_the_source_names_the_slice() -> None:
+    where = Provenance(run="r", data="d", split="test", rows=7, parameters={"slice": "hour < 12"}, seconds=1)
+    assert where.sentence() == "run r on d (test, 7 rows where hour < 12), 1.0 s"

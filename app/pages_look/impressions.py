@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from app import links, shelf, view
+from app import links, shelf, slicing, view
 from app.choosing import chosen
 from app.choosing._common import HEADS, layer_and_head
 from app.choosing.impressions import Chosen
@@ -25,6 +25,9 @@ def listing(choice: Chosen, run: Run, finding: Finding) -> None:
     if not found:
         st.info("No sampled impression fits all of these choices: widen one of them.")
         return
+    numbers = finding.data["row"].values[list(choice.rows)]
+    if found < total:
+        slicing.offer_rows(run, numbers, "use-listed")
     part = finding.data.isel(impression=list(choice.rows[:LISTED]))
     fields = [run.schema.field(str(title)) for title in part["field"].values]
     table = pd.DataFrame(

@@ -240,6 +240,17 @@ def test_a_slice_carries_from_page_to_page_and_can_be_undone(app: Open, tiny_wor
     assert not at.exception
 
 
+def test_listed_impressions_become_the_slice_of_every_page(app: Open, tiny_world: Dataset) -> None:
+    at = app("impressions", scenario="Search", label="Clicked")
+    fit = next(text.value for text in at.caption if "sampled impressions fit" in text.value).split()[0]
+    at.button(key="use-listed").click().run()
+    assert not at.exception
+    assert f"{fit} of {tiny_world.rows['test']:,} test rows" in words(at)
+    at.switch_page("pages_look/overview.py").run()
+    assert "chosen(" in at.text_input(key="slice").value and not at.exception
+    assert "chosen impressions" in at.button(key="chip-0").label
+
+
 def test_a_slice_is_built_from_lists(app: Open) -> None:
     at = app("overview")
     at.selectbox(key="build-field").set_value("Scenario").run()
