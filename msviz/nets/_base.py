@@ -83,6 +83,10 @@ class Net(nn.Module):
         """Return an order of the rows (B,) in which pieces of them are cheapest; None if it is all one."""
         return None
 
+    def columns(self, tap: str) -> tuple[int, ...]:
+        """Return the features (columns of Batch.fields) that the axis `field` of a tap runs over."""
+        return tuple(range(len(self.layout.sizes)))
+
     def forward(self, batch: Batch) -> Tensor:
         """Return the logits (B,) of a click."""
         raise NotImplementedError

@@ -113,6 +113,10 @@ class HierRec(Net):
         self.weights_tap = Tap("head", "field")
         self.implicit_tap = Tap("head", "unit")
 
+    def columns(self, tap: str) -> tuple[int, ...]:
+        """Return the common features, which the weights run over."""
+        return self.common
+
     def forward(self, batch: Batch) -> Tensor:
         """Return the logits (B,); in evaluation a row's answer does not depend on the rows beside it."""
         ids = batch.fields[:, list(self.layout.scenario_columns)]

@@ -173,6 +173,10 @@ class OptMSM(Net):
         """Return the rows' order (B,) that puts rows of one scenario next to one another."""
         return torch.argsort(batch.scenario, stable=True)
 
+    def columns(self, tap: str) -> tuple[int, ...]:
+        """Return the features that scenarios share, which the gate runs over."""
+        return self.shared
+
     def forward(self, batch: Batch) -> Tensor:
         """Return the logits (B,) (Eq. 13); unwatched, a row is represented in its own scenario alone."""
         rows = max(1, SHOWN // max(1, self.layout.scenarios)) if self._watched else len(batch)

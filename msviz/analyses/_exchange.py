@@ -1,0 +1,92 @@
+"""Predictions of a sample when one field's ids are exchanged among rows of the same scenario."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.stats import rankdata
+
+from msviz.batch import Batch
+from msviz.probing.study import Study
+
+Array = np.ndarray[Any, Any]
+SIGNALS = "All signals"
+SMALLEST = 1e-7  # a probability is kept this far from 0 and 1 in the logloss
+BEHAVIOURS = ("behaviours", "behaviour_scenario", "behaviour_age", "mask")
+
+
+@dataclass(frozen=True)
+class Input:
+    """Something that a net reads: a column of the fields, all past clicks, or all signals."""
+
+    title: str
+    column: int | None = None
+    tensors: tuple[str, ...] = ()
+
+    def exchanged(self, batch: Batch, source: torch.Tensor) -> Batch:
+        """Return the batch with this input taken from the rows `source` (B,)."""
+        if self.column is None:
+            taken = {name: getattr(batch, name) for name in self.tensors}
+            return batch.replace(**{k: v[source] for k, v in taken.items() if v is not None})
+        fields = batch.fields.clone()
+        fields[:, self.column] = batch.fields[source, self.column]
+        return batch.replace(fields=fields)
+
+
+def inputs(study: Study) -> list[Input]:
+    """Return all that varies inside a scenario: features but those that make it, past clicks, signals."""
+    schema = study.schema
+    outside = set(schema.scenario_columns)
+    found = [
+        Input(field.label, column) for column, field in enumerate(schema.features) if column not in outside
+    ]
+    if "behaviours" in study.net.needs and schema.sequences:
+        found.append(Input(schema.sequences[0].label, tensors=BEHAVIOURS))
+    if "signals" in study.net.needs and schema.signals:
+        found.append(Input(SIGNALS, tensors=("signals",)))
+    return found
+
+
+def sorted_sample(study: Study, rows: int) -> Batch:
+    """Return a uniform sample of the split, rows of one scenario side by side."""
+    batch = study.batch(study.sample(rows))
+    return batch.take(torch.argsort(batch.scenario, stable=True))
+
+
+def shuffles(scenario: Array, draws: int, seed: int) -> Iterator[Array]:
+    """Yield orders (n,) that exchange rows of one scenario at random; `scenario` (n,) is sorted."""
+    random = np.random.default_rng(seed)
+    for _ in range(draws):
+        yield np.lexsort((random.random(len(scenario)), scenario))
+
+
+def predicted(study: Study, batch: Batch) -> Array:
+    """Return the click probabilities (B,), in pieces that stay in a processor's cache."""
+    size = min(study.batch_size, study.net.piece or study.batch_size)
+    parts = [study.predict(batch.take(slice(at, at + size))) for at in range(0, len(batch), size)]
+    return torch.cat(parts).cpu().numpy().astype(np.float64)
+
+
+def losses(label: Array, score: Array) -> Array:
+    """Return each row's cross-entropy (n,)."""
+    kept = np.clip(score, SMALLEST, 1 - SMALLEST)
+    return np.asarray(-np.log(np.where(label > 0, kept, 1 - kept)))
+
+
+def placements(label: Array, score: Array) -> Array:
+    """Return what each row adds to the AUC (n,): the share of the other class on the right side of it.
+
+    Ties count half; the mean over clicks, and that over the others, is the AUC (DeLong 1988). NaN where a
+    class is missing.
+    """
+    clicked = label > 0
+    clicks, others = int(clicked.sum()), int((~clicked).sum())
+    out = np.full(len(label), np.nan)
+    if not clicks or not others:
+        return out
+    ranks = rankdata(score)
+    out[clicked] = (ranks[clicked] - rankdata(score[clicked])) / others
+    out[~clicked] = 1 - (ranks[~clicked] - rankdata(score[~clicked])) / clicks
+    return out

@@ -1,0 +1,133 @@
+"""How well a number for each field ranks the fields that really matter in a scenario."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from scipy.stats import rankdata
+
+from msviz.probing.truth import Score, auc_interval, ranking_auc
+from msviz.schema import Schema
+
+Array = np.ndarray[Any, Any]
+ALL = "All scenarios"
+HISTORY = "history"  # the pseudo-field of past clicks
+Z = 1.959964
+
+
+def field_strengths(truth: Mapping[str, Any], scenario: str) -> dict[str, float]:
+    """Return how much a field matters in a scenario, by itself and together with others; 0 is left out.
+
+    The planted parts are pure, so their variances add up: what is lost with a field f is
+    sqrt(Σ strength²) over all parts that f has a share in. Past clicks count for `HISTORY` and for the field
+    that relates them to the row.
+    """
+    square: dict[str, float] = {}
+
+    def add(fields: Sequence[str], strength: float) -> None:
+        for name in fields:
+            square[name] = square.get(name, 0.0) + strength**2
+
+    for name, strength in truth["fields"].get(scenario, {}).items():
+        add([name], strength)
+    for pair in truth["pairs"]:
+        add(pair["fields"], pair["strength"].get(scenario, 0.0))
+    for group in truth["sub_scenarios"]:
+        if group["scenario"] == scenario:
+            add([*group["fields"], group["on"]], group["strength"])
+    past = truth["behaviours"]["strength"].get(scenario, 0.0)
+    add([HISTORY, truth["behaviours"]["related_by"]], past)
+    return {name: value**0.5 for name, value in square.items() if value > 0}
+
+
+def score_fields(
+    values: Array,
+    scenarios: Sequence[str],
+    titles: Sequence[str],
+    truth: Mapping[str, Any],
+    schema: Schema,
+    what: str,
+) -> list[Score]:
+    """Return how values (G, F) of scenarios and fields rank those that matter above those that do not.
+
+    "All scenarios" asks for fields that matter in any scenario. The chance that a field that matters stands
+    above one that does not (AUC), the same against fields that mean nothing anywhere, and Spearman's
+    correlation with the planted strength. Scenario fields, which do not vary inside one, and names that the
+    truth does not know are left out, and so is what has nothing to rank.
+    """
+    places, names = _known(titles, schema)
+    found: list[Score] = []
+    for number, scenario in enumerate(scenarios):
+        strength = _strengths(truth, names, scenario)
+        if strength is not None:
+            found += _scores(values[number, places], strength, names, scenario, truth, what)
+    return found
+
+
+def _known(titles: Sequence[str], schema: Schema) -> tuple[list[int], list[str]]:
+    """Return the places of the fields that can be scored, and their column names."""
+    by_label = {field.label: field for field in schema.fields}
+    places, names = [], []
+    for place, title in enumerate(titles):
+        field = by_label.get(title)
+        if field is not None and field.role != "scenario":
+            places.append(place)
+            names.append(HISTORY if field.role == "behaviour" else field.name)
+    return places, names
+
+
+def _strengths(truth: Mapping[str, Any], names: Sequence[str], scenario: str) -> Array | None:
+    """Return the planted strength (F,) in a scenario, the root mean square for all; None if unknown."""
+    if scenario != ALL and scenario not in truth["fields"]:
+        return None
+    chosen = list(truth["fields"]) if scenario == ALL else [scenario]
+    each = [field_strengths(truth, one) for one in chosen]
+    table = np.array([[one.get(name, 0.0) for name in names] for one in each])
+    return np.sqrt((table**2).mean(0)) if len(table) else None
+
+
+def _scores(
+    values: Array, strength: Array, names: Sequence[str], scenario: str, truth: Mapping[str, Any], what: str
+) -> list[Score]:
+    matters = strength > 0
+    noise = np.isin(np.array(names), truth["noise_fields"])
+    place = "over all scenarios" if scenario == ALL else f"in {scenario}"
+    found = []
+    for name, others, which in (
+        (scenario, ~matters, "do not"),
+        (f"{scenario}, against pure noise", noise & ~matters, "mean nothing anywhere"),
+    ):
+        auc = np.asarray(ranking_auc(values[matters], values[others]))
+        if np.isnan(auc) or (name != scenario and noise[~matters].all()):
+            continue
+        bounds = auc_interval(auc, matters.sum(), others.sum())
+        low, high = (float(bound) for bound in bounds)
+        words = (
+            f"{place}, a field that matters has more {what} than one of those that {which} in "
+            f"{float(auc):.0%} of comparisons (95 %: {low:.0%} to {high:.0%}; by luck 50 %; "
+            f"{int(matters.sum())} fields against {int(others.sum())})."
+        )
+        found.append(Score(name, float(auc), low, high, 0.5, _sentence(words)))
+    value, low, high = _correlation(values, strength)
+    if np.isfinite(value):
+        words = (
+            f"{place}, {what} and planted strength of the {len(names)} fields have a rank correlation of "
+            f"{value:+.2f} (95 %: {low:+.2f} to {high:+.2f}; by luck 0)."
+        )
+        found.append(
+            Score(f"{scenario}, by strength", value, low, high, 0.0, _sentence(words), "correlation")
+        )
+    return found
+
+
+def _sentence(words: str) -> str:
+    return words[0].upper() + words[1:]
+
+
+def _correlation(values: Array, strength: Array) -> tuple[float, float, float]:
+    """Return Spearman's correlation with Fisher's interval (error 1.03 / sqrt(n - 3)); NaN below 4."""
+    if len(values) < 4 or np.isnan(values).any() or np.ptp(values) == 0 or np.ptp(strength) == 0:
+        return float("nan"), float("nan"), float("nan")
+    value = float(np.corrcoef(rankdata(values), rankdata(strength))[0, 1])
+    middle, half = np.arctanh(np.clip(value, -0.999999, 0.999999)), Z * 1.03 / (len(values) - 3) ** 0.5
+    return value, float(np.tanh(middle - half)), float(np.tanh(middle + half))
