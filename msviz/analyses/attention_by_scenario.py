@@ -1,5 +1,9 @@
 """Which fields attend to which, in every scenario, layer and head."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from pydantic import Field as Setting
@@ -11,7 +15,8 @@ from msviz.errors import MsvizError
 from msviz.finding import Finding, Provenance
 from msviz.probing.moments import Moments, Summary
 from msviz.probing.study import Study
-from msviz.schema import UNSEEN
+from msviz.probing.truth import VIEWS, Score, pair_ranking
+from msviz.schema import UNSEEN, Schema
 
 QUESTION = "Which fields does the model relate in each scenario?"
 NEEDS = AXES
@@ -64,6 +69,38 @@ def analyse(study: Study, options: Options) -> Finding:
         provenance=Provenance(rows=seen),
         takeaways=words,
     )
+
+
+def score(finding: Finding, truth: Mapping[str, Any], schema: Schema) -> list[Score]:
+    """Return how well attention between two fields ranks the pairs that really act together.
+
+    A pair's attention is the mean of both directions and of the heads, in layer 1; per scenario and for all,
+    and once more averaged over the layers. Other pairs are all that are not planted.
+    """
+    mean = finding.data["mean"].sel(head=[MEAN])
+    first = mean.sel(layer=["1"])
+    every = mean.mean("layer").expand_dims(layer=["mean of layers"])
+    scores = []
+    for part, place in ((first, "in layer 1"), (every, "averaged over the layers")):
+        shown = replace(finding, data=xr.Dataset({"mean": part}))
+        found = pair_ranking(shown, truth, schema).isel(layer=0, head=0)
+        found = found.sel(view=VIEWS[0], against="all other pairs")
+        for name in map(str, found["scenario"].values):
+            one = found.sel(scenario=name)
+            if np.isfinite(one["auc"]):
+                scores.append(_scored(name, one, place))
+    return scores
+
+
+def _scored(name: str, found: xr.Dataset, place: str) -> Score:
+    value, low, high = (float(found[key]) for key in ("auc", "low", "high"))
+    where = "Over all scenarios" if name == ALL else f"In {name}"
+    words = (
+        f"{where}, attention {place} stands higher for a pair that really acts together than for another in "
+        f"{value:.0%} of the comparisons (95 %: {low:.0%} to {high:.0%}; by luck 50 %; "
+        f"{int(found['true'])} pairs against {int(found['other'])})."
+    )
+    return Score(name if place == "in layer 1" else f"{name}, {place}", value, low, high, 0.5, words)
 
 
 def _largest(study: Study, chosen: "Array | None", most: int) -> tuple[list[int], int]:

@@ -1,5 +1,8 @@
 """Which fields receive the most attention from the others, in every scenario."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from pydantic import Field as Setting
@@ -10,6 +13,9 @@ from msviz.analyses._attention import ALL, AXES, MEAN
 from msviz.analyses._words import Z, listed, percent, points, rows
 from msviz.finding import Finding, Provenance
 from msviz.probing.study import Study
+from msviz.probing.truth import Score
+from msviz.probing.truth.fields import score_fields
+from msviz.schema import Schema
 
 QUESTION = "Which fields receive the most attention in each scenario?"
 NEEDS = AXES
@@ -52,6 +58,13 @@ def analyse(study: Study, options: Options) -> Finding:
         provenance=Provenance(rows=seen.provenance.rows or int(whole["rows"].values[0])),
         takeaways=words,
     )
+
+
+def score(finding: Finding, truth: Mapping[str, Any], schema: Schema) -> list[Score]:
+    """Return how well attention received in layer 1 (mean of heads) ranks the fields that matter."""
+    value = finding.data["value"].sel(layer="1", head=MEAN).transpose("scenario", "key")
+    scenarios, fields = ([str(name) for name in value[axis].values] for axis in ("scenario", "key"))
+    return score_fields(value.values, scenarios, fields, truth, schema, "attention received")
 
 
 def _words(data: xr.Dataset, scenario: str) -> str:

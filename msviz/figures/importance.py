@@ -7,18 +7,21 @@ import plotly.graph_objects as go
 import xarray as xr
 
 from msviz.figures import theme
-from msviz.figures._choices import largest, names, pick, shown, title
+from msviz.figures._choices import choice, largest, names, pick, shown, title
 from msviz.figures._heat import heat, share_span
 from msviz.figures._marks import errors, list_axis, list_height
+from msviz.figures.accumulated import slopes
 from msviz.finding import Finding
 
 FIELDS, SCENARIOS = 60, 40
 HOW_TO_READ = (
     "Attention that a field receives, averaged over all fields that look and over the impressions of the "
     "scenario; the shares of one scenario sum to 100 %. With N fields and no preference each would receive "
-    "1/N. Whiskers are 95 % intervals. A field that receives much attention is one the model reads often; "
-    "whether it needs the field is another question."
+    "1/N. Whiskers are 95 % intervals. Lines show the fields whose share differs most between scenarios; all "
+    "others are grey. Attention received says what the model reads often, not what it needs: on planted data "
+    "it hardly finds the fields that matter. To find those, see what happens to predictions without a field."
 )
+VIEWS = ("shares", "change")
 
 
 def draw(
@@ -27,12 +30,17 @@ def draw(
     layer: str | None = None,
     head: str | None = None,
     order: Sequence[str] = (),
+    view: str = "shares",
 ) -> go.Figure:
     """Return scenario × field as a heatmap, or the fields of one `scenario` as bars with intervals.
 
-    Raises MsvizError for a scenario, layer or head that does not exist.
+    `view` "change" returns a line a field over the scenarios instead, those that change most in colour.
+    Raises MsvizError for a scenario, layer, head or view that does not exist.
     """
     data = finding.data
+    if choice("view", view, VIEWS) == "change":
+        place = {"layer": pick(data, "layer", layer), "head": pick(data, "head", head)}
+        return slopes(data.sel(place).transpose("scenario", "key"))
     layer, head = pick(data, "layer", layer), pick(data, "head", head)
     part = data.sel(layer=layer, head=head).transpose("scenario", "key")
     whole = part["value"].sel(scenario=pick(data, "scenario", None))  # all scenarios come first

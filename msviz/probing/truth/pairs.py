@@ -1,6 +1,7 @@
 """How well a picture of attention finds the pairs of fields that really interact."""
 
 from collections.abc import Mapping
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,8 @@ def pair_ranking(finding: Finding, truth: Mapping[str, Any], schema: Schema) -> 
     stand in any order of axes. The result holds auc, low, high (scenario, layer, head, view,
     against), a 95 % interval, NaN where there is nothing to rank, and the counts `true` and `other`
     (scenario, against). "All scenarios" holds the pairs of any scenario. Pairs with a scenario field
-    are left out, for that field does not vary inside a scenario. `against` says which other pairs are
+    are left out, for that field does not vary inside a scenario; so are, among the others, those inside a
+    planted group of the scenario, which matter as a threesome. `against` says which other pairs are
     outranked: all; without aliases (user id × category can stand for gender × category, because the id
     determines the other); or only decoys. Raises MsvizError if the finding is another or of another log.
     """
@@ -50,8 +52,10 @@ def pair_ranking(finding: Finding, truth: Mapping[str, Any], schema: Schema) -> 
     auc = np.full(shape, np.nan)
     counts = np.zeros((2, len(scenarios), len(AGAINST)), np.int64)
     for number, scenario in enumerate(scenarios):
-        true = true_pairs(truth, None if scenario == ALL else scenario)
-        for column, others in enumerate(_others(pairs, true, truth)):
+        where = None if scenario == ALL else scenario
+        true = true_pairs(truth, where)
+        inside = group_pairs(truth, where)
+        for column, others in enumerate(_others(pairs, true, truth, inside)):
             wanted = np.array([pair in true for pair in pairs])
             counts[:, number, column] = wanted.sum(), others.sum()
             auc[number, ..., column] = ranking_auc(scores[number][..., wanted], scores[number][..., others])
@@ -69,6 +73,16 @@ def true_pairs(truth: Mapping[str, Any], scenario: str | None) -> set[frozenset[
         frozenset(pair["fields"])
         for pair in truth["pairs"]
         if scenario is None or pair["strength"].get(scenario, 0) > 0
+    }
+
+
+def group_pairs(truth: Mapping[str, Any], scenario: str | None) -> set[frozenset[str]]:
+    """Return the pairs of the three fields that only together part a scenario's groups, or any scenario's."""
+    return {
+        frozenset(pair)
+        for group in truth.get("sub_scenarios", [])
+        if scenario in (None, group["scenario"])
+        for pair in combinations([*group["fields"], group["on"]], 2)
     }
 
 
@@ -133,8 +147,13 @@ def _views(mean: xr.DataArray, first: Array, second: Array) -> list[Array]:
     return scores
 
 
-def _others(pairs: list[frozenset[str]], true: set[frozenset[str]], truth: Mapping[str, Any]) -> list[Array]:
-    """Return for each entry of AGAINST which of the pairs (n,) are to be outranked."""
+def _others(
+    pairs: list[frozenset[str]],
+    true: set[frozenset[str]],
+    truth: Mapping[str, Any],
+    inside: set[frozenset[str]],
+) -> list[Array]:
+    """Return for each entry of AGAINST which of the pairs (n,) are to be outranked; `inside` never are."""
     owner = {field: name for name, fields in truth.get("determined", {}).items() for field in fields}
     stand_ins = {
         frozenset((x, y))
@@ -143,7 +162,7 @@ def _others(pairs: list[frozenset[str]], true: set[frozenset[str]], truth: Mappi
         for y in (b, owner.get(b, b))
     }
     decoys = {frozenset(pair) for pair in truth["decoys"]}
-    other = np.array([pair not in true for pair in pairs], bool)
+    other = np.array([pair not in true and pair not in inside for pair in pairs], bool)
     alias = np.array([pair in stand_ins for pair in pairs], bool)
     decoy = np.array([pair in decoys for pair in pairs], bool)
     return [other, other & ~alias, other & decoy]

@@ -146,3 +146,16 @@ def test_the_planted_truth_itself_ranks_perfectly(tiny_world: Dataset):
     )
     got = pair_ranking(finding, truth, schema)["auc"].sel(view="mean of both directions")
     assert (got == 1).all()
+
+
+def test_pairs_inside_a_planted_group_are_neither_true_nor_to_be_outranked():
+    group = {"scenario": "A", "fields": ["user", "gender"], "on": "brand"}
+    mean = flat(2)
+    mean[:, 1, 3] = 0.4
+    mean[:, 0, 1] = mean[:, 0, 4] = 0.9  # user × gender and user × brand, both inside the group
+    got = pair_ranking(made(mean, ["A", "B"]), TRUTH | {"sub_scenarios": [group]}, SCHEMA)
+    ranked = got["auc"].sel(layer="1", head="1", view="mean of both directions", against="all other pairs")
+    assert ranked.sel(scenario="A") == 1
+    # In A 10 pairs less 1 true and the 3 of the group; in B the group is not planted.
+    assert got["other"].sel(against="all other pairs").values.tolist() == [6, 8]
+    assert got["true"].sel(against="all other pairs").values.tolist() == [1, 2]
