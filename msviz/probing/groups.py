@@ -1,6 +1,7 @@
 """Groups: which of G named groups each row of a batch belongs to."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,8 +10,11 @@ from torch import Tensor
 
 from msviz.batch import Batch
 from msviz.data._dataset import Part
+from msviz.errors import refuse
 
-DAY = 86_400
+DAY, HOUR = 86_400, 3_600
+# Groups of several kinds at once: what is kept of each must stay small beside the rows.
+MOST = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -25,13 +29,17 @@ class Groups:
         return len(self.names)
 
 
-def groups(part: Part, by: str | None = None, keep: list[int] | None = None) -> Groups:
-    """Return the grouping of a split's rows by "scenario", "label", "day", a feature, or None (one group).
+def groups(part: Part, by: str | Sequence[str] | None = None, keep: Sequence[int] | None = None) -> Groups:
+    """Return the grouping of rows by "scenario", "label", "day", "hour", a feature, or None (one group).
 
-    With `keep`, only these group numbers stay, in this order, and all others share one more group
-    at the end. Raises MsvizError for a feature that does not exist.
+    Several names at once (`("scenario", "day")`) make one group of each combination, the last name
+    running fastest. With `keep`, only these group numbers stay, in this order, and all others share one
+    more group at the end. Raises MsvizError for a feature that does not exist.
     """
-    found = _groups(part, by)
+    if by is None or isinstance(by, str):
+        found = _groups(part, by)
+    else:
+        found = crossed([_groups(part, name) for name in by])
     if keep is None:
         return found
     place = torch.full((len(found),), len(keep))
@@ -45,6 +53,46 @@ def groups(part: Part, by: str | None = None, keep: list[int] | None = None) -> 
     return Groups(names, of)
 
 
+def crossed(several: Sequence[Groups]) -> Groups:
+    """Return one group for each combination, named "Search × 2025-03-01"; the last grouping runs fastest.
+
+    Raises MsvizError where there would be too many.
+    """
+    if not several:
+        raise refuse("by", (), "wanted: one name or more")
+    sizes = [len(one) for one in several]
+    if math.prod(sizes) > MOST:
+        raise refuse("groups", " × ".join(map(str, sizes)), f"at most {MOST:,} combinations")
+    names = [""]
+    for number, one in enumerate(several):
+        names = [f"{first} × {second}" if number else second for first in names for second in one.names]
+
+    def of(batch: Batch) -> Tensor:
+        ids = several[0].of(batch)
+        for one in several[1:]:
+            ids = ids * len(one) + one.of(batch)
+        return ids
+
+    return Groups(tuple(names), of)
+
+
+def days(first: int, last: int) -> Groups:
+    """Return one group for each local day from `first` to `last` (days since 1970, both included)."""
+    names = tuple(str(np.datetime64(day, "D")) for day in range(first, last + 1))
+    return Groups(names, lambda batch: torch.div(batch.time, DAY, rounding_mode="floor") - first)
+
+
+def hours() -> Groups:
+    """Return one group for each hour of the local day."""
+    names = tuple(f"{hour:02d}:00" for hour in range(24))
+    return Groups(names, lambda batch: torch.div(batch.time % DAY, HOUR, rounding_mode="floor"))
+
+
+def day_range(times: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> tuple[int, int]:
+    """Return the first and the last local day of times (n,), (0, 0) where there are none."""
+    return (int(times.min()) // DAY, int(times.max()) // DAY) if len(times) else (0, 0)
+
+
 def _groups(part: Part, by: str | None) -> Groups:
     if by is None:
         return Groups(("all rows",), lambda batch: torch.zeros_like(batch.scenario))
@@ -53,16 +101,11 @@ def _groups(part: Part, by: str | None) -> Groups:
     if by == "label":
         return Groups(("no click", "click"), lambda batch: batch.label.long())
     if by == "day":
-        return _days(part)
+        return days(*day_range(part.time))
+    if by == "hour" and all(by not in (field.name, field.title) for field in part.schema.features):
+        return hours()
     column = part.schema.index(by)
     field = part.schema.features[column]
     return Groups(
         tuple(field.value_name(value) for value in range(field.size)), lambda batch: batch.fields[:, column]
     )
-
-
-def _days(part: Part) -> Groups:
-    times = part.time
-    first, last = (int(times.min()) // DAY, int(times.max()) // DAY) if part.rows else (0, 0)
-    names = tuple(str(np.datetime64(day, "D")) for day in range(first, last + 1))
-    return Groups(names, lambda batch: torch.div(batch.time, DAY, rounding_mode="floor") - first)
