@@ -1,0 +1,226 @@
+"""Representations: which impressions a model sees alike, and how far apart it keeps scenarios or experts."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app import projecting, shelf, slicing, view, work
+from app.choosing import chosen
+from app.choosing.representations import Chosen
+from app.words import plain
+from msviz.errors import MsvizError
+from msviz.figures import projection as picture
+from msviz.figures import separation
+from msviz.finding import Finding
+from msviz.run import Run
+
+LISTED = 200  # impressions in the table
+
+
+def show(choice: Chosen) -> None:
+    runs = [(choice.run, choice.asked)]
+    if choice.other:
+        if why := shelf.why_not("representation", str(choice.other.path), choice.other.card.digest):
+            words = f"{plain(choice.other.name)} is left out: {plain(why)}."
+            st.info(words, icon=":material/visibility_off:")
+        else:
+            runs.append((choice.other, _of_other(choice, choice.other)))
+    sources = [
+        work.answer("representation", run, None, f"vectors of {plain(run.name)}", **asked)
+        for run, asked in runs
+    ]
+    known = [(run, asked, found) for (run, asked), found in zip(runs, sources, strict=True) if found]
+    if len(known) < len(runs):
+        return
+    pictures(choice, known)
+    st.divider()
+    numbers(choice, [(run, found) for run, _, found in known])
+
+
+def _of_other(choice: Chosen, other: Run) -> dict[str, Any]:
+    """Ask the second run for the same vectors where it has them, else for its own most telling ones."""
+    from app.choosing.representations import shelf_axes
+    from msviz.analyses._vectors import taps, ways
+
+    axes = shelf_axes(str(other.path), other.card.digest)
+    tap = choice.asked.get("tap")
+    same = tap in taps(axes) and choice.asked["entries"] in ways(axes[tap])
+    return choice.asked if same else {"rows": choice.asked["rows"]}
+
+
+def pictures(choice: Chosen, known: list[tuple[Run, dict[str, Any], Finding]]) -> None:
+    st.subheader("Which impressions does the model see alike?", anchor=False)
+    found: list[tuple[Run, Finding]] = []
+    columns = st.columns(len(known), gap="medium")
+    for column, (run, asked, source) in zip(columns, known, strict=True):
+        with column:
+            if len(known) > 1:
+                st.markdown(f"**{plain(run.name)}**")
+            layout = projecting.layout(choice, run, source, asked)
+            if layout:
+                found.append((run, layout))
+    if len(found) < len(known):
+        return
+    rows = found[0][1].data["row"].values
+    if len(found) > 1:
+        rows = np.intersect1d(rows, found[1][1].data["row"].values)
+        if not len(rows):
+            st.info(
+                "The two runs have no test impressions in common: they were trained on other data.",
+                icon=":material/compare:",
+            )
+            return
+    held: list[tuple[Run, Finding, np.ndarray]] = []  # type: ignore[type-arg]
+    for number, (column, (run, layout), (_, asked, _source)) in enumerate(
+        zip(columns, found, known, strict=True)
+    ):
+        with column:
+            both = {"rows": rows} if len(found) > 1 else {}
+            points = projecting.chart(layout, f"layout-{number}", projecting.drawn(choice) | both)
+            st.markdown(plain(layout.takeaway))
+            again(choice, run, asked)
+            if points is not None and len(points):
+                held.append((run, layout, points))
+            view_footer(layout, choice, f"layout-{number}")
+    if len(found) > 1:
+        st.caption(f"Both pictures show the same {len(rows):,} impressions.")
+    lasso(choice, held)
+
+
+def again(choice: Chosen, run: Run, asked: dict[str, Any]) -> None:
+    """Say whether the picture would come out the same from another start."""
+    if choice.method == "pca":
+        return
+    options = asked | {"method": choice.method, "points": choice.points}
+    found = work.answer("projection_agreement", run, None, "the same picture from another start", **options)
+    if found:
+        st.caption(plain(found.takeaway))
+
+
+def view_footer(finding: Finding, choice: Chosen, key: str) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        with st.popover("How to read this", icon=":material/help:", type="tertiary"):
+            st.markdown(picture.HOW_TO_READ)
+        figure = finding.figure(**projecting.drawn(choice))
+        view._downloads(finding, figure, finding.takeaway, key)
+        if choice.simulated:
+            st.badge("simulated data", color="orange", icon=":material/science:")
+        st.caption(f"Source: {plain(finding.provenance.sentence())}")
+
+
+def lasso(choice: Chosen, held: list[tuple[Run, Finding, Any]]) -> None:
+    """Say what the impressions inside a lasso have in common, list them, and offer them to the other "
+    "pages.
+    """
+    from msviz.analyses._distinguish import distinguishing, impressions_of, in_words
+
+    if not held:
+        st.caption(":material/gesture: Draw a lasso around dots to see what their impressions share.")
+        return
+    run, finding, points = held[0]
+    data = finding.data
+    impressions = impressions_of(data, points)
+    total = data.sizes["impression"]
+    st.subheader("What do the chosen impressions have in common?", anchor=False)
+    if len(impressions) == total:
+        st.info("All impressions are chosen: there are no others to compare them with.")
+        return
+    table = distinguishing(finding, impressions, run.schema)
+    st.markdown(plain(in_words(table, len(impressions), total)))
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.dataframe(_values(table), hide_index=True, height=320)
+        st.caption("Fisher's exact test, corrected over all values; the most significant first.")
+    with right:
+        st.dataframe(_listed(run, finding, impressions), hide_index=True, height=320)
+        if len(impressions) > LISTED:
+            st.caption(f"{LISTED} of {len(impressions):,} impressions, those with the highest predictions.")
+    try:
+        dataset = shelf.data_of(run)
+    except MsvizError:
+        return
+    st.button(
+        f"Use these {len(impressions):,} impressions on every page",
+        icon=":material/filter_alt:",
+        on_click=slicing.use_rows,
+        args=(dataset, data["row"].values[impressions]),
+        key="use-lasso",
+    )
+
+
+def _values(table: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "Field": table["field"],
+            "Value": table["value"].astype(str),
+            "Chosen": [f"{share:.1%}" for share in table["chosen"]],
+            "Others": [f"{share:.1%}" for share in table["others"]],
+            "Times as often (95 %)": [
+                f"{lift:.2f} ({low:.2f} to {high:.2f})" if np.isfinite(high) else f"{lift:.2f}"
+                for lift, low, high in zip(table["lift"], table["low"], table["high"], strict=True)
+            ],
+            "q": [f"{q:.1g}" for q in table["q"]],
+        }
+    )
+
+
+def _listed(run: Run, finding: Finding, impressions: Any) -> pd.DataFrame:
+    data = finding.data
+    order = impressions[np.argsort(-data["prediction"].values[impressions], kind="stable")][:LISTED]
+    found: dict[str, Any] = {
+        "Row": data["row"].values[order],
+        "Predicted": [f"{share:.1%}" for share in data["prediction"].values[order]],
+        "Clicked": np.where(data["label"].values[order] > 0, "yes", "no"),
+    }
+    for number, title in enumerate(data["field"].values.astype(str)):
+        field = run.schema.field(title)
+        found[title] = [field.value_name(int(value)) for value in data["value"].values[order, number]]
+    return pd.DataFrame(found)
+
+
+def numbers(choice: Chosen, known: list[tuple[Run, Finding]]) -> None:
+    st.subheader("How far apart does the model keep them?", anchor=False)
+    for column, (number, (run, finding)) in zip(
+        st.columns(len(known), gap="medium"), enumerate(known), strict=True
+    ):
+        with column:
+            words = f"{run.name}: {finding.takeaway}" if len(known) > 1 else finding.takeaway
+            st.markdown(plain(words))
+            for matrix in separation.MATRICES:
+                if matrix in finding.data and finding.data.sizes["group"] > 1:
+                    view.show(
+                        finding,
+                        f"{matrix}-{number}",
+                        question="",
+                        compact=True,
+                        simulated=choice.simulated,
+                        matrix=matrix,
+                    )
+    first = known[0][1]
+    if first.data.sizes["group"] < 2:
+        return
+    other = known[1][1] if len(known) > 1 and _alike(first, known[1][1]) else None
+    for column, measure in zip(st.columns(3, gap="medium"), separation.MEASURES, strict=True):
+        with column:
+            view.show(
+                first,
+                f"measure-{measure}",
+                question="",
+                compact=True,
+                simulated=choice.simulated,
+                view="numbers",
+                measure=measure,
+                other=other,
+                order=choice.order,
+            )
+
+
+def _alike(first: Finding, second: Finding) -> bool:
+    return str(first.data.attrs["kind"]) == str(second.data.attrs["kind"])
+
+
+choice = chosen()
+if choice is not None:
+    show(choice)

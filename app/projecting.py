@@ -1,0 +1,115 @@
+"""A layout of vectors on a page: at once, or as a job that shows it while it moves; and what a lasso "
+"holds.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from app import shelf, slicing, work
+from app.choosing.representations import Chosen
+from app.words import plain
+from msviz.errors import MsvizError
+from msviz.figures.projection import DENSE, selected
+from msviz.finding import Finding, Provenance
+from msviz.run import Run
+
+TITLES = {"pca": "PCA", "umap": "UMAP", "tsne": "t-SNE"}
+
+
+def layout(choice: Chosen, run: Run, source: Finding, asked: dict[str, Any]) -> Finding | None:
+    """Return the layout of a run's vectors; or show it while it is made, and return None."""
+    asked = asked | {"method": choice.method, "points": choice.points}
+    if choice.method == "pca":
+        try:
+            return shelf.ask("projection", str(run.path), run.card.digest, run, **asked)
+        except MsvizError as error:
+            st.warning(plain(str(error)), icon=":material/error:")
+            return None
+    if int(source.data.attrs["distinct"]) < 50:
+        st.info(
+            f"Fewer than 50 of these vectors differ, so there are no neighbours to keep: "
+            f"{TITLES[choice.method]} has nothing to lay out. PCA does.",
+            icon=":material/scatter_plot:",
+        )
+        return None
+    found = work.answer("projection", run, None, f"{TITLES[choice.method]} of {plain(run.name)}", **asked)
+    if found is None:
+        _moving(_folder(run, asked), run.name, source, choice)
+    return found
+
+
+@st.fragment(run_every=1.0)
+def _moving(folder: Path, name: str, source: Finding, choice: Chosen) -> None:
+    """Draw the layout as it stands while its job runs."""
+    from msviz.analyses._live import layout_in
+    from msviz.analyses.projection import assembled, points_of
+
+    now = layout_in(folder)
+    vectors, impression, entry = points_of(source.data, choice.points, 0)
+    if now is None or len(now) != len(vectors):
+        return
+    finding = Finding(
+        "projection", "", "", assembled(source.data, now, impression, entry), "projection", Provenance()
+    )
+    figure = finding.figure(**drawn(choice))
+    st.plotly_chart(figure, theme=None, key=f"moving-{name}", alt=f"{name}: the layout while it moves")
+
+
+def drawn(choice: Chosen) -> dict[str, Any]:
+    """Return the picture's choices."""
+    return {"colour": choice.colour, "schema": choice.run.schema, "order": choice.order}
+
+
+def chart(finding: Finding, key: str, choices: dict[str, Any]) -> "np.ndarray[Any, Any] | None":
+    """Draw a layout that a lasso can be drawn on; return the chosen points, or None for a density picture."""
+    zoom = f"zoom-{key}"
+    held = st.session_state.get(zoom, (0, None, None))
+    try:
+        figure = finding.figure(**choices, x=held[1], y=held[2])
+    except MsvizError as error:
+        st.warning(plain(str(error)), icon=":material/error:")
+        return np.zeros(0, np.int64)
+    dense = figure.data[0].type == "heatmap"
+    name = f"chart-{key}-{held[0]}"
+    with st.container(key=f"fit-{key}"):
+        event = st.plotly_chart(
+            figure,
+            theme=None,
+            key=name,
+            alt=finding.takeaway,
+            on_select=(lambda: _closer(name, zoom)) if dense else "rerun",
+            selection_mode=("box",) if dense else ("lasso", "box"),
+            config={"displaylogo": False, "displayModeBar": False, "showSendToCloud": False},
+        )
+    if not dense:
+        return selected(event["selection"])
+    if held[1] is not None:
+        st.button(
+            "Show all", key=f"all-{key}", icon=":material/zoom_out_map:", on_click=_farther, args=(zoom,)
+        )
+    else:
+        st.caption(f"Over {DENSE:,} vectors are shown by their density. Draw a box to look closer.")
+    return None
+
+
+def _closer(name: str, zoom: str) -> None:
+    """Remember the stretch of a box; the picture is then counted again for it alone."""
+    boxes = st.session_state[name]["selection"].get("box", [])
+    if boxes:
+        x, y = (tuple(sorted(float(v) for v in boxes[0][axis])) for axis in ("x", "y"))
+        count = st.session_state.get(zoom, (0,))[0]
+        st.session_state[zoom] = (count + 1, x, y)
+
+
+def _farther(zoom: str) -> None:
+    st.session_state[zoom] = (st.session_state[zoom][0] + 1, None, None)
+
+
+def _folder(run: Run, asked: dict[str, Any]) -> Path:
+    from msviz.analyses import cached
+
+    options = asked | ({"slice": slicing.current()} if slicing.current() else {})
+    return work._folder(cached("projection", run, None, options))

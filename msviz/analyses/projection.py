@@ -1,0 +1,146 @@
+"""A picture of what a model represents: its vectors laid out in the plane by PCA, UMAP or t-SNE."""
+
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+from pydantic import Field as Setting
+
+from msviz.analyses import _project, ask, representation
+from msviz.analyses._live import Live
+from msviz.analyses._words import percent
+from msviz.errors import MsvizError, refuse
+from msviz.finding import Finding, Provenance
+from msviz.probing.study import Study
+
+QUESTION = "Which impressions does the model see alike?"
+NEEDS = ("unit",)
+VERSION = 1
+TITLES = {"pca": "PCA", "umap": "UMAP", "tsne": "t-SNE"}
+MOST = {"pca": 1_000_000, "umap": 50_000, "tsne": 20_000}
+FEW = 50  # different vectors that neighbours need
+TRUST = ("trustworthiness", "neighbours kept")
+Array = np.ndarray[Any, Any]
+
+
+class Options(representation.Options):
+    """Which vectors, how they are laid out, and from which start."""
+
+    method: Literal["pca", "umap", "tsne"] = Setting(
+        "pca", description="pca keeps large distances, umap and tsne keep neighbours"
+    )
+    points: int = Setting(5_000, ge=20, le=1_000_000, description="vectors in the picture")
+    start: int = Setting(0, ge=0, description="another start of umap or tsne: what stays can be believed")
+
+
+def analyse(study: Study, options: Options) -> Finding:
+    """Return `layout` (point, axis) of the vectors, and whose they are: `impression`, `entry` (point).
+
+    What is known of an impression is as in `representation`. `trust`, `trust_low`, `trust_high` (measure) are
+    trustworthiness and the share of the ten nearest vectors that stay nearest; `explained` (axis) is each
+    axis's share of the variance (PCA only). Raises MsvizError for more points than a method can lay out, and
+    where there are too few different vectors.
+    """
+    if options.points > MOST[options.method]:
+        raise refuse(
+            "projection points",
+            options.points,
+            f"{TITLES[options.method]} takes up to {MOST[options.method]:,}",
+        )
+    asked = {name: getattr(options, name) for name in representation.Options.model_fields}
+    source = ask(study, "representation", asked)
+    vectors, impression, entry = points_of(source.data, options.points, study.seed)
+    if len(vectors) < 20:
+        raise refuse("rows of the split", len(vectors), "a layout needs 20 vectors")
+    if options.method != "pca" and representation.distinct_of(vectors) < FEW:
+        raise MsvizError(
+            f"projection method: got {options.method!r}; fewer than {FEW} of the vectors differ "
+            "(they say the scenario or the day and no more): only pca can lay them out"
+        )
+    layout, explained = _layout(study, vectors, options)
+    data = assembled(source.data, layout, impression, entry)
+    trust = _project.neighbours_kept(vectors, layout)
+    data = data.assign(
+        {
+            "explained": (("axis",), explained),
+            "trust": (("measure",), np.array([part.value for part in trust])),
+            "trust_low": (("measure",), np.array([part.low for part in trust])),
+            "trust_high": (("measure",), np.array([part.high for part in trust])),
+        }
+    ).assign_coords(measure=list(TRUST))
+    data.attrs["method"] = options.method
+    return Finding(
+        analysis="projection",
+        question=QUESTION,
+        takeaway=_words(data),
+        data=data,
+        picture="projection",
+        provenance=Provenance(rows=data.sizes["impression"]),
+    )
+
+
+def points_of(data: xr.Dataset, points: int, seed: int) -> tuple[Array, Array, Array]:
+    """Return up to `points` vectors (n, units) of a representation finding, their impressions and entries.
+
+    All entries of an impression or none; the impressions of fewer points are always among those of more.
+    """
+    entries = data.sizes["entry"]
+    order = np.random.default_rng(seed + 2).permutation(data.sizes["impression"])
+    chosen = np.sort(order[: max(points // entries, 1)])
+    vectors = data["vector"].values[chosen].reshape(-1, data.sizes["unit"])
+    return vectors, np.repeat(chosen, entries), np.tile(np.arange(entries), len(chosen))
+
+
+def assembled(source: xr.Dataset, layout: Array, impression: Array, entry: Array) -> xr.Dataset:
+    """Return a layout (n, 2) with all that is known of its impressions, and of no others."""
+    chosen, place = np.unique(impression, return_inverse=True)
+    known = ["row", "time", "scenario", "label", "prediction", "value"]
+    data = source[known].isel(impression=chosen).drop_vars("entry", errors="ignore")
+    data = data.assign(
+        {
+            "layout": (("point", "axis"), np.asarray(layout, np.float32)),
+            "of": (("point",), place.astype(np.int32)),
+            "entry": (("point",), entry.astype(np.int32)),
+        }
+    ).assign_coords(axis=["x", "y"], name=[str(name) for name in source["entry"].values])
+    data.attrs = {"tap": source.attrs["tap"], "kind": source.attrs["kind"], "method": ""}
+    return data
+
+
+def _layout(study: Study, vectors: Array, options: Options) -> tuple[Array, Array]:
+    title = TITLES[options.method]
+    live = Live()
+
+    def tell(share: float, layout: Array) -> None:
+        live.leave(layout)
+        if study.progress:
+            study.progress(share, f"{title}, {len(layout):,} points, {percent(share, 0)}")
+
+    if options.method == "pca":
+        return _project.pca(vectors)
+    place = _project.umap if options.method == "umap" else _project.tsne
+    return place(vectors, options.start, tell), np.full(2, np.nan)
+
+
+def _words(data: xr.Dataset) -> str:
+    """Return how far the picture is to be trusted, in words."""
+    title = TITLES[str(data.attrs["method"])]
+    points, impressions = data.sizes["point"], data.sizes["impression"]
+    of = f"{points:,} vectors of" if points != impressions else "the vectors of"
+    of += f" {impressions:,} impressions"
+    trust, low, high = (
+        data[name].sel(measure=TRUST[0]).item() for name in ("trust", "trust_low", "trust_high")
+    )
+    kept = [data[name].sel(measure=TRUST[1]).item() for name in ("trust", "trust_low", "trust_high")]
+    verdict = (
+        "good" if trust > 0.95 else "fair" if trust > 0.85 else "poor: points side by side may be far apart"
+    )
+    words = (
+        f"{title} of {of}: {percent(kept[0], 0)} of a vector's ten nearest are among its ten nearest in the "
+        f"picture (95 %: {percent(kept[1], 0)} to {percent(kept[2], 0)}), trustworthiness {trust:.2f} "
+        f"(95 %: {low:.2f} to {high:.2f}), {verdict}."
+    )
+    if data.attrs["method"] == "pca":
+        share = data["explained"].values
+        return f"{words} The two axes hold {percent(share.sum(), 0)} of all variance."
+    return words + " Sizes of clusters and distances between them mean nothing in this kind of picture."
