@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 from pydantic import Field as Setting
 
-from msviz.analyses import _time
+from msviz.analyses import _time, ask
 from msviz.analyses._asking import Asking
 from msviz.analyses._attention import ALL
 from msviz.analyses._statistics import discoveries
@@ -63,17 +63,16 @@ def analyse(study: Study, options: Options) -> Finding:
     `correlation_q` (expert, signal). All splits are looked at unless one is named.
     """
     tap, own = _tap(study, options.tap)
-    parts = _time.studies(study)
-    if not sum(one.part.rows for one in parts):
-        raise MsvizError(f"split {study.split}: it has no rows to look at")
-    seen, kept, split = _streamed(parts, options, tap, own)
-    data = _layout(seen, kept, options)
-    data["split"] = (("day",), split)
-    known = _time.calendar(list(seen.days.names), options.periods, study.dataset.truth)
+    _time.calendar([], options.periods, None)  # what cannot be read is refused before the long pass
+    if options.periods.strip() and study.run is not None:
+        # Which days are promotions changes no weight: the pass over the rows is not done again.
+        without = options.model_copy(update={"periods": ""})
+        data = ask(study, "gates_over_time", without.key()).data.copy()
+    else:
+        data = _passed(study, options, tap, own)
+    known = _time.calendar(list(data["day"].values), options.periods, study.dataset.truth)
     data["phase"], data["promotion"] = (("day",), list(known.phase)), (("day",), list(known.promotion))
     _changes(data, known)
-    _signals(data, seen, study.schema)
-    data.attrs |= {"left_out": seen.left_out, "tap": tap, "by": _by_title(study.schema, options.by)}
     words = {str(name): _words(data, known, str(name)) for name in data["group"].values}
     return Finding(
         analysis="gates_over_time",
@@ -81,9 +80,22 @@ def analyse(study: Study, options: Options) -> Finding:
         takeaway=words[str(data["group"].values[0])],
         data=data,
         picture="gates",
-        provenance=Provenance(rows=int(seen.rows.sum()) + seen.left_out),
+        provenance=Provenance(rows=int(data["rows"][:, 0].sum()) + int(data.attrs["left_out"])),
         takeaways=words,
     )
+
+
+def _passed(study: Study, options: Options, tap: str, own: bool) -> xr.Dataset:
+    """Return weights and signals by day, of one pass over all rows."""
+    parts = _time.studies(study)
+    if not sum(one.part.rows for one in parts):
+        raise MsvizError(f"split {study.split}: it has no rows to look at")
+    seen, kept, split = _streamed(parts, options, tap, own)
+    data = _layout(seen, kept, options)
+    data["split"] = (("day",), split)
+    _signals(data, seen, study.schema)
+    data.attrs |= {"left_out": seen.left_out, "tap": tap, "by": _by_title(study.schema, options.by)}
+    return data
 
 
 def _tap(study: Study, asked: str | None) -> tuple[str, bool]:

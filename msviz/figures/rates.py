@@ -19,10 +19,10 @@ HOW_TO_READ = (
     "*Days*: the line is a day's click rate, the band its 95 % interval (wide where a day has few "
     "impressions), the dotted line what the model predicted on average for the same impressions. Bands "
     "with broken edges and a name are promotions. Every panel has its own scale. *Periods*: a dot is the "
-    "click rate or the AUC of all impressions of a period, with its 95 % interval. AUC, the chance that a clicked "
-    "impression is ranked above one that was not, is of impressions that training never saw; periods that "
-    "lie in the training days have none. Where intervals overlap widely, do not conclude that one period is "
-    "better than another."
+    "click rate or the AUC of all impressions of a period, with its 95 % interval. AUC, the chance that a "
+    "clicked impression is ranked above one that was not, is of impressions that training never saw (of "
+    "validation, on which training was stopped, and of test); periods that lie in the training days have "
+    "none. Where intervals overlap widely, do not conclude that one period is better than another."
 )
 
 

@@ -1,0 +1,153 @@
+"""Choose how weights over time are drawn, whose, and between which days."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import streamlit as st
+
+from app import links, shelf, view, work
+from app.choosing import _common
+from app.words import plain
+from msviz.figures.gates import ALL_EXPERTS
+from msviz.finding import Finding
+from msviz.run import Run
+from msviz.schema import Schema
+
+TITLE, ICON, SECTION, ORDER = "Gates over time", ":material/timeline:", "Inside a model", 5
+RATES = "Rates"
+VIEWS = ("Histogram", "Bands", "Ridgelines", "Signals", RATES)
+SHOWN = {"By day": ("days", "rate"), "By period": ("periods", "rate"), "AUC by period": ("periods", "auc")}
+EVERY, LARGEST = "All rows", "The largest"
+PERIODS = "2025-11-01..2025-11-11 Singles' Day; 2025-12-24..2025-12-26 Christmas"
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """An answer about gates or rates, and what of it is drawn."""
+
+    run: Run
+    finding: Finding
+    view: str
+    picture: dict[str, Any]
+    part: str
+    days: tuple[str, str] | None
+    order: tuple[str, ...]
+    simulated: bool
+
+
+def choose(run: Run | None) -> Chosen | None:
+    """Choose the view, then whose weights or rates, and between which days."""
+    if not run:
+        _common.nothing()
+        return None
+    taps = _taps(str(run.path), run.card.digest)
+    if not taps:
+        _needs_a_gate(run)
+    left, right = st.columns([4, 1], vertical_alignment="bottom")
+    with left:
+        shown = links.switch("View", VIEWS, "gates") if taps else RATES
+    with right, st.popover("Promotions", icon=":material/event:", width="stretch"):
+        # A planted world knows its own; on a real log only its owner does.
+        periods = st.text_input(
+            "Days of promotions", key="promotions", bind="query-params", placeholder=PERIODS,
+            help="first..last name; first..last name. A planted world knows its own, others can be tried.",
+        )  # fmt: skip
+    options = {"periods": periods} if periods else {}
+    if shown == RATES:
+        return _rates(run, options)
+    return _gates(run, shown, taps, options)
+
+
+def _gates(run: Run, shown: str, taps: tuple[str, ...], options: dict[str, str]) -> Chosen | None:
+    columns = iter(st.columns(4 if len(taps) > 1 else 3, vertical_alignment="bottom"))
+    ways = _ways(run.schema)
+    with next(columns):
+        title = links.choose("Kept apart by", list(ways), "gateby")
+    if ways[title] != "scenario":
+        options = {**options, "by": ways[title]}
+    if len(taps) > 1:
+        with next(columns):
+            tap = links.choose("Weights", taps, "gatetap", help="The model weighs experts in several places")
+        options = {**options, "tap": tap} if tap != taps[0] else options
+    finding = work.answer("gates_over_time", run, None, "weights over time", **options)
+    if finding is None:
+        return None
+    names = [str(name) for name in finding.data["group"].values]
+    part = names[0]
+    with next(columns):
+        if ways[title] == "scenario":
+            part = links.choose("Scenario", names, "scenario")
+        elif len(names) > 1:
+            part = links.choose(title, names, f"gates-{ways[title]}")
+    picture: dict[str, Any] = {"view": shown.lower(), "group": part}
+    with next(columns):
+        experts = [ALL_EXPERTS, *(str(name) for name in finding.data["expert"].values)]
+        picture["expert"] = links.choose("Expert", experts, "expert")
+    days = _days(finding) if shown != "Signals" else None
+    return Chosen(run, finding, shown, picture, part, days, **_common.setting(run))
+
+
+def _rates(run: Run, options: dict[str, str]) -> Chosen | None:
+    finding = work.answer("rates_over_time", run, None, "click rates over time", **options)
+    if finding is None:
+        return None
+    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    known = finding.data.sizes["period"] > 1
+    with left:
+        kind, metric = SHOWN[links.switch("Show", list(SHOWN) if known else ["By day"], "rates")]
+    with right:
+        names = [str(name) for name in finding.data["scenario"].values]
+        # The page opens with several scenarios; one that other pages speak of is taken over.
+        part = links.choose("Scenario", [names[0], *names[1:]], "scenario")
+    setting = _common.setting(run)
+    one = None if part == names[0] else part
+    picture = {"view": kind, "metric": metric, "scenario": one, "order": setting["order"]}
+    days = _days(finding) if kind == "days" else None
+    return Chosen(run, finding, RATES, picture, part, days, **setting)
+
+
+def _days(finding: Finding) -> tuple[str, str] | None:
+    """Choose a stretch of days; None while all are chosen, or there are too few to choose."""
+    days = [str(day) for day in finding.data["day"].values]
+    if len(days) < 3:
+        return None
+    first, last = date.fromisoformat(days[0]), date.fromisoformat(days[-1])
+    chosen = st.slider("Days", first, last, (first, last), format="DD MMM", key=f"days-{days[0]}-{days[-1]}")
+    return None if chosen == (first, last) else (str(chosen[0]), str(chosen[1]))
+
+
+def _ways(schema: Schema) -> dict[str, str]:
+    """Return what weights can be kept apart by: titles and what the question calls them."""
+    fields = {field.label: field.name for field in schema.features if field.role != "scenario"}
+    first = {"Scenario": "scenario", EVERY: "none"}
+    if not {"hour", "Hour"} & {*fields, *fields.values()}:
+        first["Hour"] = "hour"
+    return first | fields
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _taps(path: str, digest: str) -> tuple[str, ...]:
+    """Return where a model weighs experts against each other."""
+    from msviz.analyses import shown
+    from msviz.analyses.gates_over_time import SUITABLE
+
+    return tuple(name for name, axes in shown(Run.peek(path)).items() if axes in SUITABLE)
+
+
+def _needs_a_gate(run: Run) -> None:
+    """Say what the other views need, and offer the runs that have it."""
+    others = [other.name for other in shelf.runs() if _taps(str(other.path), other.card.digest)]
+    what = (
+        f"{plain(run.card.model)} mixes no experts by weights that can move: the other views need a gate "
+        "over two experts or more (SAME, or OptMSM with transfer moe or cgc). Click rates are shown below."
+    )
+    with view.notice("This model has no gate over experts", what, icon="visibility_off"):
+        if others:
+            with st.container(horizontal=True, gap="small"):
+                for name in others[: _common.OFFERED]:
+                    st.button(plain(name), key=f"open-gates-{name}", on_click=_open, args=(name,))
+
+
+def _open(name: str) -> None:
+    st.session_state["run"] = name

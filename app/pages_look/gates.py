@@ -1,0 +1,30 @@
+"""Gates over time: how a model's experts share the work from day to day, and how click rates move."""
+
+import streamlit as st
+
+from app import slicing, view
+from app.choosing import chosen
+from app.choosing.gates import RATES, Chosen
+
+
+def show(choice: Chosen) -> None:
+    picture = dict(choice.picture)
+    if choice.days:
+        picture |= {"first": choice.days[0], "last": choice.days[1]}
+    words = choice.finding.takeaways.get(choice.part)
+    key = "rates" if choice.view == RATES else "gates"
+    view.show(choice.finding, key, takeaway=words, simulated=choice.simulated, **picture)
+    if choice.days:
+        first, last = choice.days
+        st.button(
+            f"Use {first} to {last} on every page",
+            key="use-days",
+            icon=":material/filter_alt:",
+            on_click=slicing.use_days,
+            args=choice.days,
+        )
+
+
+choice = chosen()
+if choice:
+    show(choice)
