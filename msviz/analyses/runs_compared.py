@@ -1,0 +1,294 @@
+"""Runs side by side: which model, and which settings, predict better in each scenario."""
+
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from pydantic import Field as Setting
+
+from msviz.analyses._asking import Asking
+from msviz.analyses._attention import ALL
+from msviz.analyses._runs import (
+    NOTHING,
+    Entry,
+    Paired,
+    Placements,
+    delong,
+    entries,
+    mean_placements,
+    named,
+    paired_mean,
+    placements,
+)
+from msviz.analyses._statistics import discoveries
+from msviz.analyses._words import listed, rows
+from msviz.errors import MsvizError
+from msviz.finding import Finding, Provenance
+from msviz.probing.study import Study
+
+Array = np.ndarray[Any, Any]
+QUESTION = "Which run predicts better, and where?"
+NEEDS = ("prediction",)
+VERSION = 1
+METRICS = ("auc", "logloss", "gauc", "bias")
+TESTED = ("auc", "logloss")
+LEVEL = 0.05
+SMALLEST = 1e-7  # a probability is kept this far from 0 and 1 in the logloss
+
+
+class Options(Asking):
+    """Which runs stand beside the one that is asked, and whether differences are tested."""
+
+    runs: str | None = Setting(
+        None, description="paths between commas, of runs or of a folder of runs; by default the shelf"
+    )
+    paired: bool = Setting(False, description="score all runs on the same rows and test every difference")
+    rows: int = Setting(
+        1_000_000, ge=100, description="rows that are scored, a uniform sample of up to so many"
+    )
+
+    def key(self) -> dict[str, Any]:
+        """Return the options with the runs' content in place of their paths."""
+        return {**super().key(), "runs": sorted(run.card.digest for run in named(self.runs))}
+
+
+def analyse(study: Study, options: Options) -> Finding:
+    """Return every metric of every run trained on this data, and its difference from the run that is asked.
+
+    `value`, `low`, `high` (run, scope, metric): means over runs that differ in their seed alone, bounds of
+    95 % over rows; `deviation` over the seeds (NaN for one). `difference` from the first run; where `paired`,
+    its bounds `difference_low`, `difference_high`, p and q (Benjamini and Hochberg over runs and scopes of a
+    metric): DeLong's test for AUC, paired normal for logloss. `improvement` (run, scope) is RelaImpr:
+    (AUC - 0.5) / (AUC of the first - 0.5) - 1. `model`, `seeds`, `parameters` (run); `settings` (run,
+    setting) are those in which runs of one model differ. Training's own metrics are read where they are of
+    these rows; otherwise the runs are scored.
+    """
+    assert study.run is not None
+    found, elsewhere = entries(study.run, named(options.runs), study.dataset.fingerprint)
+    if not found:
+        raise MsvizError(f"run {study.run.name}: it was trained on other data than {study.dataset.name}")
+    read = not study.slice and all(study.split in run.metrics for one in found for run in one.runs)
+    # What is tested and what is shown must be of the same rows.
+    read = read and not (options.paired and options.rows < study.part.rows)
+    scored = None if read and not options.paired else _scores(study, found, study.sample(options.rows))
+    measured = _read(study, found) if read else _measured(study, scored)
+    scopes = list(dict.fromkeys(scope for one in measured for run in one for scope in run))
+    data = _table(found, measured, scopes)
+    if scored is not None:
+        data = data.assign(_tests(study, scored, scopes) if options.paired else {})
+    data.attrs.update(paired=int(options.paired), elsewhere=elsewhere, first=found[0].name)
+    words = {metric: _words(data, metric) for metric in METRICS}
+    count = int(np.nanmax(data["rows"].values))
+    return Finding(
+        analysis="runs_compared",
+        question=QUESTION,
+        takeaway=words["auc"],
+        data=data,
+        picture="runs",
+        provenance=Provenance(rows=count),
+        takeaways=words,
+    )
+
+
+class _Scored:
+    """What runs say of the same rows: labels, scenarios, users, and each entry's predictions by run."""
+
+    def __init__(self, study: Study, positions: Array) -> None:
+        from msviz.training.scoring import users
+
+        part, found = study.part, users(study.part)
+        self.label = np.asarray(part.label)[positions]
+        self.scenario = np.asarray(part.scenario)[positions]
+        self.user = None if found is None else np.asarray(found)[positions]
+        self.predictions: list[list[Array]] = []
+
+    def inside(self, study: Study, scope: str) -> Array:
+        """Return which rows (n,) are of a scope."""
+        if scope == ALL:
+            return np.ones(len(self.label), bool)
+        return np.asarray(self.scenario == study.schema.scenario_names.index(scope))
+
+
+def _scores(study: Study, listing: list[Entry], positions: Array) -> _Scored:
+    """Return the predictions of all runs for the same rows."""
+    from msviz.training.scoring import probabilities
+
+    scored = _Scored(study, positions)
+    total, done = sum(len(one.runs) for one in listing) * len(positions), 0
+    for one in listing:
+        scored.predictions.append([])
+        for run in one.runs:
+            beside = study.beside(run)
+            out = np.empty(len(positions), np.float32)
+            for start in range(0, len(positions), study.batch_size):
+                chunk = positions[start : start + study.batch_size]
+                with torch.inference_mode():
+                    found = probabilities(beside.net, beside.batch(chunk)).cpu().numpy()
+                out[start : start + len(chunk)] = found
+                done += len(chunk)
+                if study.progress:
+                    study.progress(done / total, f"scoring {run.name}: {done:,} of {total:,} predictions")
+            scored.predictions[-1].append(out)
+    return scored
+
+
+def _read(study: Study, found: list[Entry]) -> list[list[dict[str, Any]]]:
+    """Return per entry and run the measures by scope that training wrote down."""
+    kept = [[run.metrics[study.split] for run in one.runs] for one in found]
+    return [[{ALL: one["overall"], **one["scenarios"]} for one in each] for each in kept]
+
+
+def _measured(study: Study, scored: _Scored | None) -> list[list[dict[str, Any]]]:
+    from msviz.training.metrics import measure
+
+    assert scored is not None
+    names = study.schema.scenario_names
+    kept = [
+        [measure(scored.label, one, scored.scenario, names, scored.user) for one in each]
+        for each in scored.predictions
+    ]
+    return [[{ALL: one["overall"], **one["scenarios"]} for one in each] for each in kept]
+
+
+def _table(found: list[Entry], measured: list[list[dict[str, Any]]], scopes: list[str]) -> xr.Dataset:
+    """Return the metrics (run, scope, metric) and what the runs are."""
+    shape = (len(found), len(scopes), len(METRICS))
+    arrays = {name: np.full(shape, np.nan) for name in ("value", "low", "high", "deviation")}
+    for place, runs in enumerate(measured):
+        for column, scope in enumerate(scopes):
+            for number, metric in enumerate(METRICS):
+                each = [run[scope][metric] for run in runs if scope in run]
+                values = [one["value"] for one in each if one["value"] is not None]
+                if not values or len(values) < len(runs):
+                    continue
+                arrays["value"][place, column, number] = np.mean(values)
+                for bound in ("low", "high"):
+                    known = [one[bound] for one in each]
+                    if None not in known:
+                        arrays[bound][place, column, number] = np.mean(known)
+                if len(values) > 1:
+                    arrays["deviation"][place, column, number] = np.std(values, ddof=1)
+    cells = ("run", "scope", "metric")
+    auc = arrays["value"][..., METRICS.index("auc")]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        better = np.where(auc[:1] > 0.5, (auc - 0.5) / (auc[:1] - 0.5) - 1, np.nan)
+    keys = list(dict.fromkeys(key for one in found for key in one.settings))
+    settings = np.array([[one.settings.get(key, "") for key in keys] for one in found], dtype=object)
+    return xr.Dataset(
+        {
+            **{name: (cells, array) for name, array in arrays.items()},
+            "difference": (cells, arrays["value"] - arrays["value"][:1]),
+            "improvement": (cells[:2], better),
+            "rows": (("scope",), np.array([_rows(measured, scope) for scope in scopes])),
+            "model": (("run",), np.array([one.model for one in found])),
+            "seeds": (("run",), np.array([len(one.runs) for one in found])),
+            "parameters": (("run",), np.array([one.runs[0].card.parameters for one in found])),
+            "changes": (("run",), np.array([_changes(one, found) for one in found])),
+            "settings": (("run", "setting"), settings.astype(str).reshape(len(found), len(keys))),
+        },
+        {"run": [one.name for one in found], "scope": scopes, "metric": list(METRICS), "setting": keys},
+    )
+
+
+def _rows(measured: list[list[dict[str, Any]]], scope: str) -> int:
+    return max(int(run[scope]["rows"]) for one in measured for run in one if scope in run)
+
+
+def _changes(one: Entry, found: list[Entry]) -> str:
+    """Return a run's settings that differ from the first of its model, in words."""
+    base = next(other for other in found if other.model == one.model)
+    if one is base:
+        return one.model
+    changed = [f"{key} {value}" for key, value in one.settings.items() if value != base.settings[key]]
+    return f"{one.model}, {', '.join(changed)}"
+
+
+def _tests(study: Study, scored: _Scored, scopes: list[str]) -> dict[str, Any]:
+    """Return difference, bounds, p and q of AUC and logloss, every run against the first on the same rows."""
+    shape = (4, len(scored.predictions), len(scopes), len(METRICS))
+    out = np.full(shape, np.nan)
+    losses = [[_losses(scored.label, one) for one in each] for each in scored.predictions]
+    for column, scope in enumerate(scopes):
+        inside = scored.inside(study, scope)
+        label = scored.label[inside]
+        base = _placed(label, [one[inside] for one in scored.predictions[0]])
+        own = np.mean([one[inside] for one in losses[0]], 0)
+        for place in range(1, len(scored.predictions)):
+            other = _placed(label, [one[inside] for one in scored.predictions[place]])
+            found: dict[str, Paired] = {"auc": delong(base, other) if base and other else NOTHING}
+            found["logloss"] = paired_mean(own, np.mean([one[inside] for one in losses[place]], 0))
+            for metric, one in found.items():
+                cell = (one.difference, one.low, one.high, one.p)
+                out[:, place, column, METRICS.index(metric)] = cell
+    cells = ("run", "scope", "metric")
+    q = np.stack([discoveries(out[3, ..., number]) for number in range(len(METRICS))], -1)
+    names = ("difference_low", "difference_high", "p")
+    tested = {name: (cells, array) for name, array in zip(names, out[1:], strict=True)}
+    return {**tested, "q": (cells, q), "significant": (cells, np.nan_to_num(q, nan=1.0) <= LEVEL)}
+
+
+def _placed(label: Array, scores: list[Array]) -> Placements | None:
+    parts = [placements(label, one) for one in scores]
+    known = [one for one in parts if one is not None]
+    return mean_placements(known) if known and len(known) == len(parts) else None
+
+
+def _losses(label: Array, score: Array) -> Array:
+    kept = np.clip(score.astype(np.float64), SMALLEST, 1 - SMALLEST)
+    return np.asarray(-np.log(np.where(label > 0.5, kept, 1 - kept)))
+
+
+def _words(data: xr.Dataset, metric: str) -> str:
+    """Return sentences on the best run overall, how sure that is, and what was left out."""
+    here = data.sel(metric=metric, scope=ALL)
+    value = here["value"].values
+    names = data["run"].values
+    title = {"auc": "AUC", "logloss": "logloss", "gauc": "AUC by user", "bias": "bias"}[metric]
+    known = np.flatnonzero(np.isfinite(value))
+    other = int(data.attrs["elsewhere"])
+    left = f" {other} runs trained on other data are left out." if other > 1 else ""
+    left = " 1 run trained on other data is left out." if other == 1 else left
+    if not len(known):
+        return f"No run has a {title} over all scenarios.{left}"
+    size = (
+        np.abs(value[known]) if metric == "bias" else value[known] if metric == "logloss" else -value[known]
+    )
+    order = known[np.argsort(size, kind="stable")]
+    best = int(order[0])
+    bounds = ""
+    if np.isfinite(here["low"].values[best]):
+        bounds = f", 95 %: {here['low'].values[best]:.4f} to {here['high'].values[best]:.4f}"
+    if len(known) == 1:
+        return (
+            f"{names[best]} is the only run on this data with a {title}: {value[best]:.4f} "
+            f"({rows(int(here['rows']))}{bounds}).{left}"
+        )
+    words = (
+        f"Over all scenarios, {names[best]} has the best {title} of {len(known)} runs: {value[best]:.4f} "
+        f"({rows(int(here['rows']))}{bounds})"
+    )
+    words += f"; {names[int(order[1])]} follows with {value[int(order[1])]:.4f}."
+    return words + _tested(data, metric) + left
+
+
+def _tested(data: xr.Dataset, metric: str) -> str:
+    first = data.attrs["first"]
+    if metric not in TESTED:
+        return ""
+    if "q" not in data:
+        return (
+            " Differences are not tested here; intervals of runs on the same rows may overlap and yet differ."
+        )
+    here = data.sel(metric=metric, scope=ALL).isel(run=slice(1, None))
+    real = here["significant"].values
+    if not real.any():
+        return f" On the same rows, no run differs from {first} by more than chance."
+    up = here["difference"].values > 0 if metric == "auc" else here["difference"].values < 0
+    sides = [
+        f"{listed([str(name) for name in here['run'].values[real & side]])} {word}"
+        for side, word in ((up, "better"), (~up, "worse"))
+        if (real & side).any()
+    ]
+    held = "beyond chance (false discoveries held at 5 %)"
+    return f" Against {first} on the same rows, {held}: {'; '.join(sides)}."

@@ -1,0 +1,161 @@
+"""Runs side by side: what belongs together, DeLong by hand, and the very numbers of training's metrics."""
+
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import false_discovery_control
+
+import msviz
+from msviz.analyses import _runs, runs_compared
+from msviz.data._dataset import Dataset
+from msviz.errors import MsvizError
+from msviz.run import Card, Run
+from msviz.training.metrics import auc
+from msviz.training.scoring import predict
+
+
+def made(folder: Path, run: Run, name: str, **changes: object) -> Run:
+    """Write a card and metrics beside it; enough for what reads no weights."""
+    path = folder / name
+    path.mkdir(parents=True)
+    card = run.card.model_copy(update=changes).sealed()
+    (path / "run.json").write_text(card.model_dump_json())
+    (path / "metrics.json").write_text((run.path / "metrics.json").read_text())
+    return Run.peek(path)
+
+
+def test_seeds_stand_together_and_only_what_differs_is_told(satrans: Run, tmp_path: Path) -> None:
+    config = dict(satrans.card.config)
+    other = made(tmp_path, satrans, "again", seed=7)
+    deep = made(tmp_path, satrans, "deep", config={**config, "layers": 3})
+    slow = made(tmp_path, satrans, "slow", training={**satrans.card.training, "threads": 9}, seed=8)
+    far = satrans.card.data.model_copy(update={"fingerprint": "elsewhere"})
+    gone = made(tmp_path, satrans, "gone", data=far)
+    found, left = _runs.entries(satrans, [other, deep, slow, gone], satrans.card.data.fingerprint)
+    assert left == 1
+    assert [one.name for one in found] == ["satrans (3 seeds)", "deep"]
+    assert found[0].settings == {"layers": "2"} and found[1].settings == {"layers": "3"}
+    assert isinstance(found[0].runs[0].card, Card)
+
+
+def test_a_folder_of_runs_stands_for_all_in_it(satrans: Run, autoint: Run, tmp_path: Path) -> None:
+    assert {run.name for run in _runs.named(str(satrans.path.parent))} == {"satrans", "autoint"}
+    assert [run.name for run in _runs.named(f" {autoint.path} ,{satrans.path}")] == ["autoint", "satrans"]
+    with pytest.raises(MsvizError, match="runs: got ' , '; wanted: paths of runs"):
+        _runs.named(" , ")
+    assert (
+        runs_compared.Options(runs=str(satrans.path)).key()
+        != runs_compared.Options(runs=str(autoint.path)).key()
+    )
+
+
+def test_delongs_variance_of_a_difference_by_its_own_definition() -> None:
+    draw = np.random.default_rng(4)
+    label = draw.integers(0, 2, 60)
+    scores = [np.round(draw.normal(size=60) + label * shift, 1) for shift in (0.4, 0.9)]
+    found = _runs.delong(*(part for s in scores if (part := _runs.placements(label, s))))
+    components = []
+    for s in scores:
+        wins = np.array([[float(a > b) + 0.5 * float(a == b) for b in s[label == 0]] for a in s[label == 1]])
+        components.append((wins.mean(1), wins.mean(0)))
+    covariance = sum(
+        np.cov([components[0][side], components[1][side]]) / len(components[0][side]) for side in (0, 1)
+    )
+    variance = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
+    means = [c[0].mean() for c in components]
+    assert found.difference == pytest.approx(means[1] - means[0])
+    assert (found.high - found.low) / 2 / 1.959964 == pytest.approx(variance**0.5)
+    # A single AUC's components are those of the interval that metrics tell.
+    one = _runs.placements(label, scores[0])
+    assert one is not None and one.auc == pytest.approx(auc(label, scores[0]).value)
+
+
+def test_delong_by_hand_and_at_the_ends() -> None:
+    # Clicks score 3, 2; others 1, 2.5: wins 1, 1 | 1, 0. The second run orders them perfectly.
+    label = np.array([1, 1, 0, 0])
+    first = _runs.placements(label, np.array([3, 2, 1, 2.5]))
+    second = _runs.placements(label, np.array([4, 3, 1, 2]))
+    assert first is not None and second is not None
+    assert first.clicks.tolist() == [1, 0.5] and first.others.tolist() == [1, 0.5]
+    found = _runs.delong(first, second)
+    # Δ = ±(0, 0.5) on both sides: variance 0.125 / 2 + 0.125 / 2.
+    assert found.difference == 0.25
+    assert found.high - found.low == pytest.approx(2 * 1.959964 * 0.125**0.5)
+    assert _runs.delong(first, first).p == 1
+    assert _runs.placements(np.array([1, 0, 0]), np.arange(3)) is None
+
+
+def test_seeds_mean_auc_has_the_mean_placements() -> None:
+    draw = np.random.default_rng(1)
+    label = draw.integers(0, 2, 50)
+    parts = [_runs.placements(label, draw.normal(size=50)) for _ in range(3)]
+    mean = _runs.mean_placements([part for part in parts if part])
+    assert mean.auc == pytest.approx(np.mean([part.auc for part in parts if part]))
+
+
+def test_metrics_are_trainings_own_and_improvement_is_relaimpr(satrans: Run, autoint: Run) -> None:
+    runs = f"{satrans.path},{autoint.path}"
+    data = msviz.analyse("runs_compared", satrans, runs=runs, keep=False).data
+    assert data["run"].values.tolist() == ["satrans", "autoint"]
+    for run in (satrans, autoint):
+        kept = run.metrics["test"]
+        for scope, one in {"All scenarios": kept["overall"], **kept["scenarios"]}.items():
+            for metric in ("auc", "logloss", "gauc", "bias"):
+                cell = data.sel(run=run.name, scope=scope, metric=metric)
+                for name in ("value", "low", "high"):
+                    wanted = one[metric][name]
+                    assert float(cell[name]) == pytest.approx(
+                        np.nan if wanted is None else wanted, nan_ok=True
+                    )
+    first, second = data["value"].sel(metric="auc", scope="Search").values
+    better = float(data["improvement"].sel(run="autoint", scope="Search"))
+    assert better == pytest.approx((second - 0.5) / (first - 0.5) - 1)
+    assert "q" not in data and np.isnan(data["deviation"]).all()
+
+
+def test_paired_differences_are_of_the_same_rows_and_corrected(
+    satrans: Run, autoint: Run, tiny_world: Dataset
+) -> None:
+    from msviz.training.bundle import load_net
+
+    finding = msviz.analyse(
+        "runs_compared", satrans, runs=str(autoint.path), paired=True, keep=False, slice="hour < 18"
+    )
+    data = finding.data
+    whole = tiny_world.split("test")
+    assert 0 < finding.provenance.rows < whole.rows
+    part = msviz.probing.study.Study.open(satrans, slice="hour < 18").part  # type: ignore[attr-defined]
+    scores = [predict(load_net(run), part) for run in (satrans, autoint)]
+    inside = np.asarray(part.scenario) == 2
+    label = np.asarray(part.label)[inside]
+    first, second = (_runs.placements(label, one[inside]) for one in scores)
+    assert first is not None and second is not None
+    wanted = _runs.delong(first, second)
+    cell = data.sel(run="autoint", scope="Search", metric="auc")
+    assert float(cell["difference"]) == pytest.approx(wanted.difference, abs=1e-6)
+    assert float(cell["difference_low"]) == pytest.approx(wanted.low, abs=1e-6)
+    p = data["p"].sel(metric="auc", run="autoint").values
+    assert p[2] == pytest.approx(wanted.p, rel=1e-3)
+    np.testing.assert_allclose(data["q"].sel(metric="auc", run="autoint"), false_discovery_control(p))
+    losses = [-np.log(np.where(label > 0.5, s[inside], 1 - s[inside]).astype(float)) for s in scores]
+    loss = data.sel(run="autoint", scope="Search", metric="logloss")
+    assert float(loss["difference"]) == pytest.approx((losses[1] - losses[0]).mean(), abs=1e-6)
+    half = 1.959964 * (losses[1] - losses[0]).std(ddof=1) / inside.sum() ** 0.5
+    assert float(loss["difference_high"] - loss["difference"]) == pytest.approx(half, rel=1e-4)
+    assert "on the same rows" in finding.takeaway.lower()
+
+
+def test_the_mean_over_seeds_has_their_deviation(satrans: Run, tmp_path: Path) -> None:
+    again = made(tmp_path, satrans, "again", seed=7)
+    metrics = json.loads((again.path / "metrics.json").read_text())
+    metrics["test"]["overall"]["auc"]["value"] += 0.02
+    (again.path / "metrics.json").write_text(json.dumps(metrics))
+    data = msviz.analyse("runs_compared", satrans, runs=str(again.path), keep=False).data
+    cell = data.sel(scope="All scenarios", metric="auc").isel(run=0)
+    assert int(cell["seeds"]) == 2
+    assert float(cell["value"]) == pytest.approx(satrans.metrics["test"]["overall"]["auc"]["value"] + 0.01)
+    assert float(cell["deviation"]) == pytest.approx(0.02 / 2**0.5)
+    assert list(itertools.chain(data["run"].values)) == ["satrans (2 seeds)"]
