@@ -106,7 +106,7 @@ def _of(path: Path) -> Chosen | None:
     if finding is None:
         return None
     with columns[0]:
-        metric = links.switch("Metric", [str(name) for name in finding.data["metric"].values], "lift-metric")
+        metric = links.choose("Metric", [str(name) for name in finding.data["metric"].values], "lift-metric")
     with columns[1]:
         views = VIEWS if "period" in finding.data.dims else VIEWS[:2]
         shown = links.switch("View", views, "lift-view")
