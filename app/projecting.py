@@ -45,12 +45,13 @@ def layout(choice: Chosen, run: Run, source: Finding, asked: dict[str, Any]) -> 
 def _moving(folder: Path, name: str, source: Finding, choice: Chosen) -> None:
     """Draw the layout as it stands while its job runs."""
     from msviz.analyses._live import layout_in
+    from msviz.analyses._project import pca
     from msviz.analyses.projection import assembled, points_of
 
     now = layout_in(folder)
     vectors, impression, entry = points_of(source.data, choice.points, 0)
     if now is None or len(now) != len(vectors):
-        return
+        now = pca(vectors)[0]  # costs milliseconds: something to look at from the first second
     finding = Finding(
         "projection", "", "", assembled(source.data, now, impression, entry), "projection", Provenance()
     )

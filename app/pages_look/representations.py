@@ -83,7 +83,7 @@ def pictures(choice: Chosen, known: list[tuple[Run, dict[str, Any], Finding]]) -
             again(choice, run, asked)
             if points is not None and len(points):
                 held.append((run, layout, points))
-            view_footer(layout, choice, f"layout-{number}")
+            _footer(layout, choice, f"layout-{number}", picture.HOW_TO_READ, **projecting.drawn(choice))
     if len(found) > 1:
         st.caption(f"Both pictures show the same {len(rows):,} impressions.")
     lasso(choice, held)
@@ -99,12 +99,12 @@ def again(choice: Chosen, run: Run, asked: dict[str, Any]) -> None:
         st.caption(plain(found.takeaway))
 
 
-def view_footer(finding: Finding, choice: Chosen, key: str) -> None:
+def _footer(finding: Finding, choice: Chosen, key: str, how: str, **choices: Any) -> None:
+    """Say how to read a picture and where it comes from, and offer it as a file."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         with st.popover("How to read this", icon=":material/help:", type="tertiary"):
-            st.markdown(picture.HOW_TO_READ)
-        figure = finding.figure(**projecting.drawn(choice))
-        view._downloads(finding, figure, finding.takeaway, key)
+            st.markdown(how)
+        view._downloads(finding, finding.figure(**choices), finding.takeaway, key)
         if choice.simulated:
             st.badge("simulated data", color="orange", icon=":material/science:")
         st.caption(f"Source: {plain(finding.provenance.sentence())}")
@@ -181,40 +181,37 @@ def _listed(run: Run, finding: Finding, impressions: Any) -> pd.DataFrame:
 
 
 def numbers(choice: Chosen, known: list[tuple[Run, Finding]]) -> None:
+    """Show how far apart groups lie: matrices of each run, and three numbers of both."""
     st.subheader("How far apart does the model keep them?", anchor=False)
-    for column, (number, (run, finding)) in zip(
-        st.columns(len(known), gap="medium"), enumerate(known), strict=True
-    ):
-        with column:
-            words = f"{run.name}: {finding.takeaway}" if len(known) > 1 else finding.takeaway
-            st.markdown(plain(words))
-            for matrix in separation.MATRICES:
-                if matrix in finding.data and finding.data.sizes["group"] > 1:
-                    view.show(
-                        finding,
-                        f"{matrix}-{number}",
-                        question="",
-                        compact=True,
-                        simulated=choice.simulated,
-                        matrix=matrix,
-                    )
+    if len(known) == 1:
+        st.markdown(plain(known[0][1].takeaway))
+    columns = st.columns(2, gap="medium")
+    for number, (run, finding) in enumerate(known):
+        able = [name for name in separation.MATRICES if name in finding.data]
+        # One run has its two matrices side by side, two runs one below the other.
+        places = columns if len(known) == 1 else [columns[number]] * 2
+        if len(known) > 1:
+            places[0].markdown(plain(f"{run.name}: {finding.takeaway}"))
+        if finding.data.sizes["group"] < 2:
+            continue
+        for place, matrix in zip(places, able, strict=False):
+            with place:
+                _chart(finding, f"{matrix}-{number}", matrix=matrix)
     first = known[0][1]
     if first.data.sizes["group"] < 2:
         return
     other = known[1][1] if len(known) > 1 and _alike(first, known[1][1]) else None
     for column, measure in zip(st.columns(3, gap="medium"), separation.MEASURES, strict=True):
         with column:
-            view.show(
-                first,
-                f"measure-{measure}",
-                question="",
-                compact=True,
-                simulated=choice.simulated,
-                view="numbers",
-                measure=measure,
-                other=other,
-                order=choice.order,
-            )
+            _chart(first, measure, view="numbers", measure=measure, other=other, order=choice.order)
+    for number, (_, finding) in enumerate(known):
+        _footer(finding, choice, f"numbers-{number}", separation.HOW_TO_READ)
+        view._trust(finding, "")
+
+
+def _chart(finding: Finding, key: str, **choices: Any) -> None:
+    figure = finding.figure(**choices)
+    st.plotly_chart(figure, theme=None, config=view.CONFIG, key=f"chart-{key}", alt=finding.takeaway)
 
 
 def _alike(first: Finding, second: Finding) -> bool:

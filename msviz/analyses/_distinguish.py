@@ -15,6 +15,7 @@ from msviz.schema import Schema
 Array = np.ndarray[Any, Any]
 LEAST = 5  # impressions of a value, below which nothing is asked of it
 SHOWN = 200
+TOLD = 0.05  # share of the chosen that a value must have to be told in a sentence
 
 
 def distinguishing(finding: Finding, impressions: Array, schema: Schema) -> pd.DataFrame:
@@ -61,11 +62,13 @@ def in_words(found: pd.DataFrame, chosen: int, total: int) -> str:
     clear = found[(found["q"] <= 0.05) & (found["chosen"] > found["others"])]
     if clear.empty:
         return f"{head}: no value is more frequent among them than chance allows (5 % false discoveries)."
-    # One value a field: the next best value of the same field says little more.
-    best = clear.drop_duplicates("field").head(3)
+    # A value of few says little of all; the next best value of a field says little more than its best.
+    best = clear[clear["chosen"] >= TOLD].drop_duplicates("field").head(3)
+    if best.empty:
+        best = clear.head(1)
     told = "; ".join(
-        f"{field} is {value} for {percent(float(inside), 0)} against {percent(float(outside), 0)} of the others"
-        for field, value, inside, outside in best[["field", "value", "chosen", "others"]].to_numpy()
+        f"{field} is {value} for {percent(float(mine), 0)} against {percent(float(rest), 0)} of the others"
+        for field, value, mine, rest in best[["field", "value", "chosen", "others"]].to_numpy()
     )
     return f"{head}: {told} ({len(clear)} values stand out, false discoveries held at 5 %)."
 

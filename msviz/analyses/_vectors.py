@@ -19,13 +19,15 @@ ENTRIES = ("scenario", "expert", "head", "level")
 OWN, JOINED = "own scenario", "all together"
 CELLS = 8_000_000  # numbers kept of all vectors: 32 MB
 WIDE = 128  # units beyond which vectors are kept by their main directions
+ROUNDING = 1e-6  # share of the largest: below, directions are rounding
 FIRST = 512  # impressions that the main directions are taken from
 
 
 def taps(axes: Mapping[str, tuple[str, ...]]) -> list[str]:
     """Return the names of the taps that show vectors, those kept apart by scenario first."""
     found = {name: shown[:-1] for name, shown in axes.items() if shown[-1:] == (UNIT,)}
-    order: dict[tuple[str, ...], float] = {(entry,): place for place, entry in enumerate(ENTRIES)} | {(): len(ENTRIES) - 1.5}
+    order: dict[tuple[str, ...], float] = {(entry,): place for place, entry in enumerate(ENTRIES)}
+    order[()] = len(ENTRIES) - 1.5  # one vector of the whole: after heads, before levels
     able = [name for name, rest in found.items() if rest in order]
     # What stands for the whole impression says more than the scales of one layer.
     return sorted(able, key=lambda name: (order[found[name]], name.startswith("scale_")))
@@ -143,7 +145,7 @@ def main_directions(vectors: Array) -> tuple[Array, float]:
     small = vectors @ vectors.T if len(vectors) < vectors.shape[1] else vectors.T @ vectors
     size, found = np.linalg.eigh(small.astype(np.float64))
     order = np.argsort(-size)[:WIDE]
-    order = order[size[order] > 1e-9 * max(size.max(), 1e-30)]
+    order = order[size[order] > ROUNDING * max(size.max(), 1e-30)]
     share = float(size[order].sum() / max(np.maximum(size, 0).sum(), 1e-30))
     directions = found[:, order]
     if len(vectors) < vectors.shape[1]:

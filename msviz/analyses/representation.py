@@ -40,8 +40,8 @@ COUNTED, POINTS = (
 )  # impressions and vectors that the numbers are made of: pairs grow with the square
 # Where cosines do not follow the truth: what is said to a reader instead.
 INSTEAD = (
-    "Directions kept apart are no measure of how differently scenarios respond: look at whether vectors change "
-    "together, and put one impression into every scenario."
+    "Directions kept apart are no measure of how differently scenarios respond: look at whether vectors "
+    "change together, and put one impression into every scenario."
 )
 MEASURES = ("cosine", "silhouette", "probe")
 

@@ -172,7 +172,8 @@ def _axes(figure: go.Figure, data: xr.Dataset) -> None:
             ticks="",
         )
     if np.isfinite(shares).all():
-        figure.update_yaxes(scaleanchor="x", scaleratio=1)
+        figure.update_yaxes(scaleanchor="x", scaleratio=1, constrain="domain")
+        figure.update_xaxes(constrain="domain")
 
 
 def _size(points: int) -> float:

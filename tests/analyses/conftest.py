@@ -25,3 +25,8 @@ def autoint(tiny_world: Dataset, satrans: Run) -> Run:
     return trained(
         "autoint", tiny_world, satrans.path.parent / "autoint", layers=2, heads=1, width=8, hidden=""
     )
+
+
+@pytest.fixture(scope="session")
+def optmsm(tiny_world: Dataset, satrans: Run) -> Run:
+    return trained("optmsm", tiny_world, satrans.path.parent / "optmsm", width=4, hidden="16,8", tower="8")

@@ -13,6 +13,7 @@ from msviz.probing.truth import Score
 Array = np.ndarray[Any, Any]
 EXACT = 7  # scenarios up to which all orders are tried (7! = 5,040)
 DRAWS = 2_000
+LEVEL = 0.025  # one-sided, as an interval of 95 % is on each side
 Z = 1.959964
 
 
@@ -38,7 +39,7 @@ def sharing_score(names: Sequence[str], likeness: Array, truth: Mapping[str, Any
         if p >= 0.005
         else "by luck alone in under 1 % of orders"
     )
-    clear = "follow" if p <= 0.05 and value > 0 else "do not show"
+    clear = "follow" if p <= LEVEL and value > 0 else "do not show"
     words = (
         f"{what} {clear} how alike two scenarios really respond: rank correlation {value:+.2f} over "
         f"{pairs} pairs, {luck}."

@@ -1,0 +1,116 @@
+"""Layouts: what they keep, how they are told while they move, and whether they come out again."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from msviz.analyses import _project, analyse
+from msviz.analyses._live import Live, layout_in
+from msviz.data._dataset import Dataset
+from msviz.errors import MsvizError
+from msviz.run import Run
+
+
+def clusters(size: int = 240, groups: int = 4, units: int = 10) -> "tuple[np.ndarray, np.ndarray]":  # type: ignore[type-arg]
+    draw = np.random.default_rng(0)
+    group = np.arange(size) % groups
+    centre = 8 * np.eye(units)[:groups]
+    return (centre[group] + draw.normal(size=(size, units))).astype(np.float32), group
+
+
+@pytest.mark.parametrize("method", [_project.umap, _project.tsne])
+def test_neighbours_stay_together(method) -> None:  # type: ignore[no-untyped-def]
+    vectors, group = clusters()
+    seen: list[float] = []
+    layout = method(vectors, 0, lambda share, now: seen.append(share))
+    assert seen == sorted(seen) and seen[-1] == 1 and len(seen) > 20
+    near, _ = _project.neighbours(layout, 5)
+    assert (group[near] == group[:, None]).mean() > 0.98
+    true, kept = _project.neighbours_kept(vectors, layout)
+    assert true.value > 0.9
+    flat, flat_kept = _project.neighbours_kept(vectors, np.random.default_rng(1).normal(size=(240, 2)))
+    assert abs(flat.value - 0.5) < 0.05 and kept.low > flat_kept.high
+
+
+def test_the_same_seed_gives_the_same_layout_and_another_does_not() -> None:
+    vectors, _ = clusters()
+    first, second, third = (_project.umap(vectors, seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, second)
+    assert not np.allclose(first, third)
+
+
+def test_trustworthiness_is_that_of_scikit_learn() -> None:
+    from sklearn.manifold import trustworthiness
+
+    vectors, _ = clusters(200)
+    layout = _project.pca(vectors)[0]
+    found = _project.neighbours_kept(vectors, layout, 10, sample=200)[0]
+    assert found.value == pytest.approx(trustworthiness(vectors, layout, n_neighbors=10), abs=1e-6)
+    assert found.low < found.value < found.high
+
+
+def test_pca_is_that_of_scikit_learn_up_to_signs() -> None:
+    from sklearn.decomposition import PCA
+
+    vectors, _ = clusters()
+    layout, share = _project.pca(vectors)
+    peer = PCA(2)
+    np.testing.assert_allclose(np.abs(layout), np.abs(peer.fit_transform(vectors)), atol=1e-3)
+    np.testing.assert_allclose(share, peer.explained_variance_ratio_, atol=1e-5)
+    assert (_project.pca(np.ones((5, 1), np.float32))[0] == 0).all()
+
+
+def test_a_turned_and_stretched_layout_agrees_wholly() -> None:
+    layout = np.random.default_rng(2).normal(size=(80, 2))
+    turn = np.array([[0.0, -1.0], [-1.0, 0.0]])
+    turned, share = _project.aligned(layout, 5 * layout @ turn + 3)
+    assert share == pytest.approx(1)
+    np.testing.assert_allclose(turned, layout, atol=1e-4)
+    assert _project.agreement(layout, 5 * layout @ turn).value == pytest.approx(1)
+    assert _project.agreement(layout, np.random.default_rng(3).normal(size=(80, 2))).value < 0.3
+
+
+def test_a_layout_is_left_beside_the_progress_of_a_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MSVIZ_PROGRESS", raising=False)
+    Live().leave(np.zeros((2, 2)))  # nobody asked
+    assert layout_in(tmp_path) is None
+    monkeypatch.setenv("MSVIZ_PROGRESS", str(tmp_path / "progress.json"))
+    live = Live()
+    live.leave(np.ones((3, 2)))
+    live.leave(np.zeros((3, 2)))  # too soon after the first
+    found = layout_in(tmp_path)
+    assert found is not None and (found == 1).all() and found.dtype == np.float32
+    Live()
+    assert layout_in(tmp_path) is None, "another job forgets the layout of the one before"
+
+
+def test_a_projection_of_a_trained_model(optmsm: Run, tiny_world: Dataset) -> None:
+    options = {"rows": 200, "points": 300}
+    source = analyse("representation", optmsm, tiny_world, rows=200)
+    finding = analyse("projection", optmsm, tiny_world, method="umap", **options)
+    data = finding.data
+    assert data.sizes["point"] == 300 and data.sizes["impression"] == 60  # five vectors of each
+    # Each point is the vector of the impression and entry that it names.
+    place = {int(row): number for number, row in enumerate(source.data["row"].values)}
+    rows = data["row"].values[data["of"].values]
+    vectors = source.data["vector"].values[[place[int(row)] for row in rows], data["entry"].values]
+    kept = _project.neighbours_kept(vectors, data["layout"].values)[1].value
+    assert float(data["trust"].sel(measure="neighbours kept")) == pytest.approx(kept)
+    again = analyse("projection_agreement", optmsm, tiny_world, method="umap", **options)
+    assert 0.2 < float(again.data["low"]) < float(again.data["value"]) <= 1
+    assert "from another start" in again.takeaway
+    fewer = analyse("projection", optmsm, tiny_world, rows=200, points=100)
+    assert set(fewer.data["row"].values) < set(data["row"].values)
+    assert "all variance" in fewer.takeaway
+
+
+def test_too_much_and_too_little_are_refused(satrans: Run, optmsm: Run, tiny_world: Dataset) -> None:
+    with pytest.raises(MsvizError, match="only pca can lay them out"):
+        analyse("projection", satrans, tiny_world, method="tsne", rows=100, points=100)
+    with pytest.raises(MsvizError, match="t-SNE takes up to 20,000"):
+        analyse("projection", optmsm, tiny_world, method="tsne", points=30_000)
+    with pytest.raises(MsvizError, match="pca has no start"):
+        analyse("projection_agreement", optmsm, tiny_world, method="pca")
