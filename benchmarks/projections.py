@@ -1,0 +1,75 @@
+"""How fast vectors are laid out, and how many neighbours stay, beside scikit-learn's t-SNE and umap-learn.
+
+    python benchmarks/projections.py [RUN] [--points 5000] [--peers]
+
+One thread, the same vectors for all, one after the other. `--peers` also runs scikit-learn's t-SNE and
+umap-learn (the first of two runs compiles). Prints Markdown.
+"""
+
+import argparse
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+
+from msviz.analyses import _project, analyse
+from msviz.analyses.projection import points_of
+
+Array = np.ndarray[Any, Any]
+
+
+def main() -> None:
+    """Time every way once and print a table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run", nargs="?", default="models/demo-optmsm")
+    parser.add_argument("--points", type=int, default=5_000)
+    parser.add_argument("--peers", action="store_true")
+    asked = parser.parse_args()
+    source = analyse("representation", asked.run)
+    vectors = points_of(source.data, asked.points, 0)[0]
+    ways: dict[str, Callable[[Array], Array]] = {
+        "PCA": lambda x: _project.pca(x)[0],
+        "UMAP (msviz)": lambda x: _project.umap(x, 0),
+        "t-SNE (msviz: openTSNE, 350 iterations)": lambda x: _project.tsne(x, 0),
+    }
+    if asked.peers:
+        ways |= {
+            "t-SNE (scikit-learn)": _scikit,
+            "UMAP (umap-learn, first in a process)": _umap_learn,
+            "UMAP (umap-learn, compiled)": _umap_learn,
+        }
+    print(f"{len(vectors):,} vectors of {vectors.shape[1]} units, {asked.run}\n")
+    print("| layout | seconds | of the 10 nearest kept | trustworthiness |\n|---|---|---|---|")
+    for name, way in ways.items():
+        start = time.perf_counter()
+        layout = way(vectors)
+        seconds = time.perf_counter() - start
+        true, kept = _project.neighbours_kept(vectors, layout)
+        print(f"| {name} | {seconds:.2f} | {kept.value:.3f} | {true.value:.3f} |", flush=True)
+
+
+def _scikit(vectors: Array) -> Array:
+    from sklearn.manifold import TSNE
+
+    found: Array = TSNE(random_state=0, n_jobs=1).fit_transform(vectors)
+    return found
+
+
+def _umap_learn(vectors: Array) -> Array:
+    import warnings
+
+    warnings.filterwarnings("ignore", module="umap")
+    import umap
+
+    found: Array = umap.UMAP(n_epochs=200, random_state=0).fit_transform(vectors)
+    return found
+
+
+if __name__ == "__main__":
+    main()
