@@ -17,7 +17,7 @@ from msviz.errors import MsvizError, one_of, refuse
 from msviz.finding import Finding, Provenance
 from msviz.probing.study import Study
 from msviz.probing.truth import Score
-from msviz.probing.truth.fields import score_fields
+from msviz.probing.truth.fields import score_change, score_fields
 from msviz.schema import UNSEEN, Schema
 
 QUESTION = "How much weight does each field get in each scenario?"
@@ -217,8 +217,17 @@ def _points(data: xr.Dataset, value: float) -> str:
 
 
 def score(finding: Finding, truth: Mapping[str, Any], schema: Schema) -> list[Score]:
-    """Return how well the weights (mean of heads) rank the fields that matter, scenario by scenario."""
+    """Return how well the weights (mean of heads) rank the fields that matter, scenario by scenario.
+
+    Of two scenarios compared: how the change in weight goes with the change in how much fields matter.
+    """
     data = finding.data["weight"].isel(head=0)
+    if "difference" in finding.data:
+        sides = finding.data.attrs["a"], finding.data.attrs["b"]
+        change = finding.data["difference"].isel(head=0)
+        return score_change(
+            change.values, *sides, [str(n) for n in change["field"].values], truth, schema, "weight"
+        )
     return score_fields(
         data.values,
         [str(name) for name in data["scenario"].values],
@@ -226,4 +235,5 @@ def score(finding: Finding, truth: Mapping[str, Any], schema: Schema) -> list[Sc
         truth,
         schema,
         "weight",
+        "has more weight",
     )

@@ -172,5 +172,6 @@ def score(finding: Finding, truth: Mapping[str, Any], schema: Schema) -> list[Sc
         [str(name) for name in data["field"].values],
         truth,
         schema,
-        "cost of losing it",
+        "the cost of losing a field",
+        "costs more to lose",
     )

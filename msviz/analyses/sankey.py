@@ -209,6 +209,8 @@ def score(finding: Finding, truth: Mapping[str, Any], schema: Schema) -> list[Sc
         f"In {right} of {len(known)} scenarios the view tells rightly whether {data.attrs['first_field']} "
         f"and {data.attrs['second_field']} act together: planted in {sum(planted)}, found in {sum(said)}."
     )
+    if sum(said) > sum(planted):
+        words += " Two fields may also seem to, where one of them goes together with a third that does."
     return [Score(ALL, right / len(known), low, high, 0.5, words, "share right")]
 
 

@@ -14,9 +14,9 @@ METRICS = {"logloss": "Logloss risen", "AUC": "AUC lost"}
 HOW_TO_READ = (
     "For each field, its values were exchanged at random among impressions of the same scenario, and the "
     "model predicted again. A long bar: the predictions became much worse, so they depend on this field, "
-    "alone or together with others. Around zero: the model does without. Whiskers are 95 % intervals; grey could be "
-    "chance (false discoveries held at 5 %). Where two fields say the same, such as a user's number and age, "
-    "each hides part of the other's worth."
+    "alone or together with others. Around zero: the model does without. Whiskers are 95 % intervals; grey "
+    "could be chance (false discoveries held at 5 %). Where two fields say the same, such as a user's number "
+    "and age, each hides part of the other's worth."
 )
 
 

@@ -12,6 +12,7 @@ from msviz.figures._choices import Array, choice, names
 from msviz.finding import Finding
 
 WIDTHS = ("rows", "clicks", "click rate")
+SHADES = theme.SEQUENTIAL[1:5]  # names stand on the bands, so none is dark
 PAD = 14  # px between the values of a column
 SCENARIOS = 8
 HOW_TO_READ = (
@@ -119,12 +120,12 @@ def _wilson(clicks: Array, rows: Array) -> tuple[Array, Array]:
 
 def _shades(rate: Array, span: tuple[float, float]) -> list[str]:
     """Return the colour of each click rate on the sequential scale, half transparent where bands cross."""
-    stops = np.array([[int(c[k : k + 2], 16) for k in (1, 3, 5)] for c in theme.SEQUENTIAL[1:]], float)
+    stops = np.array([[int(c[k : k + 2], 16) for k in (1, 3, 5)] for c in SHADES], float)
     place = np.clip((rate - span[0]) / max(span[1] - span[0], 1e-9), 0, 1) * (len(stops) - 1)
     low = np.minimum(place.astype(int), len(stops) - 2)
     part = (place - low)[:, None]
     mixed = np.rint(stops[low] * (1 - part) + stops[low + 1] * part).astype(int)
-    return [f"rgba({r},{g},{b},0.8)" for r, g, b in mixed]
+    return [f"rgba({r},{g},{b},0.9)" for r, g, b in mixed]
 
 
 def _bar(figure: go.Figure, span: tuple[float, float], words: str) -> None:
@@ -140,7 +141,7 @@ def _bar(figure: go.Figure, span: tuple[float, float], words: str) -> None:
                 "cmin": span[0],
                 "cmax": max(span[1], span[0] + 1e-6),
                 "color": [span[0]],
-                "colorscale": theme.scale(theme.SEQUENTIAL[1:]),
+                "colorscale": theme.scale(SHADES),
                 "showscale": True,
                 "colorbar": {
                     "orientation": "h",

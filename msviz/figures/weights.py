@@ -17,9 +17,10 @@ LOWEST = "lowest of heads"
 Z = 1.959964
 HOW_TO_READ = (
     "Fields stand in order of their weight. Orange is more than the average field gets, blue less, pale "
-    "about the same. *Lowest of heads* is what all heads agree to give. A weight is what the model multiplies "
-    "a field by, not what the field is worth: a field can be weighted highly and mean little, because the "
-    "model also scales it elsewhere. To know what predictions depend on, look at what losing a field costs."
+    "about the same. *Lowest of heads* is what all heads agree to give. A weight is what the model "
+    "multiplies a field by, not what the field is worth: a field can be weighted highly and mean little, "
+    "because the model also scales it elsewhere. What predictions depend on is told by what losing a field "
+    "costs."
 )
 
 
@@ -133,6 +134,7 @@ def _difference(data: xr.Dataset, head: str) -> go.Figure:
         form="+.2~f" if factor == 100 else "+.3~f",
         unit=unit,
     )
+    figure.update_xaxes(nticks=9)
     figure.add_vline(0, line={"color": theme.FAINT, "width": 1})
     return figure
 

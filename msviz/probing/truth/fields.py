@@ -47,12 +47,14 @@ def score_fields(
     truth: Mapping[str, Any],
     schema: Schema,
     what: str,
+    more: str,
 ) -> list[Score]:
     """Return how values (G, F) of scenarios and fields rank those that matter above those that do not.
 
     "All scenarios" asks for fields that matter in any scenario. The chance that a field that matters stands
     above one that does not (AUC), the same against fields that mean nothing anywhere, and Spearman's
-    correlation with the planted strength. Scenario fields, which do not vary inside one, and names that the
+    correlation with the planted strength; `what` is the value and `more` what a field with more of it does,
+    in words. Scenario fields, which do not vary inside one, and names that the
     truth does not know are left out, and so is what has nothing to rank.
     """
     places, names = _known(titles, schema)
@@ -60,8 +62,26 @@ def score_fields(
     for number, scenario in enumerate(scenarios):
         strength = _strengths(truth, names, scenario)
         if strength is not None:
-            found += _scores(values[number, places], strength, names, scenario, truth, what)
+            found += _scores(values[number, places], strength, names, scenario, truth, (what, more))
     return found
+
+
+def score_change(
+    values: Array, a: str, b: str, titles: Sequence[str], truth: Mapping[str, Any], schema: Schema, what: str
+) -> list[Score]:
+    """Return Spearman's correlation of a change (F,) from scenario a to b with that of the strengths."""
+    places, names = _known(titles, schema)
+    before, after = (_strengths(truth, names, scenario) for scenario in (a, b))
+    if before is None or after is None:
+        return []
+    value, low, high = _correlation(values[places], after - before)
+    if not np.isfinite(value):
+        return []
+    words = (
+        f"From {a} to {b}, the change in {what} of {len(names)} fields and that in how much they matter "
+        f"have a rank correlation of {value:+.2f} (95 %: {low:+.2f} to {high:+.2f}; by luck 0)."
+    )
+    return [Score(f"{b} against {a}", value, low, high, 0.0, words, "correlation")]
 
 
 def _known(titles: Sequence[str], schema: Schema) -> tuple[list[int], list[str]]:
@@ -87,7 +107,12 @@ def _strengths(truth: Mapping[str, Any], names: Sequence[str], scenario: str) ->
 
 
 def _scores(
-    values: Array, strength: Array, names: Sequence[str], scenario: str, truth: Mapping[str, Any], what: str
+    values: Array,
+    strength: Array,
+    names: Sequence[str],
+    scenario: str,
+    truth: Mapping[str, Any],
+    said: tuple[str, str],
 ) -> list[Score]:
     matters = strength > 0
     noise = np.isin(np.array(names), truth["noise_fields"])
@@ -103,7 +128,7 @@ def _scores(
         bounds = auc_interval(auc, matters.sum(), others.sum())
         low, high = (float(bound) for bound in bounds)
         words = (
-            f"{place}, a field that matters has more {what} than one of those that {which} in "
+            f"{place}, a field that matters {said[1]} than one of those that {which} in "
             f"{float(auc):.0%} of comparisons (95 %: {low:.0%} to {high:.0%}; by luck 50 %; "
             f"{int(matters.sum())} fields against {int(others.sum())})."
         )
@@ -111,7 +136,7 @@ def _scores(
     value, low, high = _correlation(values, strength)
     if np.isfinite(value):
         words = (
-            f"{place}, {what} and planted strength of the {len(names)} fields have a rank correlation of "
+            f"{place}, {said[0]} and planted strength of the {len(names)} fields have a rank correlation of "
             f"{value:+.2f} (95 %: {low:+.2f} to {high:+.2f}; by luck 0)."
         )
         found.append(
