@@ -16,7 +16,8 @@ from msviz.schema import Schema
 
 TITLE, ICON, SECTION, ORDER = "Gates over time", ":material/timeline:", "Inside a model", 5
 RATES = "Rates"
-VIEWS = ("Histogram", "Bands", "Ridgelines", "Signals", RATES)
+PICTURES = {"Histogram": "histogram", "Bands": "bands", "Ridges": "ridgelines", "Signals": "signals"}
+VIEWS = (*PICTURES, RATES)
 SHOWN = {"By day": ("days", "rate"), "By period": ("periods", "rate"), "AUC by period": ("periods", "auc")}
 EVERY, LARGEST = "All rows", "The largest"
 PERIODS = "2025-11-01..2025-11-11 Singles' Day; 2025-12-24..2025-12-26 Christmas"
@@ -80,7 +81,7 @@ def _gates(run: Run, shown: str, taps: tuple[str, ...], options: dict[str, str])
             part = links.choose("Scenario", names, "scenario")
         elif len(names) > 1:
             part = links.choose(title, names, f"gates-{ways[title]}")
-    picture: dict[str, Any] = {"view": shown.lower(), "group": part}
+    picture: dict[str, Any] = {"view": PICTURES[shown], "group": part}
     with next(columns):
         experts = [ALL_EXPERTS, *(str(name) for name in finding.data["expert"].values)]
         picture["expert"] = links.choose("Expert", experts, "expert")

@@ -77,9 +77,10 @@ def calendar(days: Sequence[str], periods: str, truth: Mapping[str, Any] | None)
         time = truth["time"]
         planted = dict(zip(time["days"], time["phase"], strict=True))
         for number, day in enumerate(days):
-            phase[number] = PLANTED.get(planted.get(day, ""), planted.get(day, ""))
-            inside = [one["name"] for one in time["promotions"] if one["start"] <= day <= one["end"]]
-            promotion[number] = inside[0] if inside else ""
+            known = str(planted.get(day, ""))
+            phase[number] = PLANTED.get(known, known)
+            held = (one["name"] for one in time["promotions"] if one["start"] <= day <= one["end"])
+            promotion[number] = str(next(held, ""))
     return Calendar(tuple(days), tuple(phase), tuple(promotion))
 
 
@@ -159,12 +160,16 @@ def change(values: Array, calendar: Calendar) -> Change | None:
     alike = likeness(np.where(promoted | normal, values, np.nan), promoted.astype(int) + 2 * normal)
     apart = [int((np.diff(side.astype(int), prepend=0) == 1).sum()) for side in (normal, promoted)]
     worth = [effective(len(side), alike, runs) for side, runs in zip(sides, apart, strict=True)]
-    first, second = ((np.array([side.mean()]), np.array([side.std(ddof=1)])) for side in sides)
-    found = welch((first[0], second[0]), (first[1], second[1]), (worth[0], worth[1]))  # type: ignore[arg-type]
+    (first, one), (second, two) = ((np.array(side.mean()), np.array(side.std(ddof=1))) for side in sides)
+    # The days a side is worth need not be whole; Welch's formulas hold all the same.
+    found = welch((first, second), (one, two), (worth[0], worth[1]))  # type: ignore[arg-type]
     return Change(
-        float(first[0][0]),
-        float(second[0][0]),
-        *(float(one[0]) for one in (found.difference, found.low, found.high, found.p)),
+        float(first),
+        float(second),
+        float(found.difference),
+        float(found.low),
+        float(found.high),
+        float(found.p),
         days=(len(sides[0]), len(sides[1])),
         worth=(worth[0], worth[1]),
     )

@@ -23,7 +23,7 @@ from msviz.schema import Schema
 
 QUESTION = "How do the weights of the experts move over time?"
 NEEDS = ("expert",)
-VERSION = 1
+VERSION = 2
 SPLIT = "all"
 INSTEAD = "Look at the rates and the AUC of promotion days and normal days instead."
 SUITABLE = (("expert",), ("scenario", "expert"))
@@ -56,11 +56,11 @@ def analyse(study: Study, options: Options) -> Finding:
     """Return the weights of every expert by day and group, and what goes together with them.
 
     `counts` (day, group, expert, bin), `rows` (day, group), `mean`, `deviation` (day, group, expert),
-    `quantile` (day, group, expert, share); `phase`, `promotion`, `split` (day); the difference
-    promotions - normal days with days as the units: `normal`, `promoted`, `change`, `change_low`,
-    `change_high`, `change_p`, `change_q` (group, expert); `signal` (day, signal), standardised, and its
-    correlation with the mean weight of all rows: `correlation`, `correlation_low`, `correlation_high`,
-    `correlation_q` (expert, signal). All splits are looked at unless one is named.
+    `quantile` (day, group, expert, share); `low`, `high` (expert, bin); `phase`, `promotion`, `split`
+    (day); the difference promotions - normal days with days as the units: `normal`, `promoted`, `change`,
+    `change_low`, `change_high`, `change_p`, `change_q` (group, expert); `signal_value` (day, signal),
+    standardised, and its correlation with the mean weight of all rows: `correlation`, `correlation_low`,
+    `correlation_high`, `correlation_q` (expert, signal). All splits are looked at unless one is named.
     """
     tap, own = _tap(study, options.tap)
     _time.calendar([], options.periods, None)  # what cannot be read is refused before the long pass
@@ -186,13 +186,7 @@ def _layout(seen: WeightsByDay, kept: list[int], options: Options) -> xr.Dataset
     means = [seen.moments(everything), tuple(one[..., each] for one in seen.moments())]
     mean, deviation = (np.concatenate([one[place] for one in means], -1) for place in range(2))
     count = np.concatenate([seen.rows.sum(1, keepdims=True), seen.rows[:, each]], 1)
-    low, high, step = _range(fine.sum((0, 1, 2)), options.bins)
-    bins = (high - low) // step
-    shown = fine[..., low:high].reshape(*fine.shape[:-1], bins, step).sum(-1, dtype=np.int32)
-    # What lies beyond the range counts in the end bins.
-    shown[..., 0] += fine[..., :low].sum(-1, dtype=np.int32)
-    shown[..., -1] += fine[..., high:].sum(-1, dtype=np.int32)
-    edges = np.linspace(low, high, bins + 1) / fine.shape[-1]
+    shown, edges = _zoomed(fine, options.bins)
     cells = ("day", "group", "expert")
     arrays = {
         "counts": ((*cells, "bin"), shown),
@@ -200,8 +194,8 @@ def _layout(seen: WeightsByDay, kept: list[int], options: Options) -> xr.Dataset
         "deviation": (cells, deviation.swapaxes(1, 2)),
         "quantile": ((*cells, "share"), quantiles(fine, 0.0, 1.0, SHARES)),
         "rows": (("day", "group"), count),
-        "low": (("bin",), edges[:-1]),
-        "high": (("bin",), edges[1:]),
+        "low": (("expert", "bin"), edges[:, :-1]),
+        "high": (("expert", "bin"), edges[:, 1:]),
     }
     return xr.Dataset(
         arrays,
@@ -214,15 +208,26 @@ def _layout(seen: WeightsByDay, kept: list[int], options: Options) -> xr.Dataset
     )
 
 
-def _range(counts: Array, bins: int) -> tuple[int, int, int]:
-    """Return first and last fine bin and the fine bins of one shown, for where 99.9 % of the weights lie."""
-    below = np.cumsum(counts) / counts.sum()
-    low = int(np.searchsorted(below, 0.0005))
-    high = min(int(np.searchsorted(below, 0.9995)) + 1, len(counts))
-    step = max(1, -(-(high - low) // bins))
-    wide = -(-(high - low) // step) * step
-    low = max(0, min(low, len(counts) - wide))
-    return low, low + wide, step
+def _zoomed(fine: Array, bins: int) -> tuple[Array, Array]:
+    """Return counts (day, group, expert, bin) and their borders (expert, bin + 1).
+
+    The bins hold where 99.8 % of an expert's weights lie; what lies beyond counts in the end bins.
+    """
+    whole, experts = fine.shape[-1], fine.shape[2]
+    shown = np.zeros((*fine.shape[:-1], bins), np.int32)
+    edges = np.zeros((experts, bins + 1))
+    for expert in range(experts):
+        here = fine[:, :, expert]
+        below = np.cumsum(here.sum((0, 1)) / max(1, here.sum()))
+        first, last = (int(np.searchsorted(below, share)) for share in (0.001, 0.999))
+        step = max(1, -(-(last + 1 - first) // bins))
+        wide = bins * step
+        low = int(np.clip((first + last + 1 - wide) // 2, 0, whole - wide))
+        shown[:, :, expert] = here[..., low : low + wide].reshape(*here.shape[:-1], bins, step).sum(-1)
+        shown[:, :, expert, 0] += here[..., :low].sum(-1, dtype=np.int32)
+        shown[:, :, expert, -1] += here[..., low + wide :].sum(-1, dtype=np.int32)
+        edges[expert] = np.linspace(low, low + wide, bins + 1) / whole
+    return shown, edges
 
 
 def _changes(data: xr.Dataset, known: Calendar) -> None:

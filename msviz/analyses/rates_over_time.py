@@ -22,7 +22,7 @@ from msviz.probing.study import Study
 
 QUESTION = "How do click rates move over time, and how good are predictions in promotions?"
 NEEDS = ("prediction",)
-VERSION = 1
+VERSION = 2
 SPLIT = "all"
 LIMIT = 10.0  # logits are counted in bins from -LIMIT to LIMIT
 BINS, CELLS = 32_768, 40_000_000  # at most; bins get coarser before memory gets larger
@@ -105,7 +105,7 @@ def _periods(known: Calendar) -> tuple[list[str], Array]:
 class _Counter:
     """Rows, clicks and predictions by day and scenario, and predictions' histograms by period and label."""
 
-    sources = ("prediction", "label")
+    sources: tuple[str, ...] = ("prediction", "label")
 
     def __init__(self, first: int, days: int, kept: list[int], scenarios: int, member: Array) -> None:
         self.first, self.days, self.member = first, days, member
@@ -217,9 +217,17 @@ def _words(data: xr.Dataset, scenario: str) -> str:
         return f"{place}, {clicks}; no promotions are known: name them with the option periods."
     hot, usual = here.sel(period=PROMOTION_DAYS), here.sel(period=NORMAL_DAYS)
     words = f"{place}, people click {_rate(hot)} on promotion days and {_rate(usual)} on normal days."
+    words += f" The model predicts {_predicted(hot)} and {_predicted(usual)}."
     if np.isfinite(hot["auc"]) and np.isfinite(usual["auc"]):
         words += f" {_apart(hot, usual)}"
     return words
+
+
+def _predicted(one: xr.Dataset) -> str:
+    """Return what was predicted on average, and whether that lies outside what was clicked."""
+    told, rate = float(one["period_predicted"]), float(one["period_rate"])
+    inside = float(one["period_low"]) <= told <= float(one["period_high"])
+    return percent(told, 2) if inside or not rate else f"{percent(told, 2)}, {told / rate:.2f} times that,"
 
 
 def _rate(one: xr.Dataset) -> str:
@@ -234,7 +242,7 @@ def _apart(hot: xr.Dataset, usual: xr.Dataset) -> str:
     both = f"AUC {float(hot['auc']):.3f} in promotions, {float(usual['auc']):.3f} on normal days"
     if not np.isfinite(halves).all():
         return f"Predictions of these days: {both}."
-    half = float(np.hypot(*halves))
+    half = float(np.hypot(halves[0], halves[1]))
     clear = "" if abs(gap) > half else "; that may be chance"
     return (
         f"Predictions: {both} (difference {gap:+.3f}, 95 %: {gap - half:+.3f} to {gap + half:+.3f}{clear})."

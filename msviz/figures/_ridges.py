@@ -24,10 +24,11 @@ def ridgelines(data: xr.Dataset, experts: Sequence[str]) -> go.Figure:
     days = names(data, "day")
     phases = data["phase"].values.astype(str)
     promoted = data["promotion"].values.astype(str) != ""
-    edges = (data["low"].values + data["high"].values) / 2
-    low, high = float(data["low"][0]), float(data["high"][-1])
-    width = high - low
-    step = 1.12 * width  # a column of an expert and the room behind it
+    part = data.sel(expert=kept)
+    lows, highs = part["low"].values[:, 0], part["high"].values[:, -1]
+    # Every expert has its own scale, one wide; a column of an expert and the room behind it.
+    middles = ((part["low"].values + part["high"].values) / 2 - lows[:, None]) / (highs - lows)[:, None]
+    width, step = 1.0, 1.12
     figure = theme.figure(52 * len(days) + 130)
     counts = np.stack([data["counts"].sel(expert=name).values for name in kept], 1).astype(np.float64)
     total = counts.sum(-1, keepdims=True)
@@ -35,7 +36,7 @@ def ridgelines(data: xr.Dataset, experts: Sequence[str]) -> go.Figure:
     top = np.maximum(share.max((0, 2)), 1e-9)
     for day in range(len(days)):
         for place in range(len(kept)):
-            x = place * step + (edges - low)
+            x = place * step + middles[place]
             y = len(days) - day + 1.4 * share[day, place] / top[place]
             figure.add_trace(
                 go.Scatter(
@@ -62,11 +63,17 @@ def ridgelines(data: xr.Dataset, experts: Sequence[str]) -> go.Figure:
         zeroline=False,
     )  # fmt: skip
     one = len(kept) == 1
-    at = _time.rounded(low, high, 5) if one else [low + width / 2]
-    said = [f"{100 * value:.4g} %" for value in at] if one else [f"{100 * low:.0f}–{100 * high:.0f} %"]
+    if one:
+        low, high = float(lows[0]), float(highs[0])
+        at = _time.rounded(low, high, 5)
+        said = [f"{100 * value:.3g} %" for value in at]
+        at = [(value - low) / (high - low) for value in at]
+    else:
+        at = [place * step + 0.5 for place in range(len(kept))]
+        said = [f"{100 * low:.0f}–{100 * high:.0f} %" for low, high in zip(lows, highs, strict=True)]
     figure.update_xaxes(
-        tickvals=[place * step + value - low for place in range(len(kept)) for value in at],
-        ticktext=said * len(kept),
+        tickvals=at,
+        ticktext=said,
         tickangle=0,
         showgrid=False, zeroline=False, range=[-0.03 * width, (len(kept) - 1) * step + 1.03 * width],
         title_text=title("Weight; orange: in a promotion" if promoted.any() else "Weight", note, width=34),
@@ -86,7 +93,7 @@ def _telling_days(data: xr.Dataset) -> Array:
     ends = np.r_[starts[1:], len(said)]
     middles = present[(starts + ends - 1) // 2]
     if len(middles) < 4:
-        return present[np.linspace(0, len(present) - 1, RIDGES).round().astype(int)]
+        return np.asarray(present[np.linspace(0, len(present) - 1, RIDGES).round().astype(int)])
     if len(middles) > RIDGES:
         # Promotions first, then what is around them, as many as there is room for.
         weight = [(data["promotion"].values[day] != "") * 2 + (data["phase"].values[day] == "normal")

@@ -18,7 +18,7 @@ VIEWS = ("histogram", "bands", "ridgelines", "signals")
 ALL_EXPERTS = "All experts"
 HOVERED = 3 * HOVER_LIMIT
 HOW_TO_READ = (
-    "Every expert has a panel; its weight is its share, from 0 to 100 %, of what the model mixes for an "
+    "Every expert has a panel and a scale of its own; its weight is its share of what the model mixes for an "
     "impression. *Histogram*: a column is a day, dark where many of its impressions have that weight; the "
     "dark line is the day's mean. *Bands*: half of a day's impressions lie in the dark band, nine of ten "
     "in the light one, the line is the median. *Ridgelines*: one curve a day, for up to twelve days. "
@@ -39,10 +39,12 @@ def draw(
     first: str | None = None,
     last: str | None = None,
     signals: int = 3,
+    selectable: bool = False,
 ) -> go.Figure:
     """Return the weights of all experts or of one, in a group's rows, between two days.
 
-    `signals` says how many are drawn below. Raises MsvizError for a view, expert or group that is none.
+    `signals` says how many are drawn below; with `selectable` a box chooses days. Raises MsvizError for a
+    view, expert or group that does not exist.
     """
     view = choice("view", view, VIEWS)
     if expert not in (None, ALL_EXPERTS):
@@ -73,30 +75,37 @@ def draw(
     days = "Day" if step == 1 else f"Weeks, {step} days a column" if step == 7 else f"{step} days a column"
     _time.time_axis(figure, data, step, title(days, note))
     figure.update_layout(
-        margin={"t": head}, showlegend=False, dragmode="select", selectdirection="h", hovermode="closest"
+        margin={"t": head},
+        showlegend=False,
+        hovermode="closest",
+        selectdirection="h",
+        dragmode="select" if selectable else False,
     )
     return figure
 
 
 def _panels(data: xr.Dataset, experts: Sequence[str]) -> list[Panel]:
-    """Return one panel an expert, all on the same scale of weights."""
+    """Return one panel an expert, each on the scale on which nearly all of its weights lie."""
     height = 200 if len(experts) == 1 else 136 if len(experts) <= 3 else 96 if len(experts) <= 5 else 76
-    low, high = float(data["low"][0]), float(data["high"][-1])
-    return [
-        Panel(name, HEAD + number * (height + HEAD), height, low, high) for number, name in enumerate(experts)
-    ]
+    panels = []
+    for number, name in enumerate(experts):
+        one = data.sel(expert=name)
+        low, high = float(one["low"].values[0]), float(one["high"].values[-1])
+        panels.append(Panel(name, HEAD + number * (height + HEAD), height, low, high))
+    return panels
 
 
 def _histograms(figure: go.Figure, data: xr.Dataset, step: int, panels: Sequence[Panel]) -> None:
     """Draw all experts as one heatmap with gaps: a subplot each would take seconds for eight."""
     middle, borders = _time.moments(names(data, "day"), step)
-    edges = np.append(data["low"].values, data["high"].values[-1:])
     y: list[Array] = []
     z: list[Array] = []
     weights: list[Array] = []
     # The axis runs upwards, so the last panel comes first.
     for panel in reversed(panels):
-        counts = data["counts"].sel(expert=panel.name).values.astype(np.float64)
+        one = data.sel(expert=panel.name)
+        edges = np.append(one["low"].values, one["high"].values[-1:])
+        counts = one["counts"].values.astype(np.float64)
         total = counts.sum(1, keepdims=True)
         # Empty cells stay clear, so that the bands of promotions are seen behind them.
         share = np.divide(counts, total, out=np.full(counts.shape, np.nan), where=counts > 0)
@@ -210,9 +219,9 @@ def _axes(figure: go.Figure, panels: Sequence[Panel], height: int) -> None:
     """Write round weights beside every panel; the axis itself counts px."""
     at, text = [], []
     for panel in panels:
-        for value in _time.rounded(panel.low, panel.high, 3 if panel.height > 90 else 2):
+        for value in _time.rounded(panel.low, panel.high, 3):
             at.append(float(panel.place(np.array(value))))
-            text.append(f"{100 * value:.4g} %")
+            text.append(f"{100 * value:.3g} %")
     figure.update_yaxes(
         range=[-height, 0], autorange=False, fixedrange=True, tickvals=at, ticktext=text, showgrid=False,
         zeroline=False, showline=False, ticks="",

@@ -34,11 +34,12 @@ def draw(
     first: str | None = None,
     last: str | None = None,
     order: Sequence[str] = (),
+    selectable: bool = False,
 ) -> go.Figure:
     """Return click rates by day in panels, one a scenario, or a metric by period.
 
     `scenario` None shows all scenarios and the largest ones. Raises MsvizError for a view, metric or scenario
-    that does not exist.
+    that does not exist. With `selectable` a box chooses days.
     """
     view = choice("view", view, VIEWS)
     metric = choice("metric", metric, tuple(METRICS))
@@ -53,10 +54,10 @@ def draw(
     )
     if view == "periods":
         return _periods(finding.data, metric, scenario, palette)
-    return _days(_time.between(finding.data, first, last), scenario, palette)
+    return _days(_time.between(finding.data, first, last), scenario, palette, selectable)
 
 
-def _days(data: xr.Dataset, scenario: str | None, palette: dict[str, str]) -> go.Figure:
+def _days(data: xr.Dataset, scenario: str | None, palette: dict[str, str], selectable: bool) -> go.Figure:
     data, step = _time.coarse(data)
     if step > 1:
         data = _again(data)
@@ -74,12 +75,16 @@ def _days(data: xr.Dataset, scenario: str | None, palette: dict[str, str]) -> go
     figure.update_yaxes(
         range=[-height, 0], autorange=False, fixedrange=True, showgrid=False, zeroline=False, showline=False,
         tickvals=[float(panel.place(np.array(value))) for panel, value in at],
-        ticktext=[f"{100 * value:.4g} %" for _, value in at], ticks="",
+        ticktext=[f"{100 * value:.3g} %" for _, value in at], ticks="",
     )  # fmt: skip
     days = "Day" if step == 1 else f"{step} days a point"
     _time.time_axis(figure, data, step, title(days, note, told, width=44))
     figure.update_layout(
-        margin={"t": 44}, showlegend=False, dragmode="select", selectdirection="h", hovermode="closest"
+        margin={"t": 44},
+        showlegend=False,
+        hovermode="closest",
+        selectdirection="h",
+        dragmode="select" if selectable else False,
     )
     return figure
 

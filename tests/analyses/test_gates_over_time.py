@@ -91,7 +91,7 @@ def test_means_by_day_and_scenario_are_those_of_all_splits(found: Finding, tiny_
         assert int(here["counts"][0, 0].sum()) == (day == d).sum()
     splits = found.data["split"].values
     assert list(dict.fromkeys(splits)) == ["train", "valid", "test"]
-    edges = np.append(found.data["low"], found.data["high"][-1:])
+    edges = np.append(found.data["low"][0], found.data["high"][0, -1:])
     inside = np.clip(weight[day == 12], edges[0], edges[-1] - 1e-9)
     expected = np.histogram(inside, edges)[0]
     assert np.abs(found.data["counts"].values[12, 0, 0] - expected).sum() <= 2  # float32 at an edge

@@ -47,7 +47,7 @@ def correlations(mean: Array, hot: Array) -> Array:
     """Return the correlation of every expert's weight (D, E) with the share (D,); 0 where it stands still."""
     a, b = mean - mean.mean(0), hot - hot.mean()
     below = np.sqrt((a**2).sum(0) * (b**2).sum())
-    return np.divide(b @ a, below, out=np.zeros(mean.shape[1]), where=below > 1e-12)
+    return np.asarray(np.divide(b @ a, below, out=np.zeros(mean.shape[1]), where=below > 1e-12))
 
 
 def chosen(mean: Array, hot: Array) -> tuple[int, float]:
