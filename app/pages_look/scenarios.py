@@ -1,5 +1,6 @@
 """Scenarios: two to six side by side in all that a model shows, and what is special about each."""
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -7,9 +8,10 @@ from app import view
 from app.choosing import chosen
 from app.choosing.scenarios import Chosen
 from app.words import plain
+from msviz.analyses._special import OF_LOG
 from msviz.finding import Finding
 
-A_ROW = 3
+A_ROW, LINES = 3, 2
 
 
 def show(choice: Chosen) -> None:
@@ -33,34 +35,46 @@ def show(choice: Chosen) -> None:
 
 
 def apart(finding: Finding) -> None:
-    """Show what sets each scenario apart, three boxes in a row."""
-    data = finding.data
-    names = [str(name) for name in data["scenario"].values]
-    for start in range(0, len(names), A_ROW):
-        for box, name in zip(st.columns(A_ROW), names[start : start + A_ROW], strict=False):
-            words = [str(one) for one in data["words"].sel(scenario=name).values if str(one)][:4]
+    """Show what sets each scenario apart, in the log and in the model, three boxes in a row."""
+    names = [str(name) for name in finding.data["scenario"].values]
+    across = 2 if len(names) in (2, 4) else A_ROW
+    for start in range(0, len(names), across):
+        for box, name in zip(st.columns(across), names[start : start + across], strict=False):
             with box, st.container(border=True, height="stretch"):
                 st.markdown(f"**{plain(name)}**")
-                if not words:
-                    st.markdown("Nothing sets it surely apart from the other rows.")
-                st.markdown("\n".join(f"- {plain(one[:1].upper() + one[1:])}" for one in words))
+                _listed(finding, name)
+
+
+def _listed(finding: Finding, name: str) -> None:
+    here = finding.data.sel(scenario=name)
+    told = [
+        (str(kind) in OF_LOG, str(words))
+        for kind, words in zip(here["kind"].values, here["words"].values, strict=True)
+        if str(words)
+    ]
+    if not told:
+        st.markdown("Nothing sets it surely apart from the other rows.")
+    for title, of_log in (("In the log", True), ("In the model", False)):
+        mine = [words for log, words in told if log == of_log][:LINES]
+        if mine:
+            st.caption(title)
+            st.markdown("\n".join(f"- {plain(words[:1].upper() + words[1:])}" for words in mine))
 
 
 def _in_words(finding: Finding) -> str:
-    """Return which scenarios have the highest and lowest click rate and AUC."""
+    """Return which scenarios have the highest and lowest click rate and AUC, with intervals."""
     parts = []
     for aspect, form in (("Click rate", ".1%"), ("AUC", ".3f")):
-        value = finding.data["value"].sel(aspect=aspect).dropna("scenario")
-        if value.sizes["scenario"] > 1:
-            top, bottom = (
-                value.isel(scenario=value.argmax("scenario")),
-                value.isel(scenario=value.argmin("scenario")),
-            )
-            parts.append(
-                f"{aspect} runs from {float(bottom):{form}} in {bottom['scenario'].item()} to "
-                f"{float(top):{form}} in {top['scenario'].item()}"
-            )
-    return ". ".join(parts) + "." if parts else finding.takeaway
+        part = finding.data[["value", "low", "high"]].sel(aspect=aspect).dropna("scenario")
+        if part.sizes["scenario"] > 1:
+            ends = [part.isel(scenario=int(place)) for place in np.argsort(part["value"].values)[[0, -1]]]
+            told = [
+                f"{float(one['value']):{form}} in {one['scenario'].item()} "
+                f"(95 %: {float(one['low']):{form}}–{float(one['high']):{form}})"
+                for one in ends
+            ]
+            parts.append(f"{aspect} runs from {told[0]} to {told[1]}.")
+    return " ".join(parts) or finding.takeaway
 
 
 def table(finding: Finding) -> None:

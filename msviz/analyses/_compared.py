@@ -14,7 +14,7 @@ import xarray as xr
 from msviz import registry
 from msviz.analyses import ROOM, ask, why_not
 from msviz.analyses._attention import ALL, MEAN
-from msviz.analyses._special import Special, of_amount
+from msviz.analyses._special import CLICKS, Special, of_amount
 from msviz.analyses._words import Z, percent
 from msviz.finding import Finding
 from msviz.probing.study import Study
@@ -76,7 +76,7 @@ def the_log(finding: Finding, names: Sequence[str]) -> Told:
             f"{percent(one)} of its rows are clicked, {{times}} elsewhere ({percent(two)}; 95 %: {{low}} to "
             "{high} times)"
         )
-        found.append(of_amount(name, "click rate", "Click rate", (one, two), error, words))
+        found.append(of_amount(name, CLICKS, "Click rate", (one, two), error, words))
     return Told(
         [
             Row("The log", "Rows", rows, nothing, nothing, form=COUNT),
@@ -115,7 +115,7 @@ def quality(finding: Finding, names: Sequence[str]) -> Told:
             other = float(weight @ rest["value"].values)
             error = (float(here["high"] - here["low"]) / (2 * Z), float(np.sqrt(weight**2 @ spread**2)))
             words = (
-                f"the model ranks its rows {'better' if float(here['value']) > other else 'worse'}: AUC "
+                f"its rows are ranked {'better' if float(here['value']) > other else 'worse'}: AUC "
                 f"{float(here['value']):.3f}, where the other scenarios have {other:.3f} on average (above "
                 "chance, {low} to {high} times as much)"
             )
@@ -138,11 +138,11 @@ def attended(finding: Finding, names: Sequence[str]) -> Told:
     mean, deviation = data["received_mean"], data["received_deviation"]
     rows = data["rows"].astype(float)
     words = (
-        "the model attends to {what} {times} elsewhere ({here} of all attention against {there}; "
+        "attention to {what} is {times} elsewhere ({here} of all attention against {there}; "
         "95 %: {low} to {high} times)"
     )
     mean, deviation = mean.rename(key="field"), deviation.rename(key="field")
-    return _fields("Attention received", words, mean, deviation, rows, names)
+    return _fields("Attention received, layer 1, mean of heads", words, mean, deviation, rows, names)
 
 
 def weighted(finding: Finding, names: Sequence[str]) -> Told:
@@ -214,7 +214,7 @@ def gated(finding: Finding, names: Sequence[str]) -> Told:
     half = np.where(days > 2, Z * error, np.nan)
     lines = [
         Row(
-            "Weights of experts", f"Expert {expert}", mean[:, k], np.maximum(mean[:, k] - half[:, k], 0),
+            "Weights of experts", str(expert), mean[:, k], np.maximum(mean[:, k] - half[:, k], 0),
             np.minimum(mean[:, k] + half[:, k], 1), form=PERCENT,
         )
         for k, expert in enumerate(data["expert"].values[:SHOWN])

@@ -23,6 +23,8 @@ FEWEST = 10  # rows that must be expected on both sides for the test to hold
 VALUES = 2_000  # values of a field that are looked at, the most frequent ones
 CHUNK = 1_000_000
 EACH = 3  # things of one kind that are told of a scenario
+CLICKS = "click rate"
+OF_LOG = ("value", CLICKS)  # kinds that speak of the log; all others speak of the model
 NOTABLE = 0.05  # |log ratio| below which nobody needs to know
 
 
@@ -42,6 +44,11 @@ class Special:
     words: str
     q: float = float("nan")
     of: str = ""  # things of one kind that share this (values of one field) are told once
+
+    @property
+    def of_log(self) -> bool:
+        """Tell whether this is about the log, not about the model."""
+        return self.kind in OF_LOG
 
     @property
     def size(self) -> float:
@@ -146,7 +153,8 @@ def of_amount(
     low, high = np.exp(log - Z * spread), np.exp(log + Z * spread)
     p = 2 * special.ndtr(-abs(log) / spread) if spread else float(log == 0)
     ratio = float(np.exp(log))
-    told = words.format(times=times(ratio), low=f"{low:.2f}", high=f"{high:.2f}")
+    often = kind == CLICKS
+    told = words.format(times=times(ratio, often), low=f"{low:.2f}", high=f"{high:.2f}")
     return Special(
         scenario, kind, what, amount[0], amount[1], ratio, float(low), float(high), float(p), told, of=what
     )  # fmt: skip

@@ -22,7 +22,7 @@ QUESTION = "What is special about each of these scenarios?"
 NEEDS = ("prediction",)
 VERSION = 1
 FEWEST, MOST, DEFAULT = 2, 6, 4
-SAID = 3  # special things that the takeaway tells of a scenario; the table holds more
+SAID = 2  # special things of the log, and of the model, that the words tell; the table holds more
 
 
 class Options(Asking):
@@ -119,10 +119,16 @@ def _table(special: Mapping[str, list[Special]], names: list[str]) -> dict[str, 
 
 
 def _words(name: str, special: list[Special]) -> str:
-    """Return a sentence on what sets a scenario apart."""
+    """Return what sets a scenario apart, in the log and in the model."""
     if not special:
-        return f"{name}: nothing sets it surely apart from the other rows."
-    return f"{name}: {'; '.join(one.words for one in special[:SAID])}."
+        return f"{name}. Nothing sets it surely apart from the other rows."
+    log, model = (_some(special, of_log) for of_log in (True, False))
+    parts = [f"In the log, {log}."] * bool(log) + [f"In the model, {model}."] * bool(model)
+    return f"{name}. {' '.join(parts)}"
+
+
+def _some(special: list[Special], of_log: bool) -> str:
+    return "; ".join([one.words for one in special if one.of_log == of_log][:SAID])
 
 
 def _takeaway(names: list[str], special: Mapping[str, list[Special]], tested: int) -> str:

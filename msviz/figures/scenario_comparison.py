@@ -19,10 +19,10 @@ LEAST, WIDE = 0.14, 0.72  # where a column's scale starts, and its length, in co
 HOW_TO_READ = (
     "Each column is a scenario, each line one number about it. Inside a line all columns have the same "
     "scale, so a dot further right is a larger number; whiskers are 95 % intervals where one is known, and "
-    "the upright stroke is the number over all rows. Do not compare dots of different lines. Of fields, those "
-    "in which the chosen scenarios differ most are shown. The correlation of answers says how alike the model "
-    "treats two scenarios when the same rows are put into both. What the sentences call special is tested "
-    "with rows as independent; a user's many rows are not, so read close calls with care."
+    "the upright stroke is the number over all rows. Do not compare dots of different lines. Of fields, "
+    "those in which the chosen scenarios differ most are shown. The correlation of answers says how alike "
+    "the model treats two scenarios when the same rows are put into both. What the sentences call special "
+    "is tested with rows as independent; a user's many rows are not, so read close calls with care."
 )
 
 

@@ -36,7 +36,7 @@ def test_the_largest_scenarios_are_shown_with_the_numbers_of_the_other_questions
     np.testing.assert_allclose(data["value"].sel(aspect="AUC"), performance["value"].sel(scope=names))
     seen = msviz.analyse("attention_by_scenario", satrans, tiny_world).data
     received = seen["received_mean"].sel(layer="1", head="mean of heads")
-    shown = data["aspect"].values[data["group"].values == "Attention received"]
+    shown = data["aspect"].values[data["group"].values == "Attention received, layer 1, mean of heads"]
     assert len(shown) == 5
     np.testing.assert_allclose(
         data["value"].sel(aspect=shown[0]), received.sel(key=shown[0], scenario=names), rtol=1e-6
@@ -158,7 +158,7 @@ def test_a_model_without_attention_is_compared_by_what_it_has(tiny_world: Datase
     )
     data = msviz.analyse("scenario_comparison", run, tiny_world, slice="hour < 12").data
     groups = list(dict.fromkeys(data["group"].values.tolist()))
-    assert groups[:2] == ["The log", "Quality"] and "Attention received" not in groups
+    assert groups[:2] == ["The log", "Quality"] and "Attention received, layer 1, mean of heads" not in groups
     if "feature_weights" in data.attrs["asked"]:
         assert "Field weights" in groups
 
