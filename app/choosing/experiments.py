@@ -66,7 +66,7 @@ def choose(run: Run | None) -> Chosen | None:
         return None
     try:
         with _uploaded(upload) if upload is not None else contextlib.nullcontext(log) as path:
-            return _of(path)
+            return _of(path, "own-" if upload is not None else "")
     except MsvizError as error:
         st.warning(plain(str(error)), icon=":material/error:")
         return None
@@ -97,16 +97,24 @@ def _uploaded(upload: UploadedFile) -> Iterator[Path]:
         yield path
 
 
-def _of(path: Path) -> Chosen | None:
-    """Choose what is shown of one log."""
+def _of(path: Path, mine: str) -> Chosen | None:
+    """Choose what is shown of one log; an upload's choices, which start with `mine`, are apart."""
     columns = st.columns([3, 2, 2], vertical_alignment="bottom")
     with st.expander("Arms, periods and planned shares", icon=":material/tune:"):
-        options = _arms(path)
+        arms = _read(str(path), log_file.digest(path))
+        options = _arms(arms, mine)
+    if log_file.own_name("control", arms) is None:
+        st.info(
+            f"The log does not say which arm is the control: {plain(options['control'])} is taken. Choose it "
+            "under Arms, periods and planned shares.",
+            icon=":material/balance:",
+        )
     finding = _answer(str(path), options)
     if finding is None:
         return None
     with columns[0]:
-        metric = links.choose("Metric", [str(name) for name in finding.data["metric"].values], "lift-metric")
+        metrics = [str(name) for name in finding.data["metric"].values]
+        metric = links.choose("Metric", metrics, "lift-metric")
     with columns[1]:
         views = VIEWS if "period" in finding.data.dims else VIEWS[:2]
         shown = links.switch("View", views, "lift-view")
@@ -120,22 +128,22 @@ def _of(path: Path) -> Chosen | None:
     return Chosen(finding, shown.lower(), metric, "" if shown != "Days" else scenario, simulated, truth)
 
 
-def _arms(path: Path) -> dict[str, Any]:
+def _arms(arms: list[str], mine: str) -> dict[str, Any]:
     """Choose the two arms, the planned share and names of periods."""
-    arms = _read(str(path), log_file.digest(path))
     first, second, third = st.columns(3, vertical_alignment="bottom")
     with first:
-        control = links.choose("Control", arms, "control", default=_named("control", arms, None))
+        control = links.choose("Control", arms, f"{mine}control", default=_named("control", arms, None))
     rest = [arm for arm in arms if arm != control]
     with second:
-        treatment = links.choose("Treatment", rest, "treatment", default=_named("treatment", rest, control))
+        named = _named("treatment", rest, control)
+        treatment = links.choose("Treatment", rest, f"{mine}treatment", default=named)
     with third:
         share = st.number_input(
-            "Treatment's planned share, %", 1, 99, 50, key="share", bind="query-params",
+            "Treatment's planned share, %", 1, 99, 50, key=f"{mine}share", bind="query-params",
             help="Of the traffic of the two arms; a warning tells when it came out otherwise",
         )  # fmt: skip
     periods = st.text_input(
-        "Periods", key="periods", bind="query-params", placeholder=PERIODS,
+        "Periods", key=f"{mine}periods", bind="query-params", placeholder=PERIODS,
         help="Names for stretches of days; those of the log by default",
     )  # fmt: skip
     return {"control": control, "treatment": treatment, "share": share / 100, "periods": periods or ""}

@@ -65,3 +65,12 @@ def test_a_bad_log_and_no_log_are_told(app: Open, folder: Path) -> None:
     log.unlink()
     at = app("experiments")
     assert not at.exception and "No experiment yet" in words(at)
+
+
+def test_a_log_that_does_not_name_its_control_says_which_arm_was_taken(app: Open, folder: Path) -> None:
+    log = folder / "demo-experiment.csv"
+    log.write_text(log.read_text().replace(",control,", ",old,").replace(",treatment,", ",new,"))
+    said = words(app("experiments"))
+    assert "does not say which arm is the control: new is taken" in said
+    assert "old against new: CTR -" in said
+    assert "intervals hold the planted lift" not in said, "the truth was of another log"
