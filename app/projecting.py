@@ -16,19 +16,20 @@ from msviz.figures.projection import DENSE, selected
 from msviz.finding import Finding, Provenance
 from msviz.run import Run
 
+AT_ONCE = 5_000  # vectors that PCA lays out within a page; more are a job
 TITLES = {"pca": "PCA", "umap": "UMAP", "tsne": "t-SNE"}
 
 
 def layout(choice: Chosen, run: Run, source: Finding, asked: dict[str, Any]) -> Finding | None:
     """Return the layout of a run's vectors; or show it while it is made, and return None."""
     asked = asked | {"method": choice.method, "points": choice.points}
-    if choice.method == "pca":
+    if choice.method == "pca" and choice.points <= AT_ONCE:
         try:
             return shelf.ask("projection", str(run.path), run.card.digest, run, **asked)
         except MsvizError as error:
             st.warning(plain(str(error)), icon=":material/error:")
             return None
-    if int(source.data.attrs["distinct"]) < 50:
+    if choice.method != "pca" and int(source.data.attrs["distinct"]) < 50:
         st.info(
             f"Fewer than 50 of these vectors differ, so there are no neighbours to keep: "
             f"{TITLES[choice.method]} has nothing to lay out. PCA does.",

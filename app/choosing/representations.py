@@ -49,8 +49,8 @@ def choose(run: Run | None) -> Chosen | None:
     left, right = st.columns([4, 2], vertical_alignment="bottom")
     with left:
         titles = [field.label for field in run.schema.features if field.role != "scenario"]
-        kind = "by what it is of"
-        colour = links.choose("Colour", [kind, *(c for c in COLOURS if c != COLOURS[1]), *titles], "colour")
+        kind = COLOURS[1]
+        colour = links.choose("Colour", [kind, *(c for c in COLOURS if c != kind), *titles], "colour")
     with right:
         # Neighbours of very many points take minutes; PCA and a density picture do not.
         able = [name for name, points in POINTS.items() if method == "pca" or points <= 20_000]

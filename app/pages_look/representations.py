@@ -11,8 +11,8 @@ from app.choosing import chosen
 from app.choosing.representations import Chosen
 from app.words import plain
 from msviz.errors import MsvizError
+from msviz.figures import density, separation
 from msviz.figures import projection as picture
-from msviz.figures import separation
 from msviz.finding import Finding
 from msviz.run import Run
 
@@ -73,6 +73,7 @@ def pictures(choice: Chosen, known: list[tuple[Run, dict[str, Any], Finding]]) -
             )
             return
     held: list[tuple[Run, Finding, np.ndarray]] = []  # type: ignore[type-arg]
+    dense = False
     for number, (column, (run, layout), (_, asked, _source)) in enumerate(
         zip(columns, found, known, strict=True)
     ):
@@ -81,12 +82,15 @@ def pictures(choice: Chosen, known: list[tuple[Run, dict[str, Any], Finding]]) -
             points = projecting.chart(layout, f"layout-{number}", projecting.drawn(choice) | both)
             st.markdown(plain(layout.takeaway))
             again(choice, run, asked)
+            dense = dense or points is None
+            how = density.HOW_TO_READ if points is None else picture.HOW_TO_READ
             if points is not None and len(points):
                 held.append((run, layout, points))
-            _footer(layout, choice, f"layout-{number}", picture.HOW_TO_READ, **projecting.drawn(choice))
+            _footer(layout, choice, f"layout-{number}", how, **projecting.drawn(choice))
     if len(found) > 1:
         st.caption(f"Both pictures show the same {len(rows):,} impressions.")
-    lasso(choice, held)
+    if not dense:
+        lasso(choice, held)
 
 
 def again(choice: Chosen, run: Run, asked: dict[str, Any]) -> None:

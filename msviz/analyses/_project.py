@@ -20,10 +20,12 @@ Array = np.ndarray[Any, Any]
 Tell = Callable[[float, Array], None]  # the share done and the layout so far
 NEIGHBOURS, PERPLEXITY = 15, 30
 TRUSTED, SAMPLE = 10, 1_000  # neighbours looked at, of so many points
+PAIRS = 20_000_000  # points looked at times all points, at most
 EPOCHS, QUARTERS = 200, 4
 NEGATIVE = 5  # points pushed away for each neighbour pulled near
 A, B = 1.5769, 0.8951  # UMAP's curve 1 / (1 + A d^2B) for a smallest distance of 0.1 and a spread of 1
 EARLY, LATE = 100, 250  # t-SNE's iterations with exaggerated attraction, and without
+ANGLE = 0.7  # how coarsely far points are summed: as many neighbours stay as at 0.5, and it is faster
 PULL, STRONGEST = 12.0, 4.0
 
 
@@ -104,7 +106,13 @@ def tsne(vectors: Array, seed: int, tell: Tell | None = None) -> Array:
         return False
 
     embedding = TSNEEmbedding(
-        start, affinities, negative_gradient_method="bh", n_jobs=1, callbacks=[step], callbacks_every_iters=10
+        start,
+        affinities,
+        negative_gradient_method="bh",
+        theta=ANGLE,
+        n_jobs=1,
+        callbacks=[step],
+        callbacks_every_iters=10,
     )
     embedding = embedding.optimize(EARLY, exaggeration=PULL, momentum=0.5)
     done = EARLY
@@ -140,6 +148,8 @@ def neighbours_kept(
     """
     size = len(vectors)
     count = min(count, (size - 1) // 2)
+    # Among very many points each one looked at costs a look at all of them.
+    sample = min(sample, max(PAIRS // size, 100))
     rows = np.random.default_rng(0).permutation(size)[:sample]
     false, kept = np.empty(len(rows)), np.empty(len(rows))
     piece = max(1, 4_000_000 // size)

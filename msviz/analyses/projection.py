@@ -15,7 +15,7 @@ from msviz.probing.study import Study
 
 QUESTION = "Which impressions does the model see alike?"
 NEEDS = ("unit",)
-VERSION = 1
+VERSION = 2
 TITLES = {"pca": "PCA", "umap": "UMAP", "tsne": "t-SNE"}
 MOST = {"pca": 1_000_000, "umap": 50_000, "tsne": 20_000}
 FEW = 50  # different vectors that neighbours need

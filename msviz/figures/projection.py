@@ -13,7 +13,7 @@ from msviz.finding import Finding
 from msviz.schema import Schema
 
 DENSE = 100_000  # points above which single ones are not drawn
-COLOURS = ("Scenario", "Vector of", "Clicked", "Predicted click probability")
+COLOURS = ("Scenario", "Kind of vector", "Clicked", "Predicted click probability")
 GROUPS = len(theme.CATEGORICAL)
 REST = "others"
 HOW_TO_READ = (
@@ -143,7 +143,7 @@ def _labels(data: xr.Dataset, points: Array, colour: str, schema: Schema | None)
     if colour == COLOURS[0]:
         return np.asarray(data["scenario"].values.astype(str)[of])
     if colour == COLOURS[1]:
-        return np.array(names(data, "name"))[data["entry"].values[points]]
+        return np.asarray(np.array(names(data, "name"))[data["entry"].values[points]])
     if colour == COLOURS[2]:
         return np.where(data["label"].values[of] > 0, "clicked", "not clicked")
     value = data["value"].sel(field=colour).values[of]
@@ -151,7 +151,8 @@ def _labels(data: xr.Dataset, points: Array, colour: str, schema: Schema | None)
         return np.array([f"value {number}" for number in value])
     known, place = np.unique(value, return_inverse=True)
     field = schema.field(colour)
-    return np.asarray(np.array([field.value_name(int(number)) for number in known])[place])
+    titles = np.array([field.value_name(int(number)) for number in known])
+    return np.asarray(titles[place])
 
 
 def _axes(figure: go.Figure, data: xr.Dataset) -> None:
