@@ -5,15 +5,26 @@ from typing import Any
 
 import streamlit as st
 
-from app import links, work
+from app import links, view, work
 from app.choosing import _common
 from msviz.figures.theme import ALL
 from msviz.finding import Finding
 from msviz.run import Run
 
 TITLE, ICON, SECTION, ORDER = "Attention", ":material/grid_on:", "Inside a model", 1
-VIEWS = ("By scenario", "Difference", "Two runs", "Importance")
+VIEWS = ("By scenario", "Difference", "Two runs", "Importance", "Similar scenarios")
+SHARES = {"Shares": "shares", "What changes most": "change"}
+ALIKE = {
+    "Answers": "answers",
+    "Cosine": "cosine",
+    "Centred cosine": "centred cosine",
+    "CKA of matrices": "CKA",
+}
 CELLS = ("Significant", "All")
+ALIKE_HELP = (
+    "Answers: what the model predicts when the same impressions come in both scenarios. The others compare "
+    "what the model makes of a scenario inside."
+)
 
 
 @dataclass(frozen=True)
@@ -21,7 +32,7 @@ class Chosen:
     """What is looked at; only what the view asks for is set."""
 
     run: Run
-    finding: Finding
+    finding: Finding | None
     view: str
     order: tuple[str, ...]
     simulated: bool
@@ -32,6 +43,10 @@ class Chosen:
     head: str = ""
     grid: bool = False
     cells: str = "significant"
+    shares: str = "shares"
+    alike: Finding | None = None
+    measure: str = "answers"
+    part: str = "everything"
 
 
 def choose(run: Run | None) -> Chosen | None:
@@ -42,6 +57,8 @@ def choose(run: Run | None) -> Chosen | None:
     if not _common.able(run, "attention_by_scenario", "This model shows no attention between fields"):
         return None
     shown = links.switch("View", VIEWS, "view")
+    if shown == "Similar scenarios":
+        return _similar(run, shown)
     finding = work.answer("attention_by_scenario", run, None, "attention in every scenario")
     if finding is None:
         return None
@@ -60,6 +77,9 @@ def choose(run: Run | None) -> Chosen | None:
     elif shown == "By scenario":
         with next(columns):
             grid = links.choose("Show", _common.HEADS, "show") == _common.HEADS[1]
+    if shown == "Importance":
+        with next(columns):
+            more["shares"] = SHARES[links.choose("Show", list(SHARES), "shares")]
     if not grid:
         more |= _common.layer_and_head(finding, columns)
     if shown in ("Difference", "Two runs"):
@@ -67,6 +87,32 @@ def choose(run: Run | None) -> Chosen | None:
             "Coloured cells", CELLS, "cells", help="Significant: false discovery rate 5 % over all cells"
         ).lower()
     return Chosen(run=run, finding=finding, view=shown, grid=grid, **more, **_common.setting(run))
+
+
+def _similar(run: Run, shown: str) -> Chosen | None:
+    """Choose by which measure, and by which part of the model, scenarios are compared."""
+    if len(run.schema.scenarios) < 2:
+        view.empty("Only one scenario", "There is no second scenario to compare with.", icon="compare")
+        return None
+    found = work.answer("scenario_similarity", run, None, "how alike the scenarios are")
+    if found is None:
+        return None
+    known = {title: name for title, name in ALIKE.items() if name in found.data["measure"].values}
+    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    with left:
+        measure = known[links.switch("Alike by", list(known), "alike", help=ALIKE_HELP)]
+    parts = [
+        str(part)
+        for part in found.data["part"].values
+        if found.data["value"].sel(measure=measure, part=part).notnull().any()
+    ]
+    part = parts[0]
+    if len(parts) > 1:
+        with right:
+            part = links.choose("Part of the model", parts, "alike_part")
+    return Chosen(
+        run=run, finding=None, view=shown, alike=found, measure=measure, part=part, **_common.setting(run)
+    )
 
 
 def _one(finding: Finding, pair: bool) -> str:

@@ -1,36 +1,89 @@
-"""Choose the metric, and a run to compare with."""
+"""Choose the view: one run scenario by scenario, several runs side by side, or what they cost."""
 
 from dataclasses import dataclass
 
 import streamlit as st
 
-from app import links
+from app import links, shelf
 from app.choosing import _common
+from msviz.figures.theme import ALL
 from msviz.run import Run
 
 TITLE, ICON, SECTION, ORDER = "Performance", ":material/trending_up:", "Models", 2
 METRICS = {"AUC": "auc", "Logloss": "logloss", "AUC by user": "gauc", "Bias": "bias"}
+VIEWS = ("One run", "Runs", "Cost")
+PICTURES = {"Table": "table", "List": "list", "Curve": "curve"}
+TESTS = ("Not tested", "Tested on the same rows")
+COSTS = {
+    "Predicting": "predicting",
+    "Test set": "test set",
+    "Training": "training",
+    "Training time": "training time",
+    "Memory": "memory",
+    "Parameters": "parameters",
+    "Growth with scenarios": "growth",
+}
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """A run, the one beside it, and the metric."""
+    """A run, those beside it, and what is shown of them."""
 
     run: Run
-    other: Run | None
-    metric: str
+    view: str
     order: tuple[str, ...]
     simulated: bool
+    metric: str = "auc"
+    other: Run | None = None
+    beside: tuple[str, ...] = ()
+    picture: str = "table"
+    scenario: str = ALL
+    paired: bool = False
 
 
 def choose(run: Run | None) -> Chosen | None:
-    """Choose the metric, and a run to compare with."""
+    """Choose the view, and what it shows."""
     if not run:
         _common.nothing()
         return None
+    view = links.switch("View", VIEWS, "performance_view")
+    setting = _common.setting(run)
+    if view == "Cost":
+        picture = COSTS[links.switch("Show", list(COSTS), "cost")]
+        return Chosen(run, view, **setting, beside=_beside(run), picture=picture)
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     with left:
         metric = METRICS[links.switch("Metric", list(METRICS), "metric")]
+    if view == "One run":
+        with right:
+            return Chosen(run, view, **setting, metric=metric, other=_common.other_run(run, "none"))
     with right:
-        other = _common.other_run(run, "none")
-    return Chosen(run, other, metric, **_common.setting(run))
+        picture = PICTURES[links.switch("Show", list(PICTURES), "runs_show")]
+    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    with left:
+        paired = links.switch(
+            "Differences", TESTS, "tested", help="Scores every run on the same rows; it takes a while"
+        )
+    scenario = ALL
+    if picture != "table":
+        with right:
+            names = [ALL, *run.schema.scenario_names[1:]]
+            scenario = links.choose("Scenario", names, "scenario")
+    return Chosen(
+        run,
+        view,
+        **setting,
+        metric=metric,
+        beside=_beside(run),
+        picture=picture,
+        scenario=scenario,
+        paired=paired == TESTS[1],
+    )
+
+
+def _beside(run: Run) -> tuple[str, ...]:
+    """Return the paths of all runs on the shelf that were trained on the same data."""
+    mark = run.card.data.fingerprint
+    return tuple(
+        sorted(str(other.path.resolve()) for other in shelf.runs() if other.card.data.fingerprint == mark)
+    )

@@ -1,5 +1,6 @@
 """Attention: which fields a model relates, scenario by scenario, and where scenarios or runs differ."""
 
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
@@ -83,7 +84,22 @@ def importance(choice: Chosen, run: Run) -> None:
             layer=choice.layer,
             head=choice.head,
             order=choice.order,
+            view=choice.shares,
         )
+
+
+def similar(choice: Chosen, finding: Finding) -> None:
+    # One measure at a time, so that the score below is of what is shown.
+    where = finding.provenance
+    where = replace(where, parameters={**where.parameters, "measure": choice.measure})
+    view.show(
+        replace(finding, data=finding.data.sel(measure=[choice.measure]), provenance=where),
+        "similar",
+        takeaway=finding.takeaways.get(choice.measure),
+        simulated=choice.simulated,
+        measure=choice.measure,
+        part=choice.part,
+    )
 
 
 def _difference(choice: Chosen, run: Run, **options: Any) -> None:
@@ -121,7 +137,11 @@ def _top(finding: Finding, choice: Chosen) -> float:
 
 
 def show(choice: Chosen) -> None:
-    if choice.view == "By scenario":
+    if choice.alike is not None:
+        similar(choice, choice.alike)
+    elif choice.finding is None:
+        return
+    elif choice.view == "By scenario":
         by_scenario(choice, choice.finding)
     elif choice.view == "Difference":
         difference(choice, choice.run)

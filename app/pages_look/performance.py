@@ -1,10 +1,12 @@
-"""Performance: how good a model is in every scenario, beside another or the best that is reachable."""
+"""Performance: how good a model is in every scenario, beside other runs, and what each of them costs."""
 
 import streamlit as st
 
 from app import view, work
 from app.choosing import chosen
 from app.choosing.performance import Chosen
+from msviz.figures.runs import curves
+from msviz.figures.theme import ALL
 from msviz.finding import Finding
 from msviz.run import Run
 
@@ -18,8 +20,19 @@ NAMES = {
     "bias": "Bias",
 }
 
+COSTS = {
+    "model": ("Model", ""),
+    "parameters": ("Parameters", "localized"),
+    "train_seconds": ("Training, s", "%.1f"),
+    "train_rate": ("Rows trained a second", "localized"),
+    "device": ("Trained on", ""),
+    "rate": ("Rows predicted a second", "localized"),
+    "test_seconds": ("All rows predicted, s", "%.2f"),
+    "memory": ("Predicting adds, MiB", "%.1f"),
+}
 
-def show(choice: Chosen, run: Run) -> None:
+
+def one(choice: Chosen, run: Run) -> None:
     finding = work.answer("performance", run, None, "metrics in every scenario")
     second = None
     if choice.other:
@@ -36,6 +49,72 @@ def show(choice: Chosen, run: Run) -> None:
     )
     with st.expander("All numbers", icon=":material/table:"):
         numbers(finding)
+
+
+def several(choice: Chosen, run: Run) -> None:
+    if len(choice.beside) < 2:
+        view.empty(
+            "A second run is needed",
+            "Train another model, or other settings, on the same data.",
+            icon="compare",
+        )
+        return
+    options = {"paired": True} if choice.paired else {}
+    finding = work.answer(
+        "runs_compared", run, None, "all runs on the same rows", runs=",".join(choice.beside), **options
+    )
+    if finding is None:
+        return
+    if choice.picture == "curve" and not curves(finding.data):
+        view.empty(
+            "No curve to draw",
+            "No two runs of one model differ in a single setting. Train the same model with another value of "
+            "one setting, and it appears here.",
+            icon="show_chart",
+        )
+        return
+    where = {} if choice.picture == "table" else {"scope": choice.scenario}
+    view.show(
+        finding,
+        "runs",
+        takeaway=finding.takeaways.get(choice.metric),
+        simulated=choice.simulated,
+        metric=choice.metric,
+        view=choice.picture,
+        **where,
+    )
+    with st.expander("All numbers", icon=":material/table:"):
+        compared(finding, choice)
+
+
+def compared(finding: Finding, choice: Chosen) -> None:
+    """Show every run's metric in every scenario, with its settings and RelaImpr, as a table."""
+    data = finding.data.sel(metric=choice.metric)
+    table = data["value"].to_pandas()
+    table.insert(0, "What it is", data["changes"].values)
+    table.insert(1, "Seeds", data["seeds"].values)
+    if choice.metric == "auc":
+        table.insert(2, "RelaImpr", finding.data["improvement"].sel(scope=ALL).values)
+    form = "percent" if choice.metric == "bias" else "%.4f"
+    columns = {str(name): st.column_config.NumberColumn(format=form) for name in data["scope"].values}
+    columns["RelaImpr"] = st.column_config.NumberColumn(
+        format="percent", help="(AUC − 0.5) over that of the first run, minus 1; over all scenarios"
+    )
+    st.dataframe(table.reset_index(names="Run"), hide_index=True, column_config=columns)
+
+
+def cost(choice: Chosen, run: Run) -> None:
+    finding = work.answer("model_cost", run, None, "the cost of every run", runs=",".join(choice.beside))
+    if finding is None:
+        return
+    view.show(finding, "cost", simulated=choice.simulated, view=choice.picture)
+    with st.expander("All numbers", icon=":material/table:"):
+        names = {name: title for name, (title, _) in COSTS.items()}
+        table = finding.data[list(COSTS)].to_dataframe()[list(COSTS)].rename(columns=names)
+        columns = {
+            title: st.column_config.NumberColumn(format=form) for title, form in COSTS.values() if form
+        }
+        st.dataframe(table.reset_index(names="Run"), hide_index=True, column_config=columns)
 
 
 def numbers(finding: Finding) -> None:
@@ -57,6 +136,7 @@ def numbers(finding: Finding) -> None:
     )
 
 
+SHOW = {"One run": one, "Runs": several, "Cost": cost}
 choice = chosen()
 if choice:
-    show(choice, choice.run)
+    SHOW[choice.view](choice, choice.run)

@@ -21,6 +21,9 @@ from msviz.schema import UNSEEN, Schema
 QUESTION = "Which fields does the model relate in each scenario?"
 NEEDS = AXES
 VERSION = 2
+INSTEAD = (
+    "Look at what predictions lose without one field, and compare with a model that adapts to scenarios."
+)
 # Sums kept at a time, so that 300 scenarios of 300 fields stay within a laptop's memory.
 CELLS = 15_000_000
 

@@ -20,6 +20,7 @@ from msviz.schema import Schema
 QUESTION = "Which fields receive the most attention in each scenario?"
 NEEDS = AXES
 VERSION = 1
+INSTEAD = "Look at what predictions lose without a field instead."
 
 
 class Options(Asking):
@@ -64,7 +65,9 @@ def score(finding: Finding, truth: Mapping[str, Any], schema: Schema) -> list[Sc
     """Return how well attention received in layer 1 (mean of heads) ranks the fields that matter."""
     value = finding.data["value"].sel(layer="1", head=MEAN).transpose("scenario", "key")
     scenarios, fields = ([str(name) for name in value[axis].values] for axis in ("scenario", "key"))
-    return score_fields(value.values, scenarios, fields, truth, schema, "attention received")
+    return score_fields(
+        value.values, scenarios, fields, truth, schema, "attention received", "receives more attention"
+    )
 
 
 def _words(data: xr.Dataset, scenario: str) -> str:

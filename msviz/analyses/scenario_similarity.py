@@ -28,6 +28,10 @@ Array = np.ndarray[Any, Any]
 QUESTION = "Which scenarios does the model treat alike?"
 NEEDS = ("prediction",)
 VERSION = 1
+INSTEAD = (
+    "Few scenarios make few pairs: trust a block only where other trainings show it too, and compare what "
+    "predictions lose without each field, scenario by scenario."
+)
 COSINE, CENTRED, CKA, ANSWERS = "cosine", "centred cosine", "CKA", "answers"
 WHOLE = "everything"
 # What a score speaks of, as the start of a sentence.

@@ -20,9 +20,9 @@ VIEWS = ("table", "list", "curve")
 LESS_IS_BETTER = ("logloss",)
 HOW_TO_READ = (
     "Each row is a run; runs that differ in their seed alone are one. Table: the metric, coloured by the "
-    "difference from the first run, blue where the run is better, orange where worse; a dot marks a difference "
+    "difference from the first run, blue where the run is better, orange where worse; a dot marks what is "
     "beyond chance on the same rows (false discoveries held at 5 %). List: the metric with its 95 % "
-    "interval. Curve: one setting changes, everything else stays. Intervals tell what other impressions would "
+    "interval. Curve: one setting changes, everything else stays. Intervals tell what other rows would "
     "give, not what another training would: without several seeds, small differences may be luck."
 )
 

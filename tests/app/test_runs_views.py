@@ -1,0 +1,78 @@
+"""Performance's views of several runs and of cost, and attention's of similar scenarios."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+from test_pages import charts, words
+
+from msviz.analyses import analyse
+from msviz.data._dataset import Dataset
+from msviz.run import Run, shelf
+
+Open = Callable[..., AppTest]
+
+
+@pytest.fixture(scope="module")
+def kept(shelf_folder: Path, tiny_world: Dataset) -> Run:
+    """Keep the answers that the pages read, as their jobs would."""
+    run = Run.peek(shelf_folder / "tiny-satrans")
+    mark = run.card.data.fingerprint
+    beside = ",".join(
+        sorted(str(r.path.resolve()) for r in shelf(shelf_folder) if r.card.data.fingerprint == mark)
+    )
+    analyse("runs_compared", run, runs=beside)
+    analyse("runs_compared", run, runs=beside, paired=True)
+    analyse("model_cost", run, runs=beside)
+    analyse("scenario_similarity", run)
+    return run
+
+
+def test_runs_stand_side_by_side_in_a_table_and_a_list(app: Open, kept: Run) -> None:
+    at = app("performance", run="tiny-satrans", performance_view="Runs")
+    assert not at.exception and not at.warning
+    (table,) = charts(at)
+    names = list(table["data"][0]["y"])
+    assert names[0] == "tiny-satrans" and set(names) > {"tiny-autoint", "tiny-same", "tiny-hierrec"}
+    assert "Which run predicts better, and where?" in words(at) and "not tested here" in words(at)
+    assert list(at.dataframe[0].value["Run"]) == names
+    at = app("performance", run="tiny-satrans", performance_view="Runs", runs_show="List", scenario="Search")
+    assert charts(at)[0]["data"][0]["type"] == "scatter" and not at.exception
+    at = app("performance", run="tiny-satrans", performance_view="Runs", metric="Logloss")
+    assert "best logloss" in words(at)
+
+
+def test_tested_differences_are_of_the_same_rows(app: Open, kept: Run) -> None:
+    at = app("performance", run="tiny-satrans", performance_view="Runs", tested="Tested on the same rows")
+    assert not at.exception and "same rows" in words(at)
+
+
+def test_a_curve_that_no_runs_make_is_said(app: Open, kept: Run) -> None:
+    at = app("performance", run="tiny-satrans", performance_view="Runs", runs_show="Curve")
+    assert not at.exception and not charts(at)
+    assert "No curve to draw" in words(at)
+
+
+def test_cost_is_bars_and_growth_is_lines(app: Open, kept: Run) -> None:
+    at = app("performance", run="tiny-satrans", performance_view="Cost")
+    assert not at.exception and charts(at)[0]["data"][0]["type"] == "bar"
+    assert "Rows predicted a second" in at.dataframe[0].value.columns
+    at = app("performance", run="tiny-satrans", performance_view="Cost", cost="Growth with scenarios")
+    assert charts(at)[0]["layout"]["xaxis"]["type"] == "log"
+
+
+def test_similar_scenarios_show_one_measure_with_its_own_score(app: Open, kept: Run) -> None:
+    at = app("attention", run="tiny-satrans", view="Similar scenarios")
+    assert not at.exception and not at.warning
+    assert len(charts(at)[0]["data"][0]["y"]) == 5
+    assert "impressions were put into every scenario" in words(at)
+    at = app("attention", run="tiny-satrans", view="Similar scenarios", alike="CKA of matrices")
+    assert "By the CKA" in words(at) and "CKA values" in words(at)
+    at.selectbox(key="alike_part").set_value("position 2").run()
+    assert not at.exception and charts(at)
+
+
+def test_what_changes_most_is_lines(app: Open, kept: Run) -> None:
+    at = app("attention", run="tiny-satrans", view="Importance", shares="What changes most")
+    assert not at.exception and charts(at)[0]["data"][1]["type"] == "scatter"
