@@ -65,7 +65,7 @@ class Options(Asking):
         description="impressions, half of them shared out evenly among the scenarios so that small ones "
         "are seen",
     )
-    most: int = Setting(20, ge=2, le=300, description="scenarios, experts or heads kept, the largest ones")
+    most: int = Setting(20, ge=2, le=60, description="scenarios, experts or heads kept, the largest ones")
 
 
 @dataclass(frozen=True)
