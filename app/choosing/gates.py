@@ -16,7 +16,7 @@ from msviz.schema import Schema
 
 TITLE, ICON, SECTION, ORDER = "Gates over time", ":material/timeline:", "Inside a model", 5
 RATES = "Rates"
-PICTURES = {"Histogram": "histogram", "Bands": "bands", "Ridges": "ridgelines", "Signals": "signals"}
+PICTURES = {"Heatmap": "histogram", "Bands": "bands", "Ridges": "ridgelines", "Signals": "signals"}
 VIEWS = (*PICTURES, RATES)
 SHOWN = {"By day": ("days", "rate"), "By period": ("periods", "rate"), "AUC by period": ("periods", "auc")}
 EVERY, LARGEST = "All rows", "The largest"

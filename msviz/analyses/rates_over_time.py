@@ -22,7 +22,7 @@ from msviz.probing.study import Study
 
 QUESTION = "How do click rates move over time, and how good are predictions in promotions?"
 NEEDS = ("prediction",)
-VERSION = 2
+VERSION = 3
 SPLIT = "all"
 LIMIT = 10.0  # logits are counted in bins from -LIMIT to LIMIT
 BINS, CELLS = 32_768, 40_000_000  # at most; bins get coarser before memory gets larger
@@ -227,7 +227,7 @@ def _predicted(one: xr.Dataset) -> str:
     """Return what was predicted on average, and whether that lies outside what was clicked."""
     told, rate = float(one["period_predicted"]), float(one["period_rate"])
     inside = float(one["period_low"]) <= told <= float(one["period_high"])
-    return percent(told, 2) if inside or not rate else f"{percent(told, 2)}, {told / rate:.2f} times that,"
+    return percent(told, 2) if inside or not rate else f"{percent(told, 2)} ({told / rate:.2f} times that)"
 
 
 def _rate(one: xr.Dataset) -> str:

@@ -19,9 +19,9 @@ ALL_EXPERTS = "All experts"
 HOVERED = 3 * HOVER_LIMIT
 HOW_TO_READ = (
     "Every expert has a panel and a scale of its own; its weight is its share of what the model mixes for an "
-    "impression. *Histogram*: a column is a day, dark where many of its impressions have that weight; the "
+    "impression. *Heatmap*: a column is a day, dark where many of its impressions have that weight; the "
     "dark line is the day's mean. *Bands*: half of a day's impressions lie in the dark band, nine of ten "
-    "in the light one, the line is the median. *Ridgelines*: one curve a day, for up to twelve days. "
+    "in the light one, the line is the median. *Ridges*: one curve a day, for up to twelve days. "
     "Bands with broken edges and a name are promotions. Below, the log's signals that go together best "
     "with the weights, standardised: 0 is the average of training. *Signals*: how well each goes together "
     "with an expert's mean weight over days, with the 95 % interval; neighbouring days are alike, so they "
@@ -219,7 +219,7 @@ def _axes(figure: go.Figure, panels: Sequence[Panel], height: int) -> None:
     """Write round weights beside every panel; the axis itself counts px."""
     at, text = [], []
     for panel in panels:
-        for value in _time.rounded(panel.low, panel.high, 3):
+        for value in _time.rounded(panel.low, panel.high, 4):
             at.append(float(panel.place(np.array(value))))
             text.append(f"{100 * value:.3g} %")
     figure.update_yaxes(

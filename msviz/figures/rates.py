@@ -71,7 +71,7 @@ def _days(data: xr.Dataset, scenario: str | None, palette: dict[str, str], selec
     for panel in panels:
         _rate(figure, data.sel(scenario=panel.name), step, panel, palette[panel.name])
     told = _time.mark(figure, data, step)
-    at = [(panel, value) for panel in panels for value in _time.rounded(panel.low, panel.high, 3)]
+    at = [(panel, value) for panel in panels for value in _time.rounded(panel.low, panel.high, 4)]
     figure.update_yaxes(
         range=[-height, 0], autorange=False, fixedrange=True, showgrid=False, zeroline=False, showline=False,
         tickvals=[float(panel.place(np.array(value))) for panel, value in at],

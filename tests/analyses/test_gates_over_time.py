@@ -10,7 +10,7 @@ from msviz.batch import Batch
 from msviz.data._dataset import SPLITS, Dataset
 from msviz.errors import MsvizError
 from msviz.finding import Finding
-from msviz.nets._base import Layout, Net, NetConfig
+from msviz.nets._base import Layout, Net, NetConfig, build
 from msviz.nets._tap import Tap
 from msviz.probing.study import Study
 from msviz.training.metrics import auc
@@ -145,6 +145,37 @@ def test_a_gate_for_every_scenario_shows_the_rows_own(tiny_world: Dataset) -> No
     assert data.attrs["tap"] == "mixture"
     assert list(dict.fromkeys(data["promotion"].values)) == ["", "My sale"]
     assert set(data["phase"].values) == {"normal", "promotion"}
+
+
+MIXED = {"width": 4, "hidden": "8,4", "transfer": "moe", "experts": 3}
+GATED = {"width": 8, "item_width": 4, "heads": 2, "main_net": "8", "bias_net": "8", "experts": 3}
+
+
+@pytest.mark.parametrize(
+    ("model", "values", "tap"),
+    [("optmsm", MIXED, "mixture"), ("same", GATED, "gate")],
+    ids=["optmsm", "same"],
+)
+def test_models_with_experts_show_what_their_rows_get(
+    tiny_world: Dataset, model: str, values: dict[str, object], tap: str
+) -> None:
+    study = Study(None, tiny_world, split="valid", net=build(model, values, tiny_world.schema))
+    data = gates_over_time.analyse(study, gates_over_time.Options()).data
+    assert data.sizes["expert"] == 3
+    rows = np.flatnonzero(
+        (study.part.time // DAY == study.part.time.min() // DAY) & (study.part.scenario > 0)
+    )
+    shown = study.trace(rows).seen[tap].values.numpy()
+    own = shown if shown.ndim == 2 else shown[np.arange(len(rows)), study.part.scenario[rows] - 1]
+    assert int(data["rows"][0, 0]) == len(rows)
+    np.testing.assert_allclose(data["mean"].values[0, 0], own.mean(0), rtol=1e-4)
+    np.testing.assert_allclose(data["mean"].values.sum(-1)[:, 0], 1, rtol=1e-5)
+
+
+def test_a_single_expert_has_no_gate(tiny_world: Dataset) -> None:
+    net = build("same", {"width": 8, "item_width": 4, "heads": 2, "experts": 1}, tiny_world.schema)
+    with pytest.raises(MsvizError, match="weighs no experts"):
+        gates_over_time.analyse(Study(None, tiny_world, split="valid", net=net), gates_over_time.Options())
 
 
 def test_other_groups_samples_and_few_of_them(study: Study) -> None:

@@ -37,7 +37,7 @@ def kept(shelf_folder: Path, tiny_world: Dataset) -> Path:
     return shelf_folder
 
 
-@pytest.mark.parametrize("view", ["Histogram", "Bands", "Ridges", "Signals", "Rates"])
+@pytest.mark.parametrize("view", ["Heatmap", "Bands", "Ridges", "Signals", "Rates"])
 def test_every_view_draws_and_says_where_it_comes_from(app: Open, kept: Path, view: str) -> None:
     at = app("gates", run="tiny-same", gates=view)
     assert not at.exception and not at.warning
