@@ -12,10 +12,12 @@ from msviz.errors import MsvizError
 from msviz.figures.theme import ALL
 from msviz.finding import Finding
 from msviz.run import Run
+from msviz.schema import Field
 
 TITLE, ICON, SECTION, ORDER = "Feature weights", ":material/balance:", "Inside a model", 2
 HEADS, SCENARIOS, DIFFERENCE = "Heads and fields", "Scenarios and fields", "Difference"
 LOSS, FLOW = "What it costs to lose a field", "Flow of rows"
+GROUPS = "Groups inside"
 METRICS = {"Logloss": "logloss", "AUC": "AUC"}
 WIDTHS = {"Rows": "rows", "Clicks": "clicks", "Click rate": "click rate"}
 FLOWS = ("One scenario", "The largest side by side")
@@ -44,14 +46,17 @@ def choose(run: Run | None) -> Chosen | None:
         _common.nothing()
         return None
     why = shelf.why_not("feature_weights", str(run.path), run.card.digest)
-    views = [LOSS, FLOW] if why else [HEADS, SCENARIOS, DIFFERENCE, LOSS, FLOW]
+    views = [LOSS, FLOW, GROUPS] if why else [HEADS, SCENARIOS, DIFFERENCE, LOSS, FLOW, GROUPS]
     if why:
         st.caption(
             f"This model shows no weights of fields ({plain(why)}); what it costs to lose a field can be "
             "asked of every model."
         )
     shown = links.switch("View", views, "weights")
-    more = _flow(run) if shown == FLOW else _loss(run) if shown == LOSS else _weights(run, shown)
+    if shown in (FLOW, GROUPS):
+        more = _of_log(run, shown)
+    else:
+        more = _loss(run) if shown == LOSS else _weights(run, shown)
     if more is None:
         return None
     return Chosen(run=run, view=shown, **more, **_common.setting(run))
@@ -82,9 +87,7 @@ def _weights(run: Run, shown: str) -> dict[str, Any] | None:
 
 
 def _loss(run: Run) -> dict[str, Any] | None:
-    finding = work.answer(
-        "field_permutation", run, None, "what it costs to lose each field", rows=20_000, draws=3
-    )
+    finding = work.answer("field_permutation", run, None, "what it costs to lose each field")
     if finding is None:
         return None
     left, middle, right = st.columns(3, vertical_alignment="bottom")
@@ -99,42 +102,49 @@ def _loss(run: Run) -> dict[str, Any] | None:
     return {"finding": finding, "metric": metric, "together": together, "scenario": scenario}
 
 
-def _flow(run: Run) -> dict[str, Any] | None:
+def _of_log(run: Run, shown: str) -> dict[str, Any] | None:
+    """Choose two fields of the log, and what the flow or the groups by them are of."""
     try:
         dataset = shelf.data_of(run)
     except MsvizError as error:
         st.info(plain(str(error)), icon=":material/folder_off:")
         return None
     features = [field for field in dataset.schema.features if field.role != "scenario"]
-    if len(features) < 2:
-        st.info("This log has fewer than two fields besides the scenario.", icon=":material/inbox:")
+    if len(features) < (3 if shown == GROUPS else 2):
+        st.info("This log has too few fields besides the scenario.", icon=":material/inbox:")
         return None
-    # Fields of a few values can be taken in at a glance.
-    small = [field.label for field in features if field.size <= 18] or [features[0].label]
-    left, middle, right = st.columns(3, vertical_alignment="bottom")
-    titles = [field.label for field in features]
-    with left:
-        first = links.choose("First field", titles, "first", default=small[0])
-    rest = [title for title in titles if title != first]
-    with middle:
-        second = links.choose(
-            "Second field", rest, "second", default=next((t for t in small if t != first), rest[0])
-        )
-    finding = work.answer("sankey", None, dataset, "the flow of rows", fields=f"{first},{second}")
+    columns = st.columns(3, vertical_alignment="bottom")
+    with columns[0]:
+        first = _field("First field", features, "first", [])
+    with columns[1]:
+        second = _field("Second field", features, "second", [first])
+    if shown == FLOW:
+        with columns[2]:
+            width = WIDTHS[links.switch("Width", list(WIDTHS), "weights-width")]
+        finding = work.answer("sankey", None, dataset, "the flow of rows", fields=f"{first},{second}")
+        return None if finding is None else {"finding": finding, "width": width, **_flow(finding)}
+    with columns[2]:
+        third = _field("Answering to", features, "third", [first, second])
+    finding = work.answer(
+        "sub_scenarios", None, dataset, "groups inside", fields=f"{first},{second}", on=third
+    )
     if finding is None:
         return None
-    with right:
-        width = WIDTHS[links.switch("Width", list(WIDTHS), "weights-width")]
+    return {"finding": finding, "scenario": _common.scenario(finding)}
+
+
+def _field(label: str, features: list[Field], key: str, taken: list[str]) -> str:
+    """Choose a feature; by default one of a few values, which can be taken in at a glance."""
+    titles = [field.label for field in features if field.label not in taken]
+    small = [field.label for field in features if field.size <= 18 and field.label in titles]
+    return links.choose(label, titles, key, default=(small or titles)[0])
+
+
+def _flow(finding: Finding) -> dict[str, Any]:
     left, right = st.columns([1, 2], vertical_alignment="bottom")
     with left:
         together = links.switch("Show", FLOWS, "weights-flow") == FLOWS[1]
-    scenario = ALL
-    if not together:
-        with right:
-            scenario = _common.scenario(finding)
-    return {
-        "finding": finding,
-        "scenario": scenario,
-        "width": width,
-        "together": together,
-    }
+    if together:
+        return {"together": True}
+    with right:
+        return {"scenario": _common.scenario(finding)}

@@ -5,7 +5,7 @@ import streamlit as st
 
 from app import shelf, view
 from app.choosing import chosen
-from app.choosing.weights import DIFFERENCE, FLOW, HEADS, LOSS, Chosen
+from app.choosing.weights import DIFFERENCE, FLOW, GROUPS, HEADS, LOSS, Chosen
 from app.words import plain
 from msviz.errors import MsvizError
 from msviz.figures.theme import ALL
@@ -90,11 +90,24 @@ def flow(choice: Chosen, finding: Finding) -> None:
     )
 
 
+def groups(choice: Chosen, finding: Finding) -> None:
+    whole = choice.scenario == ALL
+    view.show(
+        finding,
+        "weights-groups",
+        takeaway=None if whole else finding.takeaways.get(choice.scenario),
+        simulated=choice.simulated,
+        scenario=None if whole else choice.scenario,
+    )
+
+
 choice = chosen()
 if choice and choice.finding:
     if choice.view == LOSS:
         loss(choice, choice.finding)
     elif choice.view == FLOW:
         flow(choice, choice.finding)
+    elif choice.view == GROUPS:
+        groups(choice, choice.finding)
     else:
         weights(choice, choice.finding)

@@ -235,5 +235,4 @@ def score(finding: Finding, truth: Mapping[str, Any], schema: Schema) -> list[Sc
         truth,
         schema,
         "weight",
-        "has more weight",
     )

@@ -10,22 +10,21 @@ from scipy import special
 
 from msviz.analyses._asking import Asking
 from msviz.analyses._attention import ALL
+from msviz.analyses._flows import chance, chosen, counted, places_of
 from msviz.analyses._statistics import discoveries, wilson
 from msviz.analyses._weights import largest
 from msviz.analyses._words import Z, percent
-from msviz.data._dataset import Part
 from msviz.data._slice import narrowed
-from msviz.errors import MsvizError, one_of, refuse
+from msviz.errors import MsvizError
 from msviz.finding import Finding, Provenance
 from msviz.probing.study import Study
 from msviz.probing.truth import Score
-from msviz.schema import FIRST, Field, Schema
+from msviz.schema import Schema
 
 QUESTION = "How do a scenario's rows and clicks divide over two fields?"
 NEEDS: tuple[str, ...] = ()
 VERSION = 1
 SPLIT = "all"
-CHUNK = 1_000_000
 FEWEST = 30  # rows that a combination needs to be compared with others
 LEVEL = 0.05
 Array = np.ndarray[Any, Any]
@@ -57,12 +56,10 @@ def analyse(study: Study, options: Options) -> Finding:
     parts = [narrowed(dataset.split(name), study.slice) for name in splits]
     if not sum(part.rows for part in parts):
         raise MsvizError(f"split {study.split}: it has no rows to look at")
-    one, other = _chosen(schema, options.fields)
-    places = [_places(parts, field, options.top) for field in (one, other)]
+    one, other = chosen(schema, options.fields, "sankey")
+    places = [places_of(parts, field, options.top) for field in (one, other)]
     kept, left = largest(np.concatenate([part.scenario for part in parts]), options.most)
-    counts = _counted(
-        parts, (one.name, other.name), [place for place, _ in places], kept, len(schema.scenarios)
-    )
+    counts = counted(parts, (one.name, other.name), [place for place, _ in places], kept)[0]
     low, high = wilson(counts[1], counts[0])
     rate = np.divide(counts[1], counts[0], out=np.full(counts[0].shape, np.nan), where=counts[0] > 0)
     dims = ("scenario", "first", "second")
@@ -87,79 +84,6 @@ def analyse(study: Study, options: Options) -> Finding:
         provenance=Provenance(rows=int(counts[0, 0].sum())),
         takeaways=words,
     )
-
-
-def _chosen(schema: Schema, fields: str) -> tuple[Field, Field]:
-    """Return the two fields; raise MsvizError where there are not two different features."""
-    features = [field for field in schema.features if field.role != "scenario"]
-    if not fields:
-        small = [field for field in features if field.size - FIRST <= 16] or features
-        if len(features) < 2:
-            raise refuse("sankey fields", [field.name for field in features], "the log needs two features")
-        found = (small + [field for field in features if field not in small])[:2]
-        return found[0], found[1]
-    # A title may hold a comma, so that the cut is looked for.
-    wanted = fields.split(",")
-    known = {name: field for field in features for name in (field.name, field.label)}
-    for cut in range(1, len(wanted)):
-        pair = [known.get(",".join(side).strip()) for side in (wanted[:cut], wanted[cut:])]
-        if pair[0] is not None and pair[1] is not None and pair[0] is not pair[1]:
-            return pair[0], pair[1]
-    raise refuse(
-        "sankey fields",
-        fields,
-        f"wanted: two different ones, joined by a comma, of {one_of([f.name for f in features][:40])}",
-    )
-
-
-def _places(parts: list[Part], field: Field, top: int) -> tuple[Array, list[str]]:
-    """Return the place (size,) of each id among those shown, in the field's own order, and their names."""
-    count = np.zeros(field.size, np.int64)
-    for part in parts:
-        for start in range(0, part.rows, CHUNK):
-            count += np.bincount(part.column(field.name)[start : start + CHUNK], minlength=field.size)
-    present = np.flatnonzero(count)
-    shown = np.sort(present[np.argsort(-count[present], kind="stable")][:top])
-    # Unknown and missing say least: they come last.
-    shown = np.concatenate([shown[shown >= FIRST], shown[shown < FIRST]])
-    place = np.full(field.size, len(shown), np.int64)
-    place[shown] = np.arange(len(shown))
-    names = _distinct([field.value_name(int(value)) for value in shown])
-    rest = len(present) - len(shown)
-    if rest:
-        return place, [*names, f"{rest:,} other values"]
-    place[place == len(shown)] = 0  # ids without rows: never counted
-    return place, names
-
-
-def _distinct(names: list[str]) -> list[str]:
-    """Return the names, numbered where two values carry the same one."""
-    seen: dict[str, int] = {}
-    out = []
-    for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        out.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
-    return out
-
-
-def _counted(
-    parts: list[Part], names: tuple[str, str], places: list[Array], kept: list[int], scenarios: int
-) -> Array:
-    """Return rows and clicks (2, 1 + K, A, B), all scenarios first, read in pieces."""
-    a, b = (int(place.max()) + 1 for place in places)
-    rank = np.full(scenarios + 1, len(kept), np.int64)
-    rank[kept] = np.arange(len(kept))
-    size = (len(kept) + 1) * a * b
-    out = np.zeros((2, size), np.int64)
-    for part in parts:
-        one, other = (part.column(name) for name in names)
-        for start in range(0, part.rows, CHUNK):
-            rows = slice(start, start + CHUNK)
-            key = (rank[part.scenario[rows]] * a + places[0][one[rows]]) * b + places[1][other[rows]]
-            out[0] += np.bincount(key, minlength=size)
-            out[1] += np.bincount(key[part.label[rows] > 0], minlength=size)
-    counts = out.reshape(2, len(kept) + 1, a, b)
-    return np.concatenate([counts.sum(1, keepdims=True), counts[:, :-1]], 1)
 
 
 def woolf(clicks: Array, rows: Array) -> float:
@@ -262,11 +186,9 @@ def _sentence(here: xr.Dataset, q: Array, low: Array, index: Array) -> str:
     first, second = here.attrs["first_field"], here.attrs["second_field"]
     p = float(here["q"])
     if np.isfinite(p) and p <= LEVEL:
-        words += (
-            f". How clicks go with {second} depends on {first} (corrected p {p:.2g}): there are groups inside"
-        )
+        words += f". How clicks go with {second} depends on {first} (corrected p {chance(p)}): there are groups inside"
     elif np.isfinite(p):
-        words += f". That {first} changes how clicks go with {second} is not shown (corrected p {p:.2g})"
+        words += f". That {first} changes how clicks go with {second} is not shown (corrected p {chance(p)})"
     return words + "."
 
 

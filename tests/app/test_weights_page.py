@@ -13,7 +13,6 @@ from msviz.data._dataset import Dataset
 
 Open = Callable[..., AppTest]
 LOSS, FLOW = "What it costs to lose a field", "Flow of rows"
-SMALL = {"rows": 20_000, "draws": 3}
 
 
 @pytest.fixture(scope="module")
@@ -22,9 +21,10 @@ def answered(shelf_folder: Path, tiny_world: Dataset) -> None:
     for name in ("tiny-hierrec", "tiny-optmsm"):
         analyse("feature_weights", shelf_folder / name, tiny_world)
     for name in ("tiny-hierrec", "tiny-autoint"):
-        analyse("field_permutation", shelf_folder / name, tiny_world, **SMALL)
+        analyse("field_permutation", shelf_folder / name, tiny_world)
     for pair in ("Gender,Age", "Category,Gender"):
         analyse("sankey", None, tiny_world, fields=pair)
+    analyse("sub_scenarios", None, tiny_world, fields="Gender,Age", on="Price band")
 
 
 def charts(at: AppTest) -> list[dict[str, Any]]:
@@ -90,6 +90,14 @@ def test_the_flow_is_of_the_log_and_any_two_fields(app: Open, answered: None) ->
         len([n for n in charts(at)[0]["data"][0]["node"]["customdata"] if n in ("Search", "Home feed")]) == 2
     )
     assert "How do rows and clicks divide over Category and Gender?" in words(at)
+
+
+def test_groups_inside_a_scenario(app: Open, answered: None) -> None:
+    at = app("weights", run="tiny-autoint", weights="Groups inside", third="Price band", scenario="Search")
+    assert not at.exception and not at.warning
+    assert charts(at)[0]["data"][0]["type"] == "heatmap"
+    assert "In Search, groups by Gender and Age" in words(at)
+    assert "a combination of the first planted group answers more to Price band" in words(at)
 
 
 def test_a_link_to_a_view_that_the_model_lacks_is_told(app: Open, answered: None) -> None:

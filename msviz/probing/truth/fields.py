@@ -47,14 +47,14 @@ def score_fields(
     truth: Mapping[str, Any],
     schema: Schema,
     what: str,
-    more: str,
+    more: str = "",
 ) -> list[Score]:
     """Return how values (G, F) of scenarios and fields rank those that matter above those that do not.
 
     "All scenarios" asks for fields that matter in any scenario. The chance that a field that matters stands
     above one that does not (AUC), the same against fields that mean nothing anywhere, and Spearman's
     correlation with the planted strength; `what` is the value and `more` what a field with more of it does,
-    in words. Scenario fields, which do not vary inside one, and names that the
+    in words ("has more weight"). Scenario fields, which do not vary inside one, and names that the
     truth does not know are left out, and so is what has nothing to rank.
     """
     places, names = _known(titles, schema)
@@ -62,7 +62,9 @@ def score_fields(
     for number, scenario in enumerate(scenarios):
         strength = _strengths(truth, names, scenario)
         if strength is not None:
-            found += _scores(values[number, places], strength, names, scenario, truth, (what, more))
+            found += _scores(
+                values[number, places], strength, names, scenario, truth, (what, more or f"has more {what}")
+            )
     return found
 
 
