@@ -205,6 +205,10 @@ def numbers(choice: Chosen, known: list[tuple[Run, Finding]]) -> None:
     if first.data.sizes["group"] < 2:
         return
     other = known[1][1] if len(known) > 1 and _alike(first, known[1][1]) else None
+    if other is not None:
+        from msviz.analyses.representation import compared
+
+        st.markdown(plain(compared(first, other)))
     for column, measure in zip(st.columns(3, gap="medium"), separation.MEASURES, strict=True):
         with column:
             _chart(first, measure, view="numbers", measure=measure, other=other, order=choice.order)

@@ -7,9 +7,11 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 from pydantic import Field as Setting
+from scipy.special import ndtr
 
 from msviz.analyses import _separation as apart
 from msviz.analyses._asking import Asking
+from msviz.analyses._statistics import discoveries
 from msviz.analyses._vectors import (
     CELLS,
     FIRST,
@@ -24,7 +26,7 @@ from msviz.analyses._vectors import (
     tap_of,
     ways,
 )
-from msviz.analyses._words import percent
+from msviz.analyses._words import Z, percent
 from msviz.errors import MsvizError, one_of, refuse
 from msviz.finding import Finding, Provenance
 from msviz.probing.study import Study
@@ -34,6 +36,7 @@ from msviz.probing.truth.sharing import sharing_score
 QUESTION = "How far apart does the model keep what it represents?"
 NEEDS = ("unit",)
 VERSION = 1
+LEVEL = 0.05  # share of false discoveries among the differences called clear
 COUNTED, POINTS = (
     1_500,
     4_000,
@@ -199,6 +202,29 @@ def distinct_of(vectors: np.ndarray[Any, Any]) -> int:
     """Return how many of the vectors (n, units) differ by more than rounding."""
     size = max(float(np.abs(vectors).max(initial=0)), 1e-30)
     return len(np.unique((vectors / size).round(4), axis=0))
+
+
+def compared(first: Finding, second: Finding) -> str:
+    """Return by how much two models differ in the three numbers, and which differences are clear.
+
+    Normal tests from the intervals' widths, corrected over the numbers (Benjamini and Hochberg). The
+    impressions are the same in both, so that taking them as independent makes the test careful.
+    """
+    sides = [side.data.sel(measure=list(MEASURES)) for side in (first, second)]
+    gap = sides[0]["number"].values - sides[1]["number"].values
+    half = np.sqrt(sum(((side["high"] - side["low"]).values / 2) ** 2 for side in sides))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p = np.where(gap == 0, 1.0, 2 * ndtr(-np.abs(gap) / (half / Z)))
+    clear = np.nan_to_num(discoveries(p), nan=1.0) <= LEVEL
+    titles = ("mean |cosine|", "silhouette", "share told rightly")
+    parts = [
+        f"{title} {value:+.2f} (95 %: {value - width:+.2f} to {value + width:+.2f}"
+        f"{'' if sure else ', no clear difference'})"
+        for title, value, width, sure in zip(titles, gap, half, clear, strict=True)
+        if np.isfinite(value)
+    ]
+    names = (first.provenance.run, second.provenance.run)
+    return f"{names[0]} against {names[1]}: {'; '.join(parts)}." if parts else ""
 
 
 def _vectors(study: Study, options: Options) -> Vectors:

@@ -1,12 +1,14 @@
 """Vectors of impressions: whose they are, what they are, and how they follow a planted world."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from msviz.analyses import analyse, why_not
 from msviz.analyses._distinguish import distinguishing, in_words
 from msviz.analyses._vectors import Kept, drawn, main_directions, taps, ways
-from msviz.analyses.representation import score
+from msviz.analyses.representation import compared, score
 from msviz.data._dataset import Dataset
 from msviz.errors import MsvizError
 from msviz.probing.study import Study
@@ -139,3 +141,16 @@ def test_what_distinguishes_a_choice_by_hand(optmsm: Run, tiny_world: Dataset) -
     random = np.random.default_rng(0).permutation(len(ids))[:100]
     nothing = distinguishing(finding, random, tiny_world.schema)
     assert (nothing["q"] <= 0.05).sum() <= 1
+
+
+def test_two_models_are_compared_with_intervals(optmsm: Run, tiny_world: Dataset) -> None:
+    finding = analyse("representation", optmsm, tiny_world, rows=200)
+    same = compared(finding, finding)
+    assert same.count("no clear difference") == 3 and "mean |cosine| +0.00" in same
+    moved = finding.data.copy(deep=True)
+    moved["number"][0], moved["low"][0], moved["high"][0] = 0.2, 0.17, 0.23
+    other = finding.data.copy(deep=True)
+    other["number"][0], other["low"][0], other["high"][0] = 0.5, 0.46, 0.54
+    words = compared(replace(finding, data=moved), replace(finding, data=other))
+    # Half-widths 0.03 and 0.04 make one of 0.05.
+    assert "mean |cosine| -0.30 (95 %: -0.35 to -0.25);" in words

@@ -58,7 +58,7 @@ def test_two_runs_show_the_same_impressions(app: Open, kept: Path) -> None:
     first, second = charts(at)[:2]
     assert len(first["data"]) == 5 and len(second["data"]) == 2
     assert [trace["name"] for trace in second["data"]] == ["Expert 1 (200)", "Expert 2 (200)"]
-    # Scenarios and experts are not put on one list.
+    assert "against tiny-same" not in words(at), "scenarios and experts are not compared"
     assert all(len(chart["data"]) == 1 for chart in charts(at)[-3:])
 
 
