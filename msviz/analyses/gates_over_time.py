@@ -63,6 +63,10 @@ def analyse(study: Study, options: Options) -> Finding:
     `correlation_high`, `correlation_q` (expert, signal). All splits are looked at unless one is named.
     """
     tap, own = _tap(study, options.tap)
+    if options.by == "day":
+        raise refuse(
+            "by", options.by, "weights are told by day as it is; wanted: none, scenario, hour or a field"
+        )
     _time.calendar([], options.periods, None)  # what cannot be read is refused before the long pass
     if options.periods.strip() and study.run is not None:
         # Which days are promotions changes no weight: the pass over the rows is not done again.

@@ -166,7 +166,7 @@ def time_axis(figure: go.Figure, data: xr.Dataset, step: int, title: str) -> Non
     if few:
         figure.update_xaxes(tickvals=[str(day) for day in middle])
     if len(middle) and step > 1:
-        figure.update_xaxes(hoverformat=f"{step} days from %d %b %Y")
+        figure.update_xaxes(hoverformat=f"{step} days around %d %b %Y")
 
 
 def rounded(low: float, high: float, most: int) -> list[float]:

@@ -212,6 +212,10 @@ def test_periods_that_cannot_be_read_are_refused(text: str, said: str) -> None:
 def test_a_net_without_a_gate_and_an_unknown_tap_are_refused(tiny_world: Dataset, study: Study) -> None:
     with pytest.raises(MsvizError, match=r"tap.*'scale'.*gate"):
         gates_over_time.analyse(study, gates_over_time.Options(tap="scale"))
+    with pytest.raises(MsvizError, match=r"by.*'day'.*scenario"):
+        gates_over_time.analyse(study, gates_over_time.Options(by="day"))
+    with pytest.raises(MsvizError, match="no_such_field"):
+        gates_over_time.analyse(study, gates_over_time.Options(by="no_such_field"))
     net = Net(NetConfig(), Layout.of(tiny_world.schema))
     with pytest.raises(MsvizError, match="weighs no experts"):
         gates_over_time.analyse(Study(None, tiny_world, split="all", net=net), gates_over_time.Options())
