@@ -21,6 +21,8 @@ def show(choice: Chosen) -> None:
         f"Against all other rows; {choice.finding.data.attrs['tested']:,} differences tested with rows as "
         "independent, false discoveries held at 5 %. The largest that are sure come first."
     )
+    if missing := choice.finding.data.attrs["missing"]:
+        st.info(f"Not compared: {plain(missing)}.", icon=":material/block:")
     view.show(
         choice.finding,
         "scenarios",

@@ -14,13 +14,15 @@ import xarray as xr
 from msviz import registry
 from msviz.analyses import ROOM, ask, why_not
 from msviz.analyses._attention import ALL, MEAN
-from msviz.analyses._special import CLICKS, Special, of_amount
+from msviz.analyses._special import CLICKS, FEWEST, Special, of_amount
 from msviz.analyses._words import Z, percent
+from msviz.errors import MsvizError
 from msviz.finding import Finding
 from msviz.probing.study import Study
 
 Array = np.ndarray[Any, Any]
 SHOWN = 5  # fields or experts of one aspect: those in which the scenarios differ most
+ROWS = 30  # rows that both sides need before means are tested
 PERCENT, NUMBER, COUNT = "percent", "number", "count"
 
 
@@ -46,17 +48,25 @@ class Told:
     likeness: xr.DataArray | None = None
 
 
-def told(study: Study, names: Sequence[str]) -> tuple[list[Told], list[str]]:
-    """Return what every aspect that this model can answer says of the scenarios, and the questions asked."""
+def told(study: Study, names: Sequence[str]) -> tuple[list[Told], list[str], list[str]]:
+    """Return what every aspect that this model can answer says of the scenarios, and the questions asked.
+
+    Last come, in words, the questions that the model could answer but not on these rows.
+    """
     known = registry.names(ROOM)
     asked = [name for name in ASPECTS if name in known and not why_not(name, study.run)]
-    out = []
-    for place, name in enumerate(asked):
+    out, missing = [], []
+    for place, name in enumerate(list(asked)):
         if study.progress:
-            study.progress(place / len(asked), f"asking {name.replace('_', ' ')}")
-        finding = ask(study, name, OPTIONS.get(name, {}))
+            study.progress(place / len(ASPECTS), f"asking {name.replace('_', ' ')}")
+        try:
+            finding = ask(study, name, OPTIONS.get(name, {}))
+        except MsvizError as error:
+            asked.remove(name)
+            missing.append(f"{name.replace('_', ' ')}: {error}")
+            continue
         out.append(ASPECTS[name](finding, names))
-    return out, asked
+    return out, asked, missing
 
 
 def the_log(finding: Finding, names: Sequence[str]) -> Told:
@@ -68,7 +78,7 @@ def the_log(finding: Finding, names: Sequence[str]) -> Told:
     found = []
     for name, n, k in zip(names, rows, clicks, strict=True):
         m, j = float(whole["rows"]) - n, float(whole["clicks"]) - k
-        if not (n and m):
+        if not min(n, m) * min(k + j, n + m - k - j) >= FEWEST * (n + m):
             continue
         one, two = k / n, j / m
         error = (np.sqrt(one * (1 - one) / n), np.sqrt(two * (1 - two) / m))
@@ -181,7 +191,7 @@ def _fields(
     found = []
     for place, name in enumerate(names):
         n, m = count[place], all_rows - count[place]
-        if not (n > 1 and m > 1):
+        if not min(n, m) >= ROWS:
             continue
         there = (whole * all_rows - value[:, place] * n) / m
         # What the others vary by follows from what all and these vary by.
@@ -236,6 +246,19 @@ def alike(finding: Finding, names: Sequence[str]) -> Told:
     return Told(lines, likeness=data["value"])
 
 
+def moved(finding: Finding, names: Sequence[str]) -> Told:
+    """How much attention impressions pay to past clicks of the chosen scenarios, beyond their share."""
+    data = finding.data.reindex(target=list(names))
+    group = "Attention to past clicks, times an even share"
+    lines = []
+    for name in names:
+        if name in data["source"].values:
+            one = data.sel(source=name)
+            bounds = (np.array(one[key].values, float) for key in ("lift", "lift_low", "lift_high"))
+            lines.append(Row(group, f"to clicks in {name}", *bounds))
+    return Told(lines)
+
+
 def _real(found: Sequence[Special | None]) -> list[Special]:
     return [one for one in found if one is not None]
 
@@ -246,6 +269,7 @@ ASPECTS: dict[str, Callable[[Finding, Sequence[str]], Told]] = {
     "attention_by_scenario": attended,
     "feature_weights": weighted,
     "gates_over_time": gated,
+    "migration": moved,
     "scenario_similarity": alike,
 }
 OPTIONS: dict[str, dict[str, Any]] = {"gates_over_time": {"by": "scenario", "most": 50}}

@@ -118,7 +118,7 @@ def _values(
     shares = a / n, b / m
     usual = (a + b) / (n + m)
     keep = (np.maximum(*shares) >= COMMON) & (np.minimum(n, m) * usual >= FEWEST) & (a > 0) & (b > 0)
-    keep &= (a < n) | (b < m)
+    keep &= np.minimum(n, m) * (1 - usual) >= FEWEST
     out = []
     for place in np.flatnonzero(keep):
         one, two = float(shares[0][place]), float(shares[1][place])

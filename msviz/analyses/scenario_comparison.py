@@ -44,7 +44,7 @@ def analyse(study: Study, options: Options) -> Finding:
     """
     chosen = _chosen(study, options.scenarios)
     names = [study.schema.scenario_names[number] for number in chosen]
-    parts, asked = told(study, names)
+    parts, asked, missing = told(study, names)
     found = [one for part in parts for one in part.special]
     found += of_values(study.part, study.schema, chosen, names)
     special = ranked(found)
@@ -53,7 +53,7 @@ def analyse(study: Study, options: Options) -> Finding:
     if likeness is not None:
         data["likeness"] = (("scenario", "other"), likeness.values)
         data = data.assign_coords(other=names)
-    data.attrs.update(asked=", ".join(asked), tested=len(found))
+    data.attrs.update(asked=", ".join(asked), missing="; ".join(missing), tested=len(found))
     words = {name: _words(name, special.get(name, [])) for name in names}
     return Finding(
         analysis="scenario_comparison",

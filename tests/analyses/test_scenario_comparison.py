@@ -178,3 +178,44 @@ def test_scenarios_that_do_not_fit_are_refused(
         msviz.analyse("scenario_comparison", satrans, tiny_world, scenarios=scenarios)
     with pytest.raises(MsvizError, match="it has rows of 1 scenario"):
         msviz.analyse("scenario_comparison", satrans, tiny_world, slice="scenario == 'Search'")
+
+
+def test_a_question_that_fails_on_these_rows_is_named_and_the_rest_is_told(
+    satrans: Run, tiny_world: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(_compared.OPTIONS, "attention_by_scenario", {"rows": -1})
+    data = msviz.analyse("scenario_comparison", satrans, tiny_world, keep=False).data
+    assert data.attrs["missing"].startswith("attention by scenario: attention_by_scenario: rows: got")
+    assert "Quality" in data["group"].values and "attention_by_scenario" not in data.attrs["asked"]
+
+
+def hand_written(data: dict[str, Any], coords: dict[str, Any]) -> Finding:
+    return Finding("other", "?", "", xr.Dataset(data, coords), "none")
+
+
+def test_weights_of_experts_are_over_days() -> None:
+    daily = np.array([[[0.2], [0.5]], [[0.4], [np.nan]], [[0.6], [0.7]]])
+    rows = np.array([[10, 5], [10, 0], [20, 5]])
+    finding = hand_written(
+        {"mean": (("day", "group", "expert"), daily), "rows": (("day", "group"), rows)},
+        {"day": [1, 2, 3], "group": ["A", "B"], "expert": ["Expert 1"]},
+    )
+    (row,) = _compared.gated(finding, ["B", "A", "C"]).rows
+    assert row.name == "Expert 1"
+    np.testing.assert_allclose(row.value, [0.6, 0.45, np.nan])
+    # A: (10 · -0.25)² + (10 · -0.05)² + (20 · 0.15)² over three days; B has two days, too few.
+    error = np.sqrt(3 / 2 * (2.5**2 + 0.5**2 + 3**2)) / 40
+    np.testing.assert_allclose(row.high, [np.nan, 0.45 + 1.959964 * error, np.nan], rtol=1e-6)
+
+
+def test_attention_to_past_clicks_stands_by_target() -> None:
+    lift = np.array([[1.0, 2.0], [3.0, 4.0]])
+    keys = {"lift": lift, "lift_low": lift - 0.5, "lift_high": lift + 0.5}
+    finding = hand_written(
+        {key: (("target", "source"), values) for key, values in keys.items()},
+        {"target": ["A", "B"], "source": ["A", "other scenarios"]},
+    )
+    (row,) = _compared.moved(finding, ["B", "A"]).rows
+    assert (
+        row.name == "to clicks in A" and row.value.tolist() == [3.0, 1.0] and row.low.tolist() == [2.5, 0.5]
+    )
