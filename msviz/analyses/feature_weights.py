@@ -33,6 +33,7 @@ class Options(Asking):
 
     tap: str | None = Setting(None, description="which of the model's field weights; the first by default")
     most: int = Setting(300, ge=1, le=10_000, description="the largest scenarios are kept, up to so many")
+    rows: int | None = Setting(None, ge=1, description="a uniform sample of so many rows; all by default")
     a: str | None = Setting(None, description="compare two scenarios: the first one")
     b: str | None = Setting(None, description="compare two scenarios: the one it is compared with")
 
@@ -50,9 +51,9 @@ def analyse(study: Study, options: Options) -> Finding:
     if options.a is not None or options.b is not None:
         return _compared(study, options)
     tap = tap_of(study, options.tap)
-    known = np.arange(study.part.rows)
+    known = study.sample(study.part.rows if options.rows is None else options.rows)
     if "scenario" in study.axes()[tap]:
-        known = np.flatnonzero(study.part.scenario != UNSEEN)
+        known = known[study.part.scenario[known] != UNSEEN]
     if not len(known):
         raise MsvizError(f"split {study.split}: it has no rows to look at")
     kept, left = largest(study.part.scenario[known], options.most)
@@ -143,7 +144,7 @@ def _number(data: xr.Dataset, value: float) -> str:
 
 def _compared(study: Study, options: Options) -> Finding:
     """Return the weights with the difference of two scenarios beside them."""
-    base = ask(study, "feature_weights", {"tap": options.tap, "most": options.most})
+    base = ask(study, "feature_weights", {"tap": options.tap, "most": options.most, "rows": options.rows})
     data = base.data.copy()
     names = [str(name) for name in data["scenario"].values[1:]]
     a, b = _two(data, names, options)

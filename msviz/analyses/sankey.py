@@ -186,7 +186,7 @@ def _sentence(here: xr.Dataset, q: Array, low: Array, index: Array) -> str:
     first, second = here.attrs["first_field"], here.attrs["second_field"]
     p = float(here["q"])
     if np.isfinite(p) and p <= LEVEL:
-        words += f". How clicks go with {second} depends on {first} (corrected p {chance(p)}): there are groups inside"
+        words += f". How clicks go with {second} depends on {first} (corrected p {chance(p)})"
     elif np.isfinite(p):
         words += f". That {first} changes how clicks go with {second} is not shown (corrected p {chance(p)})"
     return words + "."

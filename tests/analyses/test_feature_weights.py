@@ -157,6 +157,15 @@ def test_the_smallest_scenarios_are_only_part_of_the_average(tiny_world: Dataset
     np.testing.assert_allclose(finding.data["weight"][0], exact.data["weight"][0])
 
 
+def test_a_sample_of_rows_is_enough_where_asked(tiny_world: Dataset) -> None:
+    study = study_of(Gate, tiny_world)
+    data = analyse(study, Options(rows=500)).data
+    positions = study.sample(500)
+    own = gates_of(study.part.fields(positions))[np.arange(500), study.part.scenario[positions] - 1]
+    assert int(data["rows"].sel(scenario=ALL)) == 500
+    np.testing.assert_allclose(data["weight"].sel(scenario=ALL, head="gate"), own.mean(0), rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
