@@ -15,6 +15,8 @@ from msviz.figures.theme import ALL
 from msviz.finding import Finding
 from msviz.run import Run
 
+CHANGE = "what changes most"  # where attention_importance keeps its words about differences
+
 
 def by_scenario(choice: Chosen, finding: Finding) -> None:
     words = finding.takeaways.get(choice.scenario)
@@ -78,7 +80,7 @@ def importance(choice: Chosen, run: Run) -> None:
         view.show(
             finding,
             "importance",
-            takeaway=finding.takeaways.get(choice.scenario),
+            takeaway=finding.takeaways.get(CHANGE if choice.shares == "change" else choice.scenario),
             simulated=choice.simulated,
             scenario=None if choice.scenario == ALL else choice.scenario,
             layer=choice.layer,

@@ -74,10 +74,11 @@ def several(choice: Chosen, run: Run) -> None:
         )
         return
     where = {} if choice.picture == "table" else {"scope": choice.scenario}
+    told = choice.metric if choice.scenario == ALL else f"{choice.metric}, {choice.scenario}"
     view.show(
         finding,
         "runs",
-        takeaway=finding.takeaways.get(choice.metric),
+        takeaway=finding.takeaways.get(told),
         simulated=choice.simulated,
         metric=choice.metric,
         view=choice.picture,

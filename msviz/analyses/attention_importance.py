@@ -19,7 +19,8 @@ from msviz.schema import Schema
 
 QUESTION = "Which fields receive the most attention in each scenario?"
 NEEDS = AXES
-VERSION = 1
+VERSION = 2
+CHANGE = "what changes most"  # key of the words about the differences between scenarios
 INSTEAD = "Look at what predictions lose without a field instead."
 
 
@@ -34,7 +35,7 @@ def analyse(study: Study, options: Options) -> Finding:
     """Return each field's share of attention, averaged over the queries (the paper's Figure 8).
 
     `value`, `low`, `high` (scenario, layer, head, key) are shares that sum to one over key, with
-    normal 95 % intervals over rows; `rows` (scenario).
+    normal 95 % intervals over rows; `rows` (scenario). Words on the fields that change most are under CHANGE.
     """
     seen = ask(study, "attention_by_scenario", options.key())
     whole = seen.data
@@ -50,6 +51,8 @@ def analyse(study: Study, options: Options) -> Finding:
     )
     data = data.transpose("scenario", "layer", "head", "key")
     words = {str(name): _words(data, str(name)) for name in data["scenario"].values}
+    if data.sizes["scenario"] > 2:
+        words[CHANGE] = _change(data)
     return Finding(
         analysis="attention_importance",
         question=QUESTION,
@@ -85,4 +88,26 @@ def _words(data: xr.Dataset, scenario: str) -> str:
     return (
         f"{place}, the fields that receive the most attention in layer 1 (mean of heads, {rows(count)}) are "
         f"{listed(named)}; an even share would be {percent(1 / len(value))}."
+    )
+
+
+def _change(data: xr.Dataset) -> str:
+    """Return a sentence on the three fields whose share differs most between two scenarios."""
+    here = data.sel(layer="1", head=MEAN).isel(scenario=slice(1, None)).transpose("scenario", "key")
+    value, names = here["value"].values, here["scenario"].values
+    error = (here["high"].values - here["low"].values) / 2 / Z
+    low, high = value.argmin(0), value.argmax(0)
+    place = np.arange(value.shape[1])
+    change = value[high, place] - value[low, place]
+    half = Z * np.sqrt(error[high, place] ** 2 + error[low, place] ** 2)
+    told = [
+        f"{here['key'].values[i]} ({percent(value[low[i], i])} in {names[low[i]]}, "
+        f"{percent(value[high[i], i])} in {names[high[i]]}: {percent(change[i]).removesuffix(' %')} points"
+        + (f", {points(half[i])})" if np.isfinite(half[i]) else ")")
+        for i in np.argsort(-change, kind="stable")[:3]
+    ]
+    return (
+        f"Between {len(names)} scenarios, the fields whose share of attention in layer 1 (mean of heads) "
+        f"changes most are {listed(told)}. The extremes of many scenarios lie apart by chance alone, "
+        "too: read the intervals with care."
     )

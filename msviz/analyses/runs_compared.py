@@ -78,7 +78,8 @@ def analyse(study: Study, options: Options) -> Finding:
     if scored is not None:
         data = data.assign(_tests(study, scored, scopes) if options.paired else {})
     data.attrs.update(paired=int(options.paired), elsewhere=elsewhere, first=found[0].name)
-    words = {metric: _words(data, metric) for metric in METRICS}
+    words = {metric: _words(data, metric, ALL) for metric in METRICS}
+    words |= {f"{metric}, {scope}": _words(data, metric, scope) for metric in METRICS for scope in scopes[1:]}
     count = int(np.nanmax(data["rows"].values))
     return Finding(
         analysis="runs_compared",
@@ -239,9 +240,10 @@ def _losses(label: Array, score: Array) -> Array:
     return np.asarray(-np.log(np.where(label > 0.5, kept, 1 - kept)))
 
 
-def _words(data: xr.Dataset, metric: str) -> str:
-    """Return sentences on the best run overall, how sure that is, and what was left out."""
-    here = data.sel(metric=metric, scope=ALL)
+def _words(data: xr.Dataset, metric: str, scope: str) -> str:
+    """Return sentences on the best run in a scope, how sure that is, and what was left out."""
+    here = data.sel(metric=metric, scope=scope)
+    place = "over all scenarios" if scope == ALL else f"in {scope}"
     value = here["value"].values
     names = data["run"].values
     title = {"auc": "AUC", "logloss": "logloss", "gauc": "AUC by user", "bias": "bias"}[metric]
@@ -250,7 +252,7 @@ def _words(data: xr.Dataset, metric: str) -> str:
     left = f" {other} runs trained on other data are left out." if other > 1 else ""
     left = " 1 run trained on other data is left out." if other == 1 else left
     if not len(known):
-        return f"No run has a {title} over all scenarios.{left}"
+        return f"No run has a {title} {place}.{left}"
     size = (
         np.abs(value[known]) if metric == "bias" else value[known] if metric == "logloss" else -value[known]
     )
@@ -261,18 +263,18 @@ def _words(data: xr.Dataset, metric: str) -> str:
         bounds = f", 95 %: {here['low'].values[best]:.4f} to {here['high'].values[best]:.4f}"
     if len(known) == 1:
         return (
-            f"{names[best]} is the only run on this data with a {title}: {value[best]:.4f} "
+            f"{names[best]} is the only run on this data with a {title} {place}: {value[best]:.4f} "
             f"({rows(int(here['rows']))}{bounds}).{left}"
         )
     words = (
-        f"Over all scenarios, {names[best]} has the best {title} of {len(known)} runs: {value[best]:.4f} "
-        f"({rows(int(here['rows']))}{bounds})"
+        f"{place[0].upper()}{place[1:]}, {names[best]} has the best {title} of {len(known)} runs: "
+        f"{value[best]:.4f} ({rows(int(here['rows']))}{bounds})"
     )
     words += f"; {names[int(order[1])]} follows with {value[int(order[1])]:.4f}."
-    return words + _tested(data, metric) + left
+    return words + _tested(data, metric, scope) + left
 
 
-def _tested(data: xr.Dataset, metric: str) -> str:
+def _tested(data: xr.Dataset, metric: str, scope: str) -> str:
     first = data.attrs["first"]
     if metric not in TESTED:
         return ""
@@ -280,7 +282,7 @@ def _tested(data: xr.Dataset, metric: str) -> str:
         return (
             " Differences are not tested here; intervals of runs on the same rows may overlap and yet differ."
         )
-    here = data.sel(metric=metric, scope=ALL).isel(run=slice(1, None))
+    here = data.sel(metric=metric, scope=scope).isel(run=slice(1, None))
     real = here["significant"].values
     if not real.any():
         return f" On the same rows, no run differs from {first} by more than chance."

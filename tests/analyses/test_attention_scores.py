@@ -53,3 +53,17 @@ def test_fields_are_scored_by_what_they_receive(satrans: Run, tiny_world: Datase
     }
     assert scores["All scenarios"] == 1
     assert set(tiny_world.schema.scenario_names[1:]) <= set(scores)
+
+
+def test_the_words_on_what_changes_most_are_of_the_extreme_scenarios(satrans: Run) -> None:
+    finding = msviz.analyse("attention_importance", satrans)
+    here = finding.data.sel(layer="1", head="mean of heads").isel(scenario=slice(1, None))
+    change = here["value"].max("scenario") - here["value"].min("scenario")
+    field = str(change["key"].values[change.values.argmax()])
+    one = here["value"].sel(key=field)
+    low, high = (str(one["scenario"].values[i]) for i in (one.values.argmin(), one.values.argmax()))
+    words = finding.takeaways[attention_importance.CHANGE]
+    assert (
+        f"{field} ({100 * float(one.min()):.1f} % in {low}, {100 * float(one.max()):.1f} % in {high}: "
+        in words
+    )

@@ -39,6 +39,7 @@ def test_runs_stand_side_by_side_in_a_table_and_a_list(app: Open, kept: Run) -> 
     assert list(at.dataframe[0].value["Run"]) == names
     at = app("performance", run="tiny-satrans", performance_view="Runs", runs_show="List", scenario="Search")
     assert charts(at)[0]["data"][0]["type"] == "scatter" and not at.exception
+    assert "In Search, " in words(at) and "has the best AUC of 6 runs" in words(at)
     at = app("performance", run="tiny-satrans", performance_view="Runs", metric="Logloss")
     assert "best logloss" in words(at)
 
@@ -76,3 +77,4 @@ def test_similar_scenarios_show_one_measure_with_its_own_score(app: Open, kept: 
 def test_what_changes_most_is_lines(app: Open, kept: Run) -> None:
     at = app("attention", run="tiny-satrans", view="Importance", shares="What changes most")
     assert not at.exception and charts(at)[0]["data"][1]["type"] == "scatter"
+    assert "the fields whose share of attention" in words(at)
