@@ -173,8 +173,7 @@ def _axes(figure: go.Figure, data: xr.Dataset) -> None:
             ticks="",
         )
     if np.isfinite(shares).all():
-        figure.update_yaxes(scaleanchor="x", scaleratio=1, constrain="domain")
-        figure.update_xaxes(constrain="domain")
+        figure.update_yaxes(scaleanchor="x", scaleratio=1)
 
 
 def _size(points: int) -> float:

@@ -147,4 +147,4 @@ def _values(data: xr.Dataset, measure: str) -> Array:
 def _range(runs: list[tuple[Finding, Array, float, str]], measure: str) -> list[float]:
     """Return the scale from 0 (or the lowest silhouette) to 1: what is small shall look small."""
     lowest = min(float(np.nanmin(values, initial=0)) for _, values, _, _ in runs)
-    return [lowest * 1.1 - 0.03 if measure == "silhouette" or lowest < 0 else -0.03, 1.03]
+    return [lowest * 1.1 - 0.03 if measure == "silhouette" or lowest < 0 else -0.06, 1.06]

@@ -18,7 +18,7 @@ PAGE = "representations"
 @pytest.fixture(scope="module")
 def kept(shelf_folder: Path, tiny_world: Dataset) -> Path:
     """Keep what the page reads: it starts jobs for what is missing."""
-    for name in ("tiny-optmsm", "tiny-same", "tiny-satrans"):
+    for name in ("tiny-optmsm", "tiny-same", "tiny-satrans", "tiny-hierrec", "tiny-sainet"):
         analyse("representation", shelf_folder / name, tiny_world, rows=5_000)
     for question in ("projection", "projection_agreement"):
         analyse(question, shelf_folder / "tiny-optmsm", tiny_world, rows=5_000, method="umap", points=1_000)
@@ -60,6 +60,13 @@ def test_two_runs_show_the_same_impressions(app: Open, kept: Path) -> None:
     assert [trace["name"] for trace in second["data"]] == ["Expert 1 (200)", "Expert 2 (200)"]
     assert "against tiny-same" not in words(at), "scenarios and experts are not compared"
     assert all(len(chart["data"]) == 1 for chart in charts(at)[-3:])
+
+
+def test_two_runs_that_keep_scenarios_apart_are_compared(app: Open, kept: Path) -> None:
+    at = app(PAGE, run="tiny-hierrec", other="tiny-sainet")
+    assert not at.exception
+    assert "tiny-hierrec against tiny-sainet: mean |cosine|" in words(at)
+    assert all(len(chart["data"]) == 2 for chart in charts(at)[-3:])
 
 
 def test_vectors_of_a_scenario_alone_have_nothing_to_lay_out(app: Open, kept: Path) -> None:
