@@ -41,9 +41,9 @@ def slopes(part: xr.Dataset) -> go.Figure:
         tickfont={"color": theme.INK},
         showgrid=False,
         range=[-0.2, len(scenarios) - 0.8],
-        title_text=title("", note) if note else "",
+        title_text=title("Scenario", note) if note else "",
     )
-    figure.update_yaxes(title_text="Share of attention received", tickformat=".0%", rangemode="tozero")
+    figure.update_yaxes(title_text="Share of attention received", tickformat=".1~%", rangemode="tozero")
     figure.update_layout(hovermode="closest", showlegend=True)
     return figure
 

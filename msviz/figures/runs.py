@@ -95,7 +95,7 @@ def _table(data: xr.Dataset, metric: str) -> go.Figure:
         colours=theme.DIVERGING[::-1],
         span=(-top, top),
         bar=f"Better than {names(data, 'run')[0]} by ({words})",
-        x_title=title("", note, also) if note or also else "",
+        x_title=title("Scenario", note, also) if note or also else "",
         y_title="",
         hover=f"%{{y}}, %{{x}}<br><b>{unit}</b> ({hint})<br>difference %{{customdata[1]:+.4f}} (95 %: "
         "%{customdata[2]:+.4f} to %{customdata[3]:+.4f})",

@@ -49,7 +49,7 @@ def draw(finding: Finding, measure: str | None = None, part: str | None = None) 
         colours=theme.DIVERGING if signed else theme.SEQUENTIAL,
         span=span,
         bar=WORDS.get(measure, measure),
-        x_title=title("", note) if note else "",
+        x_title=title("Scenario", note) if note else "",
         y_title="",
         hover=f"%{{y}} and %{{x}}<br><b>%{{z:.{digits}f}}</b> (95 %: %{{customdata[0]:.{digits}f}} to "
         f"%{{customdata[1]:.{digits}f}})",
