@@ -201,7 +201,7 @@ def _fields(
             pair = (float(value[k, place]), float(there[k]))
             error = (float(spread[k, place] / np.sqrt(n)), float(rest[k] / np.sqrt(m)))
             shown = [percent(one) if form == PERCENT else f"{one:.2f}" for one in pair]
-            text = words.replace("{what}", title.replace("{", "").replace("}", ""))
+            text = words.replace("{what}", _kept(title))
             text = text.replace("{here}", shown[0]).replace("{there}", shown[1])
             found.append(of_amount(name, group, title, pair, error, text))
     return Told(lines, _real(found))
@@ -250,13 +250,28 @@ def moved(finding: Finding, names: Sequence[str]) -> Told:
     """How much attention impressions pay to past clicks of the chosen scenarios, beyond their share."""
     data = finding.data.reindex(target=list(names))
     group = "Attention to past clicks, times an even share"
-    lines = []
-    for name in names:
-        if name in data["source"].values:
-            one = data.sel(source=name)
-            bounds = (np.array(one[key].values, float) for key in ("lift", "lift_low", "lift_high"))
-            lines.append(Row(group, f"to clicks in {name}", *bounds))
-    return Told(lines)
+    lines, found = [], []
+    for source in names:
+        if source not in data["source"].values:
+            continue
+        one = data.sel(source=source)
+        value, low, high = (np.array(one[key].values, float) for key in ("lift", "lift_low", "lift_high"))
+        lines.append(Row(group, f"to clicks in {source}", value, low, high))
+        for place, name in enumerate(names):
+            if not float(one["holding"].values[place]) >= ROWS:
+                continue
+            words = (
+                f"past clicks in {_kept(source)} get {value[place]:.2f} times the attention of an even share "
+                "(95 %: {low} to {high})"
+            )
+            error = ((high - low)[place] / (2 * Z), 0.0)
+            found.append(of_amount(name, group, source, (value[place], 1.0), error, words))
+    return Told(lines, _real(found))
+
+
+def _kept(name: str) -> str:
+    """Return a name from data so that filling in a sentence leaves it as it is."""
+    return name.replace("{", "{{").replace("}", "}}")
 
 
 def _real(found: Sequence[Special | None]) -> list[Special]:

@@ -116,7 +116,7 @@ def test_the_other_rows_are_worked_out_from_all_and_these() -> None:
     random = np.random.default_rng(0)
     rows = {"A": random.gamma(2, 1, 50), "B": random.gamma(3, 1, 70), "C": random.gamma(2, 2, 30)}
     rows = {"All scenarios": np.concatenate(list(rows.values())), **rows}
-    coords = {"scenario": list(rows), "field": ["x"]}
+    coords = {"scenario": list(rows), "field": ["{x}"]}
 
     def array(values: Any) -> xr.DataArray:
         return xr.DataArray(np.array(values)[:, None], coords, ("scenario", "field"))
@@ -127,6 +127,7 @@ def test_the_other_rows_are_worked_out_from_all_and_these() -> None:
     first = told.special[0]
     rest = np.concatenate([rows["B"], rows["C"]])
     assert first.elsewhere == pytest.approx(rest.mean())
+    assert first.words.startswith("{x} only 0.")
     error = [v.std() / np.sqrt(len(v)) / v.mean() for v in (rows["A"], rest)]
     assert np.log(first.high / first.ratio) == pytest.approx(1.959964 * np.hypot(*error), rel=1e-5)
     assert told.rows[0].usual == pytest.approx(rows["All scenarios"].mean())
@@ -212,10 +213,12 @@ def test_attention_to_past_clicks_stands_by_target() -> None:
     lift = np.array([[1.0, 2.0], [3.0, 4.0]])
     keys = {"lift": lift, "lift_low": lift - 0.5, "lift_high": lift + 0.5}
     finding = hand_written(
-        {key: (("target", "source"), values) for key, values in keys.items()},
+        {key: (("target", "source"), values) for key, values in keys.items()}
+        | {"holding": (("target", "source"), np.array([[500, 500], [3, 500]]))},
         {"target": ["A", "B"], "source": ["A", "other scenarios"]},
     )
-    (row,) = _compared.moved(finding, ["B", "A"]).rows
+    told = _compared.moved(finding, ["B", "A"])
+    (row,) = told.rows
     assert (
         row.name == "to clicks in A" and row.value.tolist() == [3.0, 1.0] and row.low.tolist() == [2.5, 0.5]
     )
