@@ -72,7 +72,7 @@ def table(
     """Return z (fields, across) as a heatmap around `middle`, whose ends lie at least `least` away."""
     found = np.abs(z[np.isfinite(z)] - middle)
     half = max(float(np.quantile(found, 0.998)) if found.size else 0.0, least)
-    return heat(
+    figure = heat(
         z,
         fields,
         across,
@@ -86,3 +86,7 @@ def table(
         text=text or f"%{{z:{form}}}",
         tickformat=form,
     )
+    # Three numbers fit a phone; more would tilt and push the bar's title out of the picture.
+    step = float(f"{0.7 * half:.1g}")
+    figure.update_traces(colorbar_tickvals=[middle - step, middle, middle + step], colorbar_tickangle=0)
+    return figure

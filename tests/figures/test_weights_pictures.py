@@ -128,6 +128,12 @@ def test_heads_show_every_heads_weight_and_the_lowest_in_the_order_of_the_mean()
     assert figure.data[0].zmin + figure.data[0].zmax == pytest.approx(2 / 10)
 
 
+def test_the_bar_has_three_numbers_inside_the_scale() -> None:
+    trace = permutation().figure(view="all").data[0]
+    low, middle, high = trace.colorbar.tickvals
+    assert trace.zmin < low < middle == 0 < high < trace.zmax
+
+
 def test_nearly_even_weights_look_pale() -> None:
     found = weights()
     found.data["weight"][:] = 0.1 + 0.001 * np.sign(found.data["weight"] - 0.1)
