@@ -21,6 +21,11 @@ from msviz.schema import UNSEEN, Schema
 QUESTION = "What is special about each of these scenarios?"
 NEEDS = ("prediction",)
 VERSION = 1
+# Where the likeness does not follow the truth: what is said to a reader instead.
+INSTEAD = (
+    "How alike two scenarios respond overall cannot be read off these correlations; the single differences "
+    "above each have a test of their own."
+)
 FEWEST, MOST, DEFAULT = 2, 6, 4
 SAID = 2  # special things of the log, and of the model, that the words tell; the table holds more
 
