@@ -63,7 +63,7 @@ def analyse(study: Study, options: Options) -> Finding:
     )
     heads = ["1"] if shown.shape[head] == 1 else [MEAN, *(str(n + 1) for n in range(shown.shape[head]))]
     scenario = study.schema.scenario_names[int(batch.scenario[0])]
-    clicks = np.arange(1, count + 1)
+    clicks = [str(number + 1) for number in range(count)]
     coords = {"head": heads, "behaviour": clicks, "field": _titles(study)}
     coords |= {"other": clicks} if "other" in dims else {}
     coords |= {part: [str(n + 1) for n in range(shown.shape[0])]} if part else {}

@@ -1,4 +1,4 @@
-"""What the model would say and attend to if one impression had come in another scenario."""
+"""What the model would say, and where it would look, if one impression had come in another scenario."""
 
 import numpy as np
 import torch
@@ -13,9 +13,10 @@ from msviz.errors import MsvizError
 from msviz.finding import Finding, Provenance
 from msviz.probing.study import Study
 from msviz.schema import UNSEEN
+from msviz.trace import Trace
 
 QUESTION = "What would the model say of this impression in another scenario?"
-NEEDS = AXES
+NEEDS = ("prediction",)
 VERSION = 1
 
 
@@ -29,31 +30,28 @@ class Options(Asking):
 def analyse(study: Study, options: Options) -> Finding:
     """Return prediction and attention of the same row put into every scenario.
 
-    `prediction`, `actual` (scenario); `attention` (scenario, layer, head, query, key). Only the
-    scenario fields change; every other field keeps its value. Raises MsvizError where the split does
-    not hold the row or the log has no scenarios.
+    `prediction`, `actual` (scenario); where the model shows it, `attention` (scenario, layer, head, query,
+    key). Only the scenario fields change; every other field, and the history, keeps its value. Raises
+    MsvizError where the split does not hold the row or the log has no scenarios.
     """
-    tap = study.showing(*AXES)
     if not study.schema.scenarios:
         raise MsvizError("scenario_switch: this log has no scenario field, so there is nowhere to go")
     batch = study.batch(np.array([study.position(options.row)]))
     own = int(batch.scenario[0])
     scenarios = _chosen(study, own, options.most)
     trace = study.trace_of(placed(study, batch, scenarios))
-    attention = with_mean(trace.seen[tap].values.float().cpu().numpy())
-    _, layers, heads, _, keys = attention.shape
     names = [study.schema.scenario_names[scenario] for scenario in scenarios]
     prediction = trace.prediction.float().cpu().numpy()
     data = xr.Dataset(
         {
             "prediction": (("scenario",), prediction),
             "actual": (("scenario",), np.array([scenario == own for scenario in scenarios])),
-            "attention": (("scenario", *AXES), attention),
             "label": ((), float(batch.label[0])),
         },
-        {"scenario": names, **coords(study, layers, heads - 1, keys)},
+        {"scenario": names},
         {"row": options.row},
     )
+    data = _with_attention(study, trace, data)
     return Finding(
         analysis="scenario_switch",
         question=QUESTION,
@@ -62,6 +60,17 @@ def analyse(study: Study, options: Options) -> Finding:
         picture="switch",
         provenance=Provenance(rows=1),
     )
+
+
+def _with_attention(study: Study, trace: Trace, data: xr.Dataset) -> xr.Dataset:
+    """Return the answer with attention between fields, where the model shows it."""
+    tap = next((name for name, axes in study.axes().items() if axes == AXES), None)
+    if tap is None:
+        return data
+    attention = with_mean(trace.seen[tap].values.float().cpu().numpy())
+    _, layers, heads, _, keys = attention.shape
+    found = data.assign_coords(coords(study, layers, heads - 1, keys))
+    return found.assign(attention=(("scenario", *AXES), attention))
 
 
 def placed(study: Study, batch: Batch, scenarios: list[int]) -> Batch:

@@ -26,11 +26,16 @@ VIEWS = ("heads", "worth")
 
 
 def draw(
-    finding: Finding, view: str = "heads", part: str | None = None, head: str | None = None
+    finding: Finding,
+    view: str = "heads",
+    part: str | None = None,
+    head: str | None = None,
+    top: float | None = None,
 ) -> go.Figure:
     """Return attention by head, or with view "worth" what the prediction loses with each click.
 
-    `part` is a layer or expert. Where clicks attend to one another, one `head` is drawn. Raises MsvizError
+    `part` is a layer or expert, `top` the end of the colour scale. Where clicks attend to one another, one
+    `head` is drawn. Raises MsvizError
     for a view, part or head that does not exist.
     """
     choice("view", view, VIEWS)
@@ -57,7 +62,7 @@ def draw(
         shares,
         whole,
         heads,
-        span=_span(shares, count),
+        span=(0.0, top or end_of_scale(finding, part)),
         bar="Share of the head's attention",
         x_title=title("Head", note),
         y_title="",
@@ -89,9 +94,13 @@ def _square(
     return _told(figure, whole, short)
 
 
-def _span(shares: Array, count: int) -> tuple[float, float]:
-    """Return the scale of shares; one dominant click does not take the others' shades."""
-    return 0.0, max(float(np.quantile(shares, 0.97)), 2 / count)
+def end_of_scale(finding: Finding, part: str | None = None) -> float:
+    """Return where the scale of shares ends; one dominant click does not take the others' shades."""
+    shares = finding.data["attention"]
+    for axis in ("layer", "expert"):
+        if axis in shares.dims:
+            shares = shares.sel({axis: pick(finding.data, axis, part)})
+    return max(float(np.quantile(shares.values, 0.97)), 2 / finding.data.sizes["behaviour"])
 
 
 def _bars(values: Array, whole: list[str], short: list[str], what: str, note: str, signed: bool) -> go.Figure:

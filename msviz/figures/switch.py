@@ -17,7 +17,8 @@ LIMIT, FIELDS = 40, 60
 HOW_TO_READ = (
     "Only the scenario is changed; every other field of the impression stays as it was. Longer bars mean a "
     "higher predicted click probability; the scenario where the impression really happened is the full bar. "
-    "Below, a row is a scenario and a cell the attention that a field receives there (over all fields that "
+    "By attention, a row is a scenario and a cell the attention that a field receives there (over all "
+    "fields that "
     "look). Fields that are specific to a scenario keep their value, so read far-fetched moves with care."
 )
 
@@ -31,10 +32,10 @@ def draw(
 ) -> go.Figure:
     """Return predicted click probability by scenario, or with view "attention" who receives attention there.
 
-    Raises MsvizError for a view, layer or head that does not exist.
+    Raises MsvizError for a view, layer or head that does not exist; not every model shows attention.
     """
-    choice("view", view, ("prediction", "attention"))
     data = finding.data
+    choice("view", view, ("prediction", "attention") if "attention" in data else ("prediction",))
     actual = data["actual"].values.astype(bool)
     # The scenario of the impression stays, whatever else is cut.
     kept = largest(np.where(actual, np.inf, data["prediction"].values), LIMIT)

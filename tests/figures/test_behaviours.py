@@ -12,7 +12,7 @@ def history(clicks: int, heads: int = 4, part: str | None = "expert", square: bo
     draw = np.random.default_rng(0)
     names = ["1"] if heads == 1 else ["mean of heads", *map(str, range(1, heads + 1))]
     dims = ((part,) if part else ()) + ("head", "behaviour") + (("other",) if square else ())
-    numbers = list(range(1, clicks + 1))
+    numbers = [str(number + 1) for number in range(clicks)]
     coords = {"head": names, "behaviour": numbers, "field": ["Item", "Category"]}
     coords |= {part: ["1", "2"]} if part else {}
     coords |= {"other": numbers} if square else {}

@@ -1,0 +1,224 @@
+"""Choose the view of past clicks: one impression, migration between scenarios, gates, or diversity."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from app import links, shelf, slicing
+from app.choosing import _common
+from app.words import plain
+from msviz.data._dataset import Dataset
+from msviz.errors import MsvizError
+from msviz.figures.theme import ALL
+from msviz.run import Run
+
+TITLE, ICON, SECTION, ORDER = "Behaviours", ":material/history:", "Inside a model", 6
+ONE, MIGRATION = "One impression", "Migration"
+TAILORING, DIVERSITY = "Tailoring", "Diversity"
+VIEWS = (ONE, MIGRATION, TAILORING, DIVERSITY)
+SHOWN = {"Where heads look": "heads", "What each click is worth": "worth"}
+METHODS = {"Taking clicks away": "removal", "Attention": "attention"}
+SHARES = {"Beyond an even share": "beyond even", "Share of attention": "share"}
+GATES = {"Scenarios": "scenarios", "Single units": "units"}
+TOPS = ("5", "10", "20", "50")
+EVERY, NOBODY = "All clicks", "none"
+LISTED = 50  # impressions with long histories
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What is looked at: the question's options, the picture's choices, and a second run beside it."""
+
+    run: Run
+    view: str
+    order: tuple[str, ...]
+    simulated: bool
+    other: Run | None = None
+    asked: dict[str, Any] = field(default_factory=dict)
+    picture: dict[str, Any] = field(default_factory=dict)
+    scenario: str = ALL
+    row: int | None = None
+    listed: pd.DataFrame | None = None
+
+
+def choose(run: Run | None) -> Chosen | None:
+    """Choose the view, and what it is of."""
+    if not run:
+        _common.nothing()
+        return None
+    able = _common.able(run, "behaviour_attention", "This model looks at no past clicks")
+    if not able and not run.schema.sequences:
+        return None
+    left, right = st.columns([3, 1], vertical_alignment="bottom")
+    with left:
+        # How varied its best items are can be asked of every model.
+        shown = links.switch("View", VIEWS if able else (DIVERSITY,), "behaviours")
+    with right:
+        other = _common.other_run(run, NOBODY)
+    chooses = {ONE: _one, MIGRATION: _migration, TAILORING: _tailoring, DIVERSITY: _diversity}
+    more = chooses[shown](run)
+    if more is None:
+        return None
+    return Chosen(run=run, view=shown, other=other, **more, **_common.setting(run))
+
+
+def _one(run: Run) -> dict[str, Any] | None:
+    try:
+        dataset = shelf.data_of(run)
+    except MsvizError as error:
+        st.info(plain(str(error)), icon=":material/folder_off:")
+        return None
+    columns = iter(st.columns([2, 2, 1, 2], vertical_alignment="bottom"))
+    names = [ALL, *run.schema.scenario_names[1:]]
+    with next(columns):
+        scenario = links.choose("Scenario", names, "scenario", help="Whose impressions are listed below")
+    tap, part, axis = _attention(run, columns)
+    with next(columns):
+        row = links.whole(
+            "Open impression", "row", help="Its row number in the log; or choose one in the list"
+        )
+    shown = SHOWN[links.switch("Show", list(SHOWN), "behaviourshow")]
+    listed = _listed(run.card.digest, dataset.fingerprint, scenario, slicing.current(), dataset)
+    if row is None and len(listed):
+        row = int(listed["Row"].iloc[0])
+    picture = {"view": shown, **({"part": part} if part and axis and shown == "heads" else {})}
+    return {"asked": tap, "picture": picture, "scenario": scenario, "row": row, "listed": listed}
+
+
+def _attention(run: Run, columns: Any) -> tuple[dict[str, str], str | None, str | None]:
+    """Choose an attention and its layer or expert; return the question's option, the part and its axis."""
+    taps = _taps(str(run.path), run.card.digest)
+    with next(columns):
+        tap = _tap(taps)
+    count, axis = taps[tap]
+    part = None
+    with next(columns):
+        if axis:
+            part = links.choose(axis.capitalize(), [str(n + 1) for n in range(count)], "behaviourpart")
+    return ({"tap": tap} if tap != next(iter(taps)) else {}), part, axis
+
+
+def _tailoring(run: Run) -> dict[str, Any] | None:
+    if not _common.able(run, "tailoring", "This model has no gates on past clicks"):
+        return None
+    left, right = st.columns([2, 3], vertical_alignment="bottom")
+    with left:
+        view = GATES[links.switch("Show", list(GATES), "tailoringshow")]
+    with right:
+        layers = [str(number + 1) for number in range(_layers(str(run.path), run.card.digest))]
+        layer = links.choose("Layer", layers, "tailoringlayer")
+    return {"picture": {"view": view, "layer": layer}}
+
+
+def _diversity(run: Run) -> dict[str, Any] | None:
+    titles = [run.schema.features[column].label for column in run.schema.behaviour_columns][1:]
+    if not titles:
+        st.info(
+            "Past clicks of this log carry nothing but the item: there is no category to count.",
+            icon=":material/inbox:",
+        )
+        return None
+    left, right = st.columns(2, vertical_alignment="bottom")
+    with left:
+        title = links.choose("Different values of", titles, "diversityfield")
+    with right:
+        top = links.choose("Items shown to each user", TOPS, "diversitytop", default=TOPS[1])
+    asked: dict[str, Any] = {"field": title} if title != titles[0] else {}
+    return {"asked": asked | ({"top": int(top)} if top != TOPS[1] else {})}
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _layers(path: str, digest: str) -> int:
+    """Return how many layers have gates on past clicks."""
+    return sum(point.axes == ("layer", "behaviour", "unit") for point in _points(Run.peek(path))[0])
+
+
+def _points(run: Run) -> tuple[Any, Any]:
+    """Return a model's taps, of a net laid out without weights, and its settings."""
+    import torch
+
+    from msviz.nets._base import Layout, net_class, parse_config
+    from msviz.probing import hooks
+
+    config = parse_config(run.card.model, run.card.config)
+    with torch.device("meta"):
+        net = net_class(run.card.model)(config, Layout.of(run.schema))
+    return hooks.points(net), config
+
+
+def _tap(taps: Iterable[str]) -> str:
+    """Choose where the model looks at past clicks, in words; return the tap's name."""
+    named = {name.replace("_", " "): name for name in taps}
+    help = "Where the model looks at past clicks; the first is nearest to its prediction"
+    return named[links.choose("Attention", list(named), "behaviourtap", help=help)]
+
+
+def _migration(run: Run) -> dict[str, Any]:
+    left, middle, right = st.columns(3, vertical_alignment="bottom")
+    with left:
+        method = METHODS[links.switch("Measured by", list(METHODS), "migrationby")]
+    columns = run.schema.behaviour_columns
+    titles = [run.schema.features[column].label for column in columns]
+    alike = {f"Same {title.lower()} as the impression": title for title in titles}
+    with middle:
+        clicks = links.choose("Which clicks", [EVERY, *alike], "migrationonly")
+    with right:
+        names = [ALL, *run.schema.scenario_names[1:]]
+        scenario = links.choose("Scenario", names, "scenario", help="Where impressions are shown")
+    asked: dict[str, Any] = {"only": alike[clicks]} if clicks != EVERY else {}
+    picture: dict[str, Any] = {}
+    if method == "removal":
+        asked["method"] = method
+    else:
+        left, right, _ = st.columns(3, vertical_alignment="bottom")
+        taps = list(_taps(str(run.path), run.card.digest))
+        with left:
+            picture["view"] = SHARES[links.switch("Show", list(SHARES), "migrationshow")]
+        with right:
+            tap = _tap(taps)
+        asked |= {"tap": tap} if tap != taps[0] else {}
+    return {"asked": asked, "picture": picture, "scenario": scenario}
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _taps(path: str, digest: str) -> dict[str, tuple[int, str | None]]:
+    """Return where a model looks at past clicks, with how many layers or experts it does so in."""
+    from msviz.analyses._behaviours import PARTS, attending
+
+    points, config = _points(Run.peek(path))
+    axes = {point.name: point.axes for point in points}
+    found: dict[str, tuple[int, str | None]] = {}
+    for name in attending(axes):
+        axis = next((part for part in PARTS if part in axes[name]), None)
+        layers = sum(point.name == name for point in points)
+        found[name] = (layers if axis == "layer" else int(getattr(config, "experts", 1)), axis)
+    return found
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _listed(digest: str, fingerprint: str, scenario: str, slice: str, _dataset: Dataset) -> pd.DataFrame:
+    """Return impressions with long histories, a line each, those that mix like clicks with others first."""
+    from msviz.analyses._behaviours import interesting
+    from msviz.data._slice import narrowed
+
+    part = narrowed(_dataset.split("test"), slice)
+    schema = part.schema
+    chosen = interesting(part, None if scenario == ALL else schema.scenario(scenario), LISTED)
+    ids = part.fields(chosen)
+    names = schema.scenario_names
+    own = {
+        schema.features[column].label: [schema.features[column].value_name(int(i)) for i in ids[:, column]]
+        for column in schema.behaviour_columns
+    }
+    return pd.DataFrame(
+        {
+            "Row": part.row[chosen],
+            "Scenario": [names[int(number)] for number in part.scenario[chosen]],
+            "Past clicks": part.stretches[1][chosen] if schema.sequences else [],
+            **own,
+            "Clicked": part.label[chosen] > 0,
+        }
+    )
