@@ -85,7 +85,8 @@ def analyse(study: Study, options: Options) -> Finding:
         },
     )  # fmt: skip
     if other:
-        data = _compared(data, *ranked.values(), groups)
+        first, second = ranked.values()
+        data = _compared(data, first, second, groups)
     return Finding(
         analysis="category_diversity",
         question=QUESTION,

@@ -24,8 +24,8 @@ QUESTION = "Whose past clicks does the model use where?"
 NEEDS = ("behaviour",)
 VERSION = 1
 INSTEAD = (
-    "Look at what taking the clicks away changes (method: removal), among clicks of the impression's own "
-    "category, instead."
+    "Where it is attention, look at what taking the clicks away changes instead; a model that is not told in "
+    "which scenario a past click happened cannot show it either way."
 )
 LEVEL = 0.05
 FEW = 10  # rows that hold a source's clicks below which a cell is not tested

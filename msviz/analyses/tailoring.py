@@ -10,7 +10,7 @@ from torch import Tensor
 from msviz.analyses._asking import Asking
 from msviz.analyses._behaviours import Array, Scenarios, read
 from msviz.analyses._statistics import discoveries
-from msviz.analyses._words import Z, rows
+from msviz.analyses._words import Z, percent, rows
 from msviz.batch import Batch
 from msviz.finding import Finding, Provenance
 from msviz.probing.reducers import Rows
@@ -175,8 +175,8 @@ def _words(data: xr.Dataset) -> str:
     layer, unit = np.unravel_index(int(data["apart"].values.argmax()), data["apart"].shape)
     share = float(data["apart"].values[layer, unit])
     single = (
-        f"The scenario explains up to {share:.0%} of how single units are gated (unit {unit + 1}, layer "
-        f"{layer + 1})."
+        f"The scenario explains up to {percent(share, 0)} of how single units are gated "
+        f"(unit {unit + 1}, layer {layer + 1})."
     )
     if not clear.any():
         return f"No gate clearly depends on the scenario of the impression. {single} {tail}"

@@ -46,7 +46,7 @@ def draw(
     if axis:
         data = data.sel({axis: pick(data, axis, part)})
     latest = slice(-LIMIT, None)
-    data = data.isel(behaviour=latest, **({"other": latest} if "other" in data.dims else {}))
+    data = data.isel({axis: latest for axis in ("behaviour", "other") if axis in data.dims})
     whole, short = _labels(data)
     if view == "worth":
         return _bars(
