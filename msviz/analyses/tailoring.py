@@ -104,13 +104,14 @@ class Gates:
 
     def see(self, source: str, layer: int | None, values: Tensor, rows: slice) -> None:
         """Add one layer's gates (b, T, units) of the batch's `rows`."""
-        there = self._there[rows, -values.shape[1] :]
-        values, target = values.float() * there[:, :, None], self._target[rows].cpu()
-        count = self._count[rows]
-        each = torch.zeros_like(count).scatter_add_(1, self._source[rows, -values.shape[1] :], values.mean(2))
+        width = values.shape[1]
+        there = self._there[rows, -width:].float()
+        values, target, count = values.float(), self._target[rows].cpu(), self._count[rows]
+        each = torch.zeros_like(count).scatter_add_(1, self._source[rows, -width:], values.mean(2) * there)
         # The mean over the clicks of each source; where there is none, nothing is added.
         cell = (each / count.clamp_min(1)).double().cpu()
-        unit = (values.sum(1) / there.sum(1, keepdim=True).clamp_min(1)).double().cpu()
+        total = torch.bmm(there[:, None], values).squeeze(1)
+        unit = (total / there.sum(1, keepdim=True).clamp_min(1)).double().cpu()
         number = layer or 0
         if number not in self.cells:
             self.cells[number] = torch.zeros(2, *self.shape, dtype=torch.float64)
