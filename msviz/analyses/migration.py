@@ -28,6 +28,7 @@ INSTEAD = (
     "which scenario a past click happened cannot show it either way."
 )
 LEVEL = 0.05
+SLIGHT = (0.01, 0.02)  # what is too small to speak of: log-odds, and share of an even share
 FEW = 10  # rows that hold a source's clicks below which a cell is not tested
 
 
@@ -171,9 +172,22 @@ def _words(data: xr.Dataset) -> str:
         return f"No scenario clearly draws on past clicks of another one. {tail}{_blind(data)}"
     strength = (data["lift"] if "lift" in data else data["difference"]).values
     target, source = np.unravel_index(int(np.where(telling, strength, -np.inf).argmax()), strength.shape)
+    removed = data.attrs["method"] == "removal"
+    if removed and strength[target, source] < SLIGHT[0]:
+        return (
+            f"Past clicks hardly carry over between scenarios: none of another scenario raises the log-odds "
+            f"by "
+            f"{SLIGHT[0]:g} on average. {tail}{_blind(data)}"
+        )
+    if not removed and strength[target, source] - 1 < SLIGHT[1]:
+        return (
+            f"Attention is practically even between scenarios: past clicks of none get "
+            f"{percent(SLIGHT[1], 0)} more "
+            f"than their even share in another. {tail}{_blind(data)}"
+        )
     words = _cell(data, int(target), int(source))
     here, there = data["target"].values[target], data["source"].values[source]
-    if data.attrs["method"] == "removal":
+    if removed:
         return f"Past clicks carry over most from {there} to {here}: {words}. {tail}{_blind(data)}"
     return (
         f"Past clicks from {there} stand out most in {here}: {words}. {tail} Being looked at is not the "

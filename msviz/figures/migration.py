@@ -28,6 +28,7 @@ HOW_TO_READ = (
     "by what was clicked."
 )
 ATTENTION, REMOVAL = ("beyond even", "share"), ("change",)
+SMALL = {"beyond even": 0.05, "change": 0.02}
 CHANGE = "Change of the log-odds with the clicks"
 
 
@@ -63,7 +64,8 @@ def _matrix(data: xr.Dataset, view: str) -> go.Figure:
     if view == "share":
         span, form, bar = (0.0, _top(value)), ".1%", "Share of attention"
     else:
-        top = _top(np.abs(value))
+        # A few percent, or hundredths, look as small as they are.
+        top = max(_top(np.abs(value)), SMALL[view])
         span, form = (-top, top), "+.0%" if view == "beyond even" else "+.2f"
         bar = "Attention beyond an even share" if view == "beyond even" else CHANGE
     number = form.removeprefix("+") if view == "share" else form

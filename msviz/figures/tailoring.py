@@ -49,7 +49,7 @@ def _scenarios(data: xr.Dataset, note: str) -> go.Figure:
         names(data, "target"),
         names(data, "source"),
         colours=theme.DIVERGING,
-        span=_span(away),
+        span=_span(away, 0.02),
         bar="Mean gate less what such clicks usually get",
         x_title=title("Scenario of the past clicks", note),
         y_title="Shown in",
@@ -90,7 +90,7 @@ def _units(data: xr.Dataset, note: str) -> go.Figure:
         [f"Unit {name}" for name in names(data, "unit")],
         names(data, "target"),
         colours=theme.DIVERGING,
-        span=_span(away),
+        span=_span(away, 0.05),
         bar="Gate less the unit's mean over scenarios",
         x_title=title("Shown in", more, note),
         y_title="",
@@ -102,7 +102,8 @@ def _units(data: xr.Dataset, note: str) -> go.Figure:
     )
 
 
-def _span(values: Array) -> tuple[float, float]:
+def _span(values: Array, least: float) -> tuple[float, float]:
+    """Return a scale around zero that reaches `least` at least: the smallest differences look small."""
     known = np.abs(values[np.isfinite(values)])
-    top = max(float(np.quantile(known, 0.99)), 1e-6) if known.size else 1.0
+    top = max(float(np.quantile(known, 0.99)), least) if known.size else 1.0
     return -top, top

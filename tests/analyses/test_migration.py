@@ -148,3 +148,9 @@ def test_choices_that_do_not_exist_are_refused(by_hand: Study) -> None:
         analyse(by_hand, Options(only="Hour"))
     with pytest.raises(MsvizError, match="belong to method attention"):
         analyse(by_hand, Options(method="removal", head=1))
+
+
+def test_what_is_too_small_to_speak_of_is_called_so(tiny_world: Dataset) -> None:
+    slight = study_of(tiny_world, weights(tiny_world) / 1_000)
+    words = analyse(slight, Options(method="removal", rows=5_000)).takeaway
+    assert words.startswith("Past clicks hardly carry over between scenarios")
