@@ -199,10 +199,10 @@ def _words(data: xr.Dataset, scenario: str) -> str:
     words = (
         f"{'Over all scenarios' if scenario == ALL else f'In {scenario}'}, {int(here['users']):,} users "
         f"clicked "
-        f"items of {told(CLICKED)} different values of {what} in {about['days']} days "
-        f"({float(here['clicks']):.1f} "
-        f"clicks each); {about['run']} would show {told(about['run'])} among its best {about['top']} of "
-        f"{about['candidates']} items, where {about['top']} at random have "
+        f"{told(CLICKED)} different values of {what} in {about['days']} days ({float(here['clicks']):.1f} "
+        f"clicks "
+        f"each). {about['run']} would show {told(about['run'])} among its best {about['top']} of "
+        f"{about['candidates']} items; {about['top']} at random have "
         f"{float(here.sel(who=CHANCE)['value']):.1f}."
     )
     if not about["other"]:

@@ -218,7 +218,8 @@ def _of_target(data: xr.Dataset, name: str) -> str:
     best = int(np.where(tested, strength, -np.inf).argmax())
     clear = "" if data["significant"].values[row, best] else " (not clearly more than nothing)"
     words = _cell(data, row, best)
-    return f"In {name}, past clicks from {data['source'].values[best]} are used most{clear}: {words}."
+    verb = "raise the prediction" if data.attrs["method"] == "removal" else "stand out"
+    return f"In {name}, past clicks from {data['source'].values[best]} {verb} most{clear}: {words}."
 
 
 def _cell(data: xr.Dataset, target: int, source: int) -> str:
