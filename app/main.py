@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import choosing, links, shelf, slicing
+from app import choosing, links, shelf, slicing, work
 
 HERE = Path(__file__).parent
 
@@ -19,6 +19,7 @@ st.html(
 )
 st.logo(str(HERE / "logo.svg"), size="large")
 links.begin()
+work.ready()
 pages = {
     st.Page(
         f"pages_look/{page.stem}.py",

@@ -114,4 +114,4 @@ def _folder(run: Run, asked: dict[str, Any]) -> Path:
     from msviz.analyses import cached
 
     options = asked | ({"slice": slicing.current()} if slicing.current() else {})
-    return work._folder(cached("projection", run, None, options))
+    return work.folder_of(cached("projection", run, None, options))

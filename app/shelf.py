@@ -134,7 +134,11 @@ def _ask(name: str, path: str, digest: str, slice: str, _run: Run, **options: ob
 def score(finding: Finding) -> "list[Score] | None":
     """Return how well a finding agrees with the planted world it is about; None where no truth is known."""
     from msviz.analyses import score as scored
+    from msviz.data import _experiment
 
+    if log := finding.provenance.parameters.get("log"):
+        planted = _experiment.truth(Path(log)) if Path(log).is_file() else None
+        return scored(finding, planted, None) if planted else None
     mark = finding.provenance.fingerprint
     dataset = next((found for found in datasets() if found.fingerprint == mark), None)
     if dataset is None or dataset.truth is None:

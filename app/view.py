@@ -32,14 +32,18 @@ def show(
     question: str | None = None,
     simulated: bool = False,
     compact: bool = False,
+    select: str | None = None,
     **choices: Any,
-) -> None:
-    """Show a finding as its own picture draws it with `choices`; a choice it lacks is said in one line."""
+) -> Any:
+    """Show a finding as its own picture draws it with `choices`; a choice it lacks is said in one line.
+
+    With `select` ("box" or "lasso"), return what the reader selected in the picture, else None.
+    """
     try:
         figure = finding.figure(**choices)
     except MsvizError as error:
         st.warning(plain(str(error)), icon=":material/error:")
-        return
+        return None
     if question != "":
         st.subheader(plain(question or finding.question), anchor=False)
     words = takeaway or finding.takeaway
@@ -49,15 +53,19 @@ def show(
     grid = any(trace.type == "heatmap" for trace in figure.data)
     wide = "wide" if grid and finding.data.sizes.get("key", 0) > FIELDS_ON_A_PHONE else "fit"
     with st.container(key=f"{wide}-{key}"):
-        st.plotly_chart(figure, theme=None, config=CONFIG, key=f"chart-{key}", alt=words)
-    _trust(finding, str(choices.get("scenario") or ""))
+        listen: dict[str, Any] = {"on_select": "rerun", "selection_mode": select} if select else {}
+        event: Any = st.plotly_chart(
+            figure, theme=None, config=CONFIG, key=f"chart-{key}", alt=words, **listen
+        )
+    trust(finding, str(choices.get("scenario") or ""))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         with st.popover("How to read this", icon=":material/help:", type="tertiary"):
             st.markdown(importlib.import_module(f"msviz.figures.{finding.picture}").HOW_TO_READ)
-        _downloads(finding, figure, words, key)
+        downloads(finding, figure, words, key)
         if simulated:
             st.badge("simulated data", color="orange", icon=":material/science:")
         st.caption(f"Source: {plain(finding.provenance.sentence())}")
+    return event["selection"] if select else None
 
 
 def score_line(finding: Finding) -> None:
@@ -71,7 +79,7 @@ def score_line(finding: Finding) -> None:
         st.caption(f":material/fact_check: {plain(f'{score} ({first.name})')}")
 
 
-def _trust(finding: Finding, scenario: str) -> None:
+def trust(finding: Finding, scenario: str) -> None:
     """Say how far this view can be trusted: its score against a planted truth, or what it scored on one."""
     where = finding.provenance
     asked = (where.run_digest, where.fingerprint, json.dumps(where.parameters, sort_keys=True))
@@ -116,7 +124,7 @@ def _table(scores: "list[Score]") -> pd.DataFrame:
     )
 
 
-def _downloads(finding: Finding, figure: go.Figure, words: str, key: str) -> None:
+def downloads(finding: Finding, figure: go.Figure, words: str, key: str) -> None:
     """Offer the view as files; each is made when its button is pressed, not before."""
     from dataclasses import replace
 

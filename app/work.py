@@ -14,7 +14,7 @@ from msviz.data._dataset import Dataset
 from msviz.errors import MsvizError
 from msviz.finding import Finding
 from msviz.run import Run
-from msviz.training.jobs import Job, start
+from msviz.training.jobs import Job, start, warm_up
 
 # Up to so many rows a missing answer is computed without asking: it takes less than a minute.
 UNASKED = 2_000_000
@@ -36,7 +36,7 @@ def answer(name: str, run: Run | None, dataset: Dataset | None, what: str, **opt
     except MsvizError as error:
         st.warning(plain(str(error)), icon=":material/error:")
         return None
-    folder = _folder(path)
+    folder = folder_of(path)
     # A shelf that may only be read cannot keep the answer; the job's own file holds it as well.
     found = shelf.load(path) or shelf.load(folder / "finding.nc")
     if found:
@@ -56,19 +56,33 @@ def answer(name: str, run: Run | None, dataset: Dataset | None, what: str, **opt
         if rows > UNASKED and not st.button(f"Compute {what} ({rows:,} rows)", key=f"start-{path.stem}"):
             return None
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        start(folder, arguments)
+        begin(folder, arguments)
     elif (folder / "finding.nc").is_file() and not Job(folder).alive:
         (folder / "finding.nc").unlink()  # it cannot be read: the job is offered again
     _follow(folder, what, arguments)
     return None
 
 
+def batch(name: str, arguments: list[str], what: str) -> None:
+    """Offer to start a command that makes several answers, or show it while it runs.
+
+    When it has ended, the page runs again and finds what was made.
+    """
+    folder = _base() / f"{name}-{hashlib.sha256(repr(arguments).encode()).hexdigest()[:8]}"
+    if (folder / "job.json").is_file() and Job(folder).status().state != "finished":
+        _follow(folder, what, arguments, None)
+    elif st.button(f"Compute {what}", key=f"start-{name}", type="primary", icon=":material/play_arrow:"):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        begin(folder, arguments)
+        st.rerun()
+
+
 @st.fragment(run_every=0.5)
-def _follow(folder: Path, what: str, arguments: list[str]) -> None:
+def _follow(folder: Path, what: str, arguments: list[str], answer: str | None = "finding.nc") -> None:
     """Show a job while it runs; when it ended well, run the page again, which then finds the answer."""
     job = Job(folder)
     status = job.status()
-    if status.state == "finished" and (folder / "finding.nc").is_file():
+    if status.state == "finished" and (answer is None or (folder / answer).is_file()):
         st.rerun(scope="app")
     with st.container(border=True):
         if status.state == "running":
@@ -81,12 +95,35 @@ def _follow(folder: Path, what: str, arguments: list[str]) -> None:
         reason = f": {plain(status.error)}" if status.state == "failed" else ""
         st.warning(f"Computing {what} {word}{reason}.", icon=":material/error:")
         if st.button("Compute again", key=f"again-{folder.name}", type="primary"):
-            start(folder, arguments)
+            begin(folder, arguments)
             st.rerun(scope="app")
 
 
-def _folder(path: Path) -> Path:
+def folder_of(path: Path) -> Path:
     """Return where the job that makes this answer lives: the same for everyone who asks for it."""
-    base = Path(os.environ.get("MSVIZ_JOBS") or Path(tempfile.gettempdir()) / f"msviz-jobs-{os.getuid()}")
     place = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
-    return base / f"{path.stem}-{place}"
+    return _base() / f"{path.stem}-{place}"
+
+
+def ready() -> None:
+    """Let the process that forks jobs get ready, so that the first job finds it."""
+    _warm()
+
+
+def begin(folder: Path, arguments: list[str]) -> Job:
+    """Start a job, forked from a process that has everything imported where one is ready."""
+    return start(folder, arguments, warm=_warm())
+
+
+@st.cache_resource(show_spinner=False)
+def _warm() -> Path | None:
+    """Start the process that forks jobs, once for this server; until it is ready jobs start on their own."""
+    if os.environ.get("MSVIZ_WARM") == "off":
+        return None
+    path = _base() / f"warm-{os.getpid()}.socket"
+    warm_up(path)
+    return path
+
+
+def _base() -> Path:
+    return Path(os.environ.get("MSVIZ_JOBS") or Path(tempfile.gettempdir()) / f"msviz-jobs-{os.getuid()}")

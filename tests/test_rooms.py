@@ -17,8 +17,9 @@ MAY = {
     "probing": {"data", "nets", "training"},
     "analyses": {"data", "nets", "training", "probing"},
     "figures": set(),
-    "cli": {"data", "nets", "training", "probing", "analyses", "figures"},
-    "app": {"data", "nets", "training", "probing", "analyses", "figures", "cli"},
+    "papers": set(),
+    "cli": {"data", "nets", "training", "probing", "analyses", "figures", "papers"},
+    "app": {"data", "nets", "training", "probing", "analyses", "figures", "papers", "cli"},
 }
 DRAWING = {"streamlit": {"app"}, "plotly": {"app", "figures"}, "captum": {"analyses"}}
 SOURCES = sorted([*(ROOT / "msviz").rglob("*.py"), *(ROOT / "app").rglob("*.py")])

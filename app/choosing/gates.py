@@ -131,9 +131,9 @@ def _ways(schema: Schema) -> dict[str, str]:
 def _taps(path: str, digest: str) -> tuple[str, ...]:
     """Return where a model weighs experts against each other."""
     from msviz.analyses import shown
-    from msviz.analyses.gates_over_time import SUITABLE
+    from msviz.analyses.gates_over_time import TAPS
 
-    return tuple(name for name, axes in shown(Run.peek(path)).items() if axes in SUITABLE)
+    return tuple(name for name, axes in shown(Run.peek(path)).items() if axes in TAPS)
 
 
 def _needs_a_gate(run: Run) -> None:

@@ -1,5 +1,6 @@
 """Choose the view: one run scenario by scenario, several runs side by side, or what they cost."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import streamlit as st
@@ -13,6 +14,7 @@ TITLE, ICON, SECTION, ORDER = "Performance", ":material/trending_up:", "Models",
 METRICS = {"AUC": "auc", "Logloss": "logloss", "AUC by user": "gauc", "Bias": "bias"}
 VIEWS = ("One run", "Runs", "Cost")
 PICTURES = {"Table": "table", "List": "list", "Curve": "curve"}
+MOST = 40  # runs that a table shows
 TESTS = ("Not tested", "Tested on the same rows")
 COSTS = {
     "Predicting": "predicting",
@@ -59,6 +61,10 @@ def choose(run: Run | None) -> Chosen | None:
             return Chosen(run, view, **setting, metric=metric, other=_common.other_run(run, "none"))
     with right:
         picture = PICTURES[links.switch("Show", list(PICTURES), "runs_show")]
+    names = [other.name for other in shelf.runs() if other.card.data.fingerprint == run.card.data.fingerprint]
+    picked = links.several(
+        "Runs", names, "runs", default=[], most=MOST, help="All on the shelf where none is chosen"
+    )
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     with left:
         paired = links.switch(
@@ -74,16 +80,19 @@ def choose(run: Run | None) -> Chosen | None:
         view,
         **setting,
         metric=metric,
-        beside=_beside(run),
+        beside=_beside(run, picked),
         picture=picture,
         scenario=scenario,
         paired=paired == TESTS[1],
     )
 
 
-def _beside(run: Run) -> tuple[str, ...]:
-    """Return the paths of all runs on the shelf that were trained on the same data."""
+def _beside(run: Run, picked: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return the paths of the runs picked, or of all on the shelf that were trained on the same data."""
     mark = run.card.data.fingerprint
+    found = [other for other in shelf.runs() if other.card.data.fingerprint == mark]
     return tuple(
-        sorted(str(other.path.resolve()) for other in shelf.runs() if other.card.data.fingerprint == mark)
+        sorted(
+            str(other.path.resolve()) for other in found if not picked or other.name in (*picked, run.name)
+        )
     )

@@ -9,6 +9,7 @@ from app.choosing import chosen
 from app.choosing.behaviours import DIVERSITY, MIGRATION, ONE, TAILORING, Chosen
 from app.words import plain
 from msviz.errors import MsvizError
+from msviz.figures import migration as migrated
 from msviz.figures.behaviours import end_of_scale
 from msviz.figures.theme import ALL
 from msviz.finding import Finding
@@ -131,6 +132,8 @@ def migration(choice: Chosen) -> None:
     picture = {**choice.picture, "order": choice.order}
     if choice.scenario != ALL:
         picture["scenario"] = choice.scenario
+    elif len(answers) > 1:
+        picture["top"] = max(migrated.end_of_scale(found, picture.get("view")) for _, found in answers)
     beside(choice, "migration", answers, choice.scenario, **picture)
 
 

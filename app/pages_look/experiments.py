@@ -7,7 +7,7 @@ from app import slicing, view
 from app.choosing import chosen
 from app.choosing.experiments import Chosen
 from app.words import plain
-from msviz.analyses.online_lift import score, warnings
+from msviz.analyses.online_lift import warnings
 from msviz.finding import Finding
 
 COLUMNS = {"lift": "Lift", "low": "from", "high": "to", "q": "q"}
@@ -30,9 +30,6 @@ def show(choice: Chosen) -> None:
         view=choice.view,
         scenario=one or None,
     )
-    if choice.truth:
-        for line in score(finding, choice.truth, None):
-            st.caption(f":material/fact_check: Checked against the planted truth: {plain(line.words)}")
     with st.expander("All numbers", icon=":material/table:", expanded=choice.view == "periods"):
         numbers(finding, choice)
 

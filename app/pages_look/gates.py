@@ -13,15 +13,26 @@ def show(choice: Chosen) -> None:
         picture |= {"first": choice.days[0], "last": choice.days[1]}
     words = choice.finding.takeaways.get(choice.part)
     key = "rates" if choice.view == RATES else "gates"
-    view.show(choice.finding, key, takeaway=words, simulated=choice.simulated, **picture)
-    if choice.days:
-        first, last = choice.days
+    selected = view.show(
+        choice.finding,
+        key,
+        takeaway=words,
+        simulated=choice.simulated,
+        select="box",
+        selectable=True,
+        **picture,
+    )
+    days = choice.days
+    if selected and selected["box"]:
+        days = tuple(str(end)[:10] for end in sorted(selected["box"][0]["x"]))  # drawn over the picture
+    if days:
+        first, last = days
         st.button(
             f"Use {first} to {last} on every page",
             key="use-days",
             icon=":material/filter_alt:",
             on_click=slicing.use_days,
-            args=choice.days,
+            args=days,
         )
 
 

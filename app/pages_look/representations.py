@@ -108,7 +108,7 @@ def _footer(finding: Finding, choice: Chosen, key: str, how: str, **choices: Any
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         with st.popover("How to read this", icon=":material/help:", type="tertiary"):
             st.markdown(how)
-        view._downloads(finding, finding.figure(**choices), finding.takeaway, key)
+        view.downloads(finding, finding.figure(**choices), finding.takeaway, key)
         if choice.simulated:
             st.badge("simulated data", color="orange", icon=":material/science:")
         st.caption(f"Source: {plain(finding.provenance.sentence())}")
@@ -214,7 +214,7 @@ def numbers(choice: Chosen, known: list[tuple[Run, Finding]]) -> None:
             _chart(first, measure, view="numbers", measure=measure, other=other, order=choice.order)
     for number, (_, finding) in enumerate(known):
         _footer(finding, choice, f"numbers-{number}", separation.HOW_TO_READ)
-        view._trust(finding, "")
+        view.trust(finding, "")
 
 
 def _chart(finding: Finding, key: str, **choices: Any) -> None:

@@ -103,7 +103,9 @@ def why_not(name: str, run: Run | Path | str | None) -> str:
         return "it is asked of a model: choose a run" if needs else ""
     run = run if isinstance(run, Run) else Run.peek(run)
     lacking = needs - {"prediction"}
-    if not lacking or any(lacking <= set(axes) for axes in shown(run).values()):
+    # Some questions read taps of these very axes alone: an expert's weight is not an expert's output.
+    exact: tuple[tuple[str, ...], ...] = getattr(module, "TAPS", ())
+    if not lacking or any(axes in exact if exact else lacking <= set(axes) for axes in shown(run).values()):
         return ""
     what = next((words for axis, words in LACKS.items() if axis in lacking), ", ".join(sorted(lacking)))
     return f"{run.card.model} shows no {what}"
@@ -130,7 +132,7 @@ def ask(study: Study, name: str, options: Mapping[str, Any]) -> Finding:
     return _answer(asked, study)
 
 
-def score(finding: Finding, truth: Mapping[str, Any], schema: Schema) -> list[Score]:
+def score(finding: Finding, truth: Mapping[str, Any], schema: Schema | None) -> list[Score]:
     """Return how well a finding agrees with a planted truth; empty where its question has no ruler."""
     module = registry.load(ROOM, finding.analysis)
     return list(module.score(finding, truth, schema)) if hasattr(module, "score") else []

@@ -139,6 +139,10 @@ class Scenarios:
     @classmethod
     def largest(cls, study: Study, most: int) -> "Scenarios":
         """Return up to `most` scenarios with rows, in the schema's order; raise MsvizError where none has."""
+        sequences = study.schema.sequences
+        if sequences and sequences[0].scenario is None:
+            wanted = "the schema names no column for it (scenario: ... of the sequence)"
+            raise MsvizError(f"history: in which scenario past clicks happened is not told: {wanted}")
         count = np.bincount(study.part.scenario, minlength=len(study.schema.scenarios) + 1)
         count[UNSEEN] = 0
         ranked = [int(number) for number in np.argsort(-count, kind="stable")[:most] if count[number]]

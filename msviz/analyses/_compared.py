@@ -60,7 +60,8 @@ def told(study: Study, names: Sequence[str]) -> tuple[list[Told], list[str], lis
         if study.progress:
             study.progress(place / len(ASPECTS), f"asking {name.replace('_', ' ')}")
         try:
-            finding = ask(study, name, OPTIONS.get(name, {}))
+            with study.stage(place / len(ASPECTS), 1 / len(ASPECTS)):
+                finding = ask(study, name, OPTIONS.get(name, {}))
         except MsvizError as error:
             asked.remove(name)
             missing.append(f"{name.replace('_', ' ')}: {error}")

@@ -1,17 +1,14 @@
 """Vectors in the plane by PCA, UMAP and t-SNE, told while they move; how far a layout is to be trusted.
 
-UMAP is written out in NumPy: umap-learn's own loop compiles for most of a minute in every process before it
-draws
-the first point. Here the pulls of a quarter of an epoch are added up before points move, which costs no
-neighbours.
+umap-learn compiles for seconds in every process; the app forks jobs from one that has (msviz/cli/_warm.py).
 """
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.sparse import coo_matrix
 from scipy.spatial.distance import cdist
 
 from msviz.analyses._words import Z
@@ -21,12 +18,10 @@ Tell = Callable[[float, Array], None]  # the share done and the layout so far
 NEIGHBOURS, PERPLEXITY = 15, 30
 TRUSTED, SAMPLE = 10, 1_000  # neighbours looked at, of so many points
 PAIRS = 20_000_000  # points looked at times all points, at most
-EPOCHS, QUARTERS = 200, 4
-NEGATIVE = 5  # points pushed away for each neighbour pulled near
-A, B = 1.5769, 0.8951  # UMAP's curve 1 / (1 + A d^2B) for a smallest distance of 0.1 and a spread of 1
+EPOCHS = 200
 EARLY, LATE = 100, 250  # t-SNE's iterations with exaggerated attraction, and without
 ANGLE = 0.7  # how coarsely far points are summed: as many neighbours stay as at 0.5, and it is faster
-PULL, STRONGEST = 12.0, 4.0
+PULL = 12.0
 
 
 @dataclass(frozen=True)
@@ -67,20 +62,32 @@ def umap(vectors: Array, seed: int, tell: Tell | None = None) -> Array:
 
     Seed 0 starts from PCA, every other from a random cloud, so that two seeds tell what hangs on the start.
     """
-    draw = np.random.default_rng(seed)
-    head, tail, weight = _graph(vectors)
-    order = draw.permutation(len(head))
-    head, tail, every = head[order], tail[order], (weight.max() / weight)[order]
-    due = every.copy()
-    layout = _start(vectors, seed, draw)
-    for epoch in range(EPOCHS):
-        rate = 1 - epoch / EPOCHS
-        active = np.flatnonzero(due <= epoch + 1)
-        due[active] += every[active]
-        for part in np.array_split(active, QUARTERS):
-            _move(layout, head[part], tail[part], rate, draw)
-        if tell:
-            tell((epoch + 1) / EPOCHS, layout)
+    with warnings.catch_warnings():
+        # It tells at import which of its other parts are not installed.
+        warnings.simplefilter("ignore")
+        from umap import UMAP
+
+    count = min(NEIGHBOURS, len(vectors) - 1)
+    index, distance = neighbours(vectors, count - 1)
+    # umap-learn counts a point as its own nearest neighbour.
+    index = np.concatenate([np.arange(len(vectors))[:, None], index], 1)
+    distance = np.concatenate([np.zeros((len(vectors), 1)), distance], 1).astype(np.float32)
+    with warnings.catch_warnings():
+        # Nothing new will be laid out by these neighbours.
+        warnings.filterwarnings("ignore", message="precomputed_knn")
+        found = UMAP(
+            n_neighbors=count,
+            n_epochs=EPOCHS,
+            min_dist=0.1,
+            precomputed_knn=(index, distance),
+            force_approximation_algorithm=True,
+            init=_start(vectors, seed, np.random.default_rng(seed)),
+            random_state=seed,
+            n_jobs=1,
+        ).fit_transform(vectors)
+    layout = np.asarray(found, np.float32)
+    if tell:
+        tell(1.0, layout)
     return layout
 
 
@@ -200,42 +207,3 @@ def _start(vectors: Array, seed: int, draw: np.random.Generator) -> Array:
     layout = pca(vectors)[0] if seed == 0 else draw.normal(0, 1, (len(vectors), 2))
     wide = max(float(np.abs(layout).max()), 1e-30)
     return np.asarray(10 * layout / wide + draw.normal(0, 1e-3, layout.shape), np.float32)
-
-
-def _graph(vectors: Array) -> tuple[Array, Array, Array]:
-    """Return heads, tails and weights (m,) of UMAP's fuzzy graph of nearest neighbours, both ways."""
-    size, count = len(vectors), min(NEIGHBOURS, len(vectors) - 1)
-    index, distance = neighbours(vectors, count)
-    near = np.maximum(distance - distance[:, :1], 0)
-    low, high = np.zeros(size), np.full(size, np.inf)
-    scale = np.ones(size)
-    for _ in range(64):
-        # Halving: each point's weights shall sum to log2 of the neighbours.
-        big = np.exp(-near / scale[:, None]).sum(1) > np.log2(count + 1)
-        high, low = np.where(big, scale, high), np.where(big, low, scale)
-        scale = np.where(np.isinf(high), scale * 2, (low + np.minimum(high, 1e300)) / 2)
-    scale = np.maximum(scale, max(1e-3 * float(distance.mean()), 1e-12))
-    weight = np.exp(-near / scale[:, None])
-    one_way = coo_matrix(
-        (weight.ravel(), (np.repeat(np.arange(size), count), index.ravel())), (size, size)
-    ).tocsr()
-    both = (one_way + one_way.T - one_way.multiply(one_way.T)).tocoo()
-    heavy = both.data >= both.data.max() / EPOCHS
-    return both.row[heavy], both.col[heavy], both.data[heavy]
-
-
-def _move(layout: Array, head: Array, tail: Array, rate: float, draw: np.random.Generator) -> None:
-    """Pull neighbours together and push random points away, in place."""
-    size = len(layout)
-    gap = layout[head] - layout[tail]
-    square = np.square(gap).sum(1)
-    pull = -2 * A * B * np.power(np.maximum(square, 1e-12), B - 1) / (A * np.power(square, B) + 1)
-    pulled = np.clip(np.where(square > 0, pull, 0)[:, None] * gap, -STRONGEST, STRONGEST) * rate
-    other = draw.integers(0, size, (len(head), NEGATIVE))
-    gap = layout[head][:, None] - layout[other]
-    square = np.square(gap).sum(2)
-    push = 2 * B / ((0.001 + square) * (A * np.power(square, B) + 1))
-    pushed = np.clip(push[..., None] * gap, -STRONGEST, STRONGEST).sum(1) * rate
-    for axis in range(2):
-        layout[:, axis] += np.bincount(head, pulled[:, axis] + pushed[:, axis], size)
-        layout[:, axis] -= np.bincount(tail, pulled[:, axis], size)

@@ -35,7 +35,7 @@ def analyse(study: Study, options: Options) -> Finding:
 
     `attention` ([layer | expert,] head, behaviour[, other]) in shares; with `other`, clicks attend to one
     another, and each line sums to 1. The first head is the mean of heads. `value` (behaviour, field) what was
-    clicked; `scenario`, `age` in seconds, `related` (same value as the impression's first side field) and
+    clicked; `scenario` ("" where the log does not tell), `age` in seconds (-1), `related` (same value as the impression's first side field) and
     `change` (behaviour), the log-odds with less without this one click. `evenness` ([part,] head) is 1 for
     attention that is the same to all, `divergence` ([part]) how far heads differ (Jensen-Shannon, 0 to 1).
     """
@@ -131,10 +131,14 @@ def _clicks(study: Study, batch: Batch, there: torch.Tensor) -> dict[str, tuple[
     names = study.schema.scenario_names
     value = [[field.value_name(one) for field, one in zip(fields, row, strict=True)] for row in ids]
     sources = [names[number] for number in batch.behaviour_scenario[0][there].tolist()]
+    sequence = study.schema.sequences[0]
+    if sequence.scenario is None:
+        sources = [""] * len(sources)
+    ages = batch.behaviour_age[0][there].cpu().numpy()
     return {
         "value": (("behaviour", "field"), np.array(value, dtype=str)),
         "scenario": (("behaviour",), np.array(sources, dtype=str)),
-        "age": (("behaviour",), batch.behaviour_age[0][there].cpu().numpy()),
+        "age": (("behaviour",), ages if sequence.time else np.full(len(ages), -1)),
         "related": (("behaviour",), same.cpu().numpy()),
         "change": (("behaviour",), without_each(study, batch)),
     }  # fmt: skip
@@ -195,4 +199,6 @@ def _small(value: float) -> str:
 def _click(data: xr.Dataset, place: int) -> str:
     """Return one past click in words: its last field, scenario and age."""
     value = str(data["value"].values[place, min(1, data.sizes["field"] - 1)])
-    return f"{value} in {data['scenario'].values[place]}, {age(int(data['age'].values[place]))} before"
+    scenario, seconds = str(data["scenario"].values[place]), int(data["age"].values[place])
+    where, when = f" in {scenario}" if scenario else "", f", {age(seconds)} before" if seconds >= 0 else ""
+    return f"{value}{where}{when}"

@@ -26,7 +26,7 @@ NEEDS = ("expert",)
 VERSION = 2
 SPLIT = "all"
 INSTEAD = "Look at the rates and the AUC of promotion days and normal days instead."
-SUITABLE = (("expert",), ("scenario", "expert"))
+TAPS = (("expert",), ("scenario", "expert"))
 SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
 CELLS = 20_000_000  # counts that a pass keeps; beyond it bins get coarser, never the memory larger
 FINER = 32  # bins that are counted for one that is shown: where weights lie is known only after the pass
@@ -104,7 +104,7 @@ def _passed(study: Study, options: Options, tap: str, own: bool) -> xr.Dataset:
 
 def _tap(study: Study, asked: str | None) -> tuple[str, bool]:
     """Return the tap that weighs experts, and whether it does so for every scenario."""
-    suit = {name: axes for name, axes in study.axes().items() if axes in SUITABLE}
+    suit = {name: axes for name, axes in study.axes().items() if axes in TAPS}
     if not suit:
         model = "this model" if study.run is None else study.run.card.model
         raise MsvizError(f"{model} weighs no experts against each other: it needs a gate over two or more")

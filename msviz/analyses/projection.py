@@ -48,7 +48,8 @@ def analyse(study: Study, options: Options) -> Finding:
             f"{TITLES[options.method]} takes up to {MOST[options.method]:,}",
         )
     asked = {name: getattr(options, name) for name in representation.Options.model_fields}
-    source = ask(study, "representation", asked)
+    with study.stage(0.0, 0.1):
+        source = ask(study, "representation", asked)
     vectors, impression, entry = points_of(source.data, options.points, study.seed)
     if len(vectors) < 20:
         raise refuse("rows of the split", len(vectors), "a layout needs 20 vectors")
@@ -114,7 +115,7 @@ def _layout(study: Study, vectors: Array, options: Options) -> tuple[Array, Arra
     def tell(share: float, layout: Array) -> None:
         live.leave(layout)
         if study.progress:
-            study.progress(share, f"{title}, {len(layout):,} points, {percent(share, 0)}")
+            study.progress(0.1 + 0.9 * share, f"{title}, {len(layout):,} points, {percent(share, 0)}")
 
     if options.method == "pca":
         return _project.pca(vectors)

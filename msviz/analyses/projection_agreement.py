@@ -27,8 +27,10 @@ def analyse(study: Study, options: Options) -> Finding:
     if options.method == "pca":
         raise refuse("projection_agreement method", options.method, "wanted: umap or tsne; pca has no start")
     asked = options.model_dump()
-    first = ask(study, "projection", asked)
-    second = ask(study, "projection", asked | {"start": options.start + 1})
+    with study.stage(0.0, 0.5):
+        first = ask(study, "projection", asked)
+    with study.stage(0.5, 0.5):
+        second = ask(study, "projection", asked | {"start": options.start + 1})
     layouts = [found.data["layout"].values for found in (first, second)]
     shared = _project.agreement(layouts[0], layouts[1])
     turned, whole = _project.aligned(layouts[0], layouts[1])
@@ -57,6 +59,6 @@ def analyse(study: Study, options: Options) -> Finding:
             f"{percent(whole, 0)} of their squares when laid over each other: {lesson}."
         ),
         data=data,
-        picture="projection",
+        picture="agreement",
         provenance=Provenance(rows=first.provenance.rows),
     )

@@ -143,7 +143,7 @@ def _takeaway(names: list[str], special: Mapping[str, list[Special]], tested: in
     words = ". ".join(first) + "." if first else ""
     if plain:
         words += f" Nothing sets {listed(plain)} surely apart."
-    return f"{words} ({tested:,} differences tested, false discoveries held at 5 %.)".strip()
+    return f"{words} Of {tested:,} differences tested, false discoveries are held at 5 %.".strip()
 
 
 def score(finding: Finding, truth: Mapping[str, Any], schema: Schema) -> list[Score]:

@@ -80,17 +80,19 @@ def analyse(study: Study, options: Options) -> Finding:
             f"scenario_similarity: split {study.split} has rows of {len(present)} scenario, not 2"
         )
     ranked = present[np.argsort(-count[present], kind="stable")]
-    shares = _shares(study, ranked[:8])
+    shares = _shares(study, np.sort(ranked[:8]))
     tap = _chosen(shares, options.tap)
     alone = shares[tap] >= ALONE
     cells = _cells(study, tap, int(_some(study, ranked[:1], 1)[0]))
     blocks = 1 if alone else BLOCKS if cells <= WIDE else 4
     kept = np.sort(ranked[: max(2, min(options.most, CELLS // (cells * blocks)))])
     means = _Means(tap, study.axes()[tap], kept, blocks, study.seed)
-    seen = study.stream([means], _some(study, kept, 4 if alone else options.rows))
+    with study.stage(0.0, 0.3):
+        seen = study.stream([means], _some(study, kept, 4 if alone else options.rows))
     data = _compared(study, means, kept)
     asked = study.sample(min(options.rows, max(PREDICTED // len(kept), 100)))
-    answers = _answers(study, kept, asked, data["part"].values)
+    with study.stage(0.3, 0.7):
+        answers = _answers(study, kept, asked, data["part"].values)
     data = xr.concat(
         [answers, data], "measure", data_vars="minimal", coords="minimal", compat="override", join="exact"
     )

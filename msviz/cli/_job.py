@@ -11,10 +11,15 @@ from msviz.training import jobs
 def main() -> int:
     """Run the command at low priority and leave its exit code in the folder."""
     os.nice(jobs.NICE)
-    code = run(sys.argv[2:])
+    return work(Path(sys.argv[1]), sys.argv[2:])
+
+
+def work(folder: Path, arguments: list[str]) -> int:
+    """Run a command line of msviz and leave its exit code in the folder."""
+    code = run(arguments)
     sys.stdout.flush()
     sys.stderr.flush()
-    jobs.leave(Path(sys.argv[1]), code)
+    jobs.leave(folder, code)
     return code
 
 

@@ -300,6 +300,44 @@ def draw(
 
 
 @app.command()
+def gallery(
+    models: Annotated[Path, typer.Option(metavar="DIR", help="the shelf")] = Path("models"),
+    folder: Annotated[
+        Path, typer.Option(metavar="DIR", help="datasets and A/B logs, which runs do not name")
+    ] = Path("data"),
+    paper: Annotated[str | None, typer.Option(help="one of the papers; all by default")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE.md", help="table to write")] = None,
+) -> None:
+    """Draw every figure and table of the papers that the shelf can show, and say what the others need."""
+    from msviz.cli import _gallery
+    from msviz.data._dataset import open_data
+    from msviz.run import shelf
+
+    if paper is not None and paper not in _gallery.papers():
+        raise refuse("--paper", paper, one_of(_gallery.papers()))
+    if out is not None:
+        _ending(out, ("md",))
+    files = sorted(folder.glob("*/dataset.json"))
+    hung = _gallery.wall(
+        shelf(models), open_data(files[0].parent) if files else None, _gallery.ab_log(folder)
+    )
+    hung = [one for one in hung if paper in (None, one.paper)]
+    found = []
+    with Terminal() as terminal:
+        for number, told in enumerate(_gallery.findings(hung), 1):
+            found.append(told)
+            terminal.progress(number / len(hung), f"{told[0].paper}, {told[0].tile.label}")
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(_gallery.page(found), encoding="utf-8")
+    drawn = sum(finding is not None for _, finding, _ in found)
+    print(f"{drawn} of {len(found)} drawn")
+    for one, finding, why in found:
+        if finding is None:
+            print(f"{one.paper}, {one.tile.label}: {why}")
+
+
+@app.command()
 def models(model: Annotated[str | None, typer.Argument(metavar="[MODEL]")] = None) -> None:
     """List the models; with a name, its settings and those of training."""
     if model is None:

@@ -135,15 +135,17 @@ def _labels(data: xr.Dataset) -> tuple[list[str], list[str]]:
         values, scenarios, data["age"].values, data["related"].values, strict=True
     ):
         mark = "● " if like else ""
-        whole.append(f"{mark}{', '.join(value)} · {scenario} · {_age(int(seconds))} before")
-        short.append(
-            f"{mark}{theme.short(value[min(1, len(value) - 1)], 13)} · {theme.short(scenario, 12)} · "
-            f"{_age(int(seconds))}"
-        )
+        when = _age(int(seconds))
+        told = [", ".join(value), scenario, f"{when} before" if when else ""]
+        whole.append(mark + " · ".join(part for part in told if part))
+        told = [theme.short(value[min(1, len(value) - 1)], 13), theme.short(scenario, 12), when]
+        short.append(mark + " · ".join(part for part in told if part))
     return unique(whole), short
 
 
 def _age(seconds: int) -> str:
+    if seconds < 0:  # the log does not tell
+        return ""
     for size, word in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if seconds >= size:
             return f"{round(seconds / size)} {word}"

@@ -5,6 +5,7 @@ import shutil
 import textwrap
 from pathlib import Path
 
+import numpy as np
 import plotly.graph_objects as go
 
 from msviz.errors import MsvizError
@@ -12,6 +13,7 @@ from msviz.figures import theme
 from msviz.figures._heat import BAR
 from msviz.finding import Finding
 
+CROWDED, POINTS = 14, 800  # labels of an axis, and points of a cloud, that a thumbnail shows
 IMAGES = ("png", "svg", "pdf")
 # Plotly's exported page offers to upload the chart to a cloud: data must not leave by a slip of the mouse.
 CONFIG = {"displaylogo": False, "showSendToCloud": False, "responsive": True, "displayModeBar": "hover"}
@@ -43,6 +45,42 @@ def dressed(figure: go.Figure, finding: Finding) -> go.Figure:
     # A heatmap's bar hangs from the top of the picture: it moves down with the plot.
     out.update_traces(colorbar_y=1 - (head + BAR) / height, selector={"type": "heatmap"})
     return out
+
+
+def small(figure: go.Figure, height: int = 240) -> go.Figure:
+    """Return a copy for a thumbnail: no words but the axes' own, few points, all still under the mouse."""
+    out = go.Figure(figure)
+    for trace in out.data:
+        if trace.type in ("heatmap", "contour"):
+            trace.update(showscale=False, texttemplate="")
+        elif trace.type == "sankey":
+            trace.update(textfont={"size": 10})
+        elif hasattr(trace, "showlegend"):
+            trace.update(showlegend=False)
+    out = go.Figure([_light(trace) for trace in out.data], out.layout)
+    out.update_layout(
+        height=height, showlegend=False, title=None, annotations=[], margin={"t": 8, "b": 8, "l": 8, "r": 8}
+    )
+    for axis in (*out.select_xaxes(), *out.select_yaxes()):
+        crowded = axis.tickvals is not None and len(axis.tickvals) > CROWDED
+        axis.update(title=None, tickfont={"size": 10}, showticklabels=not crowded and axis.showticklabels)
+    return out
+
+
+def _light(trace: go.Figure) -> go.Figure:
+    """Return WebGL points as plain ones, thinned: a page holds few WebGL pictures, a gallery many."""
+    if trace.type != "scattergl":
+        return trace
+    content = trace.to_plotly_json()
+    step = max(1, len(content.get("x", ())) // POINTS)
+    for name in ("x", "y", "customdata", "text", "ids"):
+        if isinstance(content.get(name), np.ndarray):
+            content[name] = content[name][::step]
+    marker = content.get("marker", {})
+    for name in ("color", "size", "opacity"):
+        if isinstance(marker.get(name), np.ndarray):
+            marker[name] = marker[name][::step]
+    return go.Scatter(**{**content, "type": "scatter"})
 
 
 def to_html(figure: go.Figure) -> str:

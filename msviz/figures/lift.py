@@ -19,9 +19,9 @@ HOW_TO_READ = (
     "Lift is how much larger a metric is in the treatment than in the control, in per cent of the control. "
     "Whiskers and bands are 95 % intervals. Over all days and by period, days are the units (users or "
     "buckets where the log has them), so that good and bad days are taken in; users who return make days "
-    "alike, which only a log by user sees. A single day's band holds for independent clicks and is rather too "
-    "narrow. Filled dots differ from zero after correction for all scenarios and metrics; hollow ones may be "
-    "chance."
+    "alike, which only a log by user sees. A single day's band holds for independent clicks and is rather "
+    "too narrow. Filled dots differ from zero after correction for all scenarios and metrics; hollow ones "
+    "may be chance."
 )
 FORM = "+.1~%"
 

@@ -28,7 +28,7 @@ HOW_TO_READ = (
     "by what was clicked."
 )
 ATTENTION, REMOVAL = ("beyond even", "share"), ("change",)
-SMALL = {"beyond even": 0.05, "change": 0.02}
+SMALL = {"beyond even": 0.05, "change": 0.02, "share": 0.01}
 CHANGE = "Change of the log-odds with the clicks"
 
 
@@ -37,10 +37,11 @@ def draw(
     view: str | None = None,
     scenario: str | None = None,
     order: Sequence[str] = (),
+    top: float | None = None,
 ) -> go.Figure:
     """Return the matrix, or with `scenario` that target alone with 95 % intervals.
 
-    Views: "beyond even" and "share" of attention, "change" for clicks taken away. Raises MsvizError for a
+    `top` is the end of the matrix's colour scale. Views: "beyond even" and "share" of attention, "change" for clicks taken away. Raises MsvizError for a
     view or scenario that does not exist.
     """
     data = finding.data
@@ -50,10 +51,18 @@ def draw(
         if scenario not in names(data, "target"):
             raise refuse("scenario", scenario, one_of(names(data, "target")[:20]))
         return _one(data.sel(target=pick(data, "target", scenario)), view, order or names(data, "source"))
-    return _matrix(data, view)
+    return _matrix(data, view, top or end_of_scale(finding, view))
 
 
-def _matrix(data: xr.Dataset, view: str) -> go.Figure:
+def end_of_scale(finding: Finding, view: str | None = None) -> float:
+    """Return where the colours of the matrix end: what one cell of a hundred exceeds."""
+    view = view or (ATTENTION if "mass" in finding.data else REMOVAL)[0]
+    value = np.where(finding.data["holding"].values > 0, _values(finding.data, view)[0], np.nan)
+    # A few percent, or hundredths, look as small as they are.
+    return max(_top(np.abs(value)), SMALL[view])
+
+
+def _matrix(data: xr.Dataset, view: str, top: float) -> go.Figure:
     rows = largest(data["rows"].values, LIMIT)
     columns = largest(data["holding"].sum("target").values, LIMIT)
     note = shown(len(rows), data.sizes["target"], "scenarios", "those with most rows")
@@ -61,13 +70,9 @@ def _matrix(data: xr.Dataset, view: str) -> go.Figure:
     holding = data["holding"].values
     value, low, high = _values(data, view)
     value = np.where(holding > 0, value, np.nan)
-    if view == "share":
-        span, form, bar = (0.0, _top(value)), ".1%", "Share of attention"
-    else:
-        # A few percent, or hundredths, look as small as they are.
-        top = max(_top(np.abs(value)), SMALL[view])
-        span, form = (-top, top), "+.0%" if view == "beyond even" else "+.2f"
-        bar = "Attention beyond an even share" if view == "beyond even" else CHANGE
+    bar = {"share": "Share of attention", "beyond even": "Attention beyond an even share"}.get(view, CHANGE)
+    form = {"share": ".1%", "beyond even": "+.0%"}.get(view, "+.2f")
+    span = (0.0 if view == "share" else -top, top)
     number = form.removeprefix("+") if view == "share" else form
     figure = heat(
         value,

@@ -17,7 +17,7 @@ from msviz.batch import Batch
 from msviz.errors import MsvizError
 from msviz.nets._attention import LIMIT, LOG2_E, by_head, is_fast, largest
 from msviz.nets._layers import drop, keep_mask, keep_scale
-from msviz.nets._tap import Tap, watched
+from msviz.nets._tap import Tap
 
 WEIGHTS = 2**18  # attention weights that are worked on at a time: 1 MiB
 
@@ -25,11 +25,12 @@ WEIGHTS = 2**18  # attention weights that are worked on at a time: 1 MiB
 def cut(batch: Batch, net: nn.Module) -> Batch:
     """Return the batch without the columns that are padding in every row, at least one column wide.
 
-    Whoever watches a net sees the width that was fed. Raises MsvizError for a batch without histories.
+    Whoever watches something by behaviour sees the width that was fed. Raises MsvizError for a batch
+    without histories.
     """
     if batch.mask is None or batch.behaviours is None:
         raise MsvizError("batch: it has no behaviours, which this model reads; feed it with behaviours=True")
-    if watched(net):
+    if any(isinstance(tap, Tap) and tap.watched and "behaviour" in tap.axes for tap in net.modules()):
         return batch
     used = batch.mask.any(0)
     first = int(used.int().argmax()) if bool(used.any()) else len(used) - 1

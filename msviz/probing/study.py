@@ -1,7 +1,7 @@
 """Study: a run, its net, one split of a log and a seed; what every analysis asks its questions of."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -124,6 +124,17 @@ class Study:
         )
         other.keep = self.keep
         return other
+
+    @contextmanager
+    def stage(self, start: float, share: float) -> Iterator[None]:
+        """Let what is told inside the `with` block be a part of the whole: from `start`, `share` of it."""
+        whole = self.progress
+        if whole is not None:
+            self.progress = lambda done, words: whole(start + share * done, words)
+        try:
+            yield
+        finally:
+            self.progress = whole
 
     @property
     def split(self) -> str:

@@ -11,6 +11,7 @@ The folder holds all the truth: a job outlives the page, the session and the ser
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -23,6 +24,7 @@ from typing import Any, Literal
 from msviz.errors import refuse
 
 NICE = 10  # the app and its users come first
+PATIENCE = 0.5  # seconds for the process that forks jobs to answer
 RARELY = 0.3  # seconds between two progress files
 _told = 0.0
 
@@ -71,7 +73,7 @@ class Job:
     @property
     def alive(self) -> bool:
         """Tell whether the very process that was started still runs."""
-        return _birth(self.pid) == self.started
+        return birth(self.pid) == self.started
 
     def cancel(self, grace: float = 10.0) -> None:
         """Ask the job's session to end, and kill it after `grace` seconds; returns at once."""
@@ -95,8 +97,12 @@ class Job:
                 return
 
 
-def start(folder: Path | str, arguments: Sequence[str], threads: int = 1) -> Job:
-    """Start `msviz ARGUMENTS` in its own session at low priority; raise MsvizError while one runs there."""
+def start(folder: Path | str, arguments: Sequence[str], threads: int = 1, warm: Path | None = None) -> Job:
+    """Start `msviz ARGUMENTS` in its own session at low priority; raise MsvizError while one runs there.
+
+    `warm` is the socket of a process that forks jobs (msviz/cli/_warm.py); where it does not answer at
+    once, a process is started from scratch.
+    """
     folder = Path(folder)
     if (folder / "job.json").is_file() and Job(folder).alive:
         raise refuse("job", str(folder), "it is running already")
@@ -109,19 +115,53 @@ def start(folder: Path | str, arguments: Sequence[str], threads: int = 1) -> Job
         "OMP_NUM_THREADS": str(threads),
     }
     with (folder / "output.log").open("wb") as output, (folder / "errors.log").open("wb") as errors:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "msviz.cli._job", str(folder.resolve()), *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=errors,
-            env=environment,
-            start_new_session=True,
-        )
-    born = _birth(process.pid)
-    _write(folder / "job.json", {"arguments": list(arguments), "pid": process.pid, "started": born or 0})
-    # Somebody must collect the child when it ends, or it stays in the process table.
-    threading.Thread(target=process.wait, daemon=True).start()
+        asked = {"folder": str(folder.resolve()), "arguments": list(arguments), "cwd": str(Path.cwd())}
+        pid = _forked(warm, {**asked, "environment": environment}) if warm else None
+        if pid is None:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "msviz.cli._job", str(folder.resolve()), *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=errors,
+                env=environment,
+                start_new_session=True,
+            )
+            pid = process.pid
+            # Somebody must collect the child when it ends, or it stays in the process table.
+            threading.Thread(target=process.wait, daemon=True).start()
+    _write(folder / "job.json", {"arguments": list(arguments), "pid": pid, "started": birth(pid) or 0})
     return Job(folder)
+
+
+def warm_up(path: Path) -> None:
+    """Start the process that forks jobs for this one, which listens at `path` once it is ready."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "msviz.cli._warm", str(path), str(os.getpid())],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        start_new_session=True,
+    )
+    threading.Thread(target=process.wait, daemon=True).start()
+
+
+def _forked(path: Path, asked: dict[str, Any]) -> int | None:
+    """Return the process id of a job that the warm process forked; None where it does not answer at once."""
+    try:
+        with socket.socket(socket.AF_UNIX) as door:
+            door.settimeout(PATIENCE)
+            door.connect(str(path))
+            answers = door.makefile()
+            if answers.readline() != "ready\n":
+                return None
+            door.settimeout(None)  # from here on it is forking
+            door.sendall(json.dumps(asked).encode() + b"\n")
+            return int(answers.readline())
+    except (OSError, ValueError):
+        return None
 
 
 def tell(share: float, words: str) -> None:
@@ -139,7 +179,7 @@ def leave(folder: Path, code: int) -> None:
     _write(folder / "exit.json", {"code": code})
 
 
-def _birth(pid: int) -> int | None:
+def birth(pid: int) -> int | None:
     """Return when a process started, in clock ticks since boot; None when it is gone or a zombie."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text("utf-8")

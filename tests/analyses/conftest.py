@@ -1,5 +1,6 @@
 """A planted world and two small runs trained on it, once for the room."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,11 @@ from msviz.training.loop import Training, train
 def trained(model: str, world: Dataset, out: Path, **values: object) -> Run:
     training = Training(epochs=1, batch_size=2048)
     return train(model, world, out, values=values, training=training, device="cpu", report=lambda line: None)
+
+
+@pytest.fixture(scope="session")
+def train_small() -> Callable[..., Run]:
+    return trained
 
 
 @pytest.fixture(scope="session")

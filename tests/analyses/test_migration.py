@@ -154,3 +154,14 @@ def test_what_is_too_small_to_speak_of_is_called_so(tiny_world: Dataset) -> None
     slight = study_of(tiny_world, weights(tiny_world) / 1_000)
     words = analyse(slight, Options(method="removal", rows=5_000)).takeaway
     assert words.startswith("Past clicks hardly carry over between scenarios")
+
+
+def test_a_log_that_does_not_tell_where_clicks_happened_is_refused(tiny_world: Dataset) -> None:
+    study = study_of(tiny_world, weights(tiny_world))
+    fields = [
+        field.model_copy(update={"scenario": None}) if field.kind == "sequence" else field
+        for field in study.schema.fields
+    ]
+    study.__dict__["schema"] = study.schema.model_copy(update={"fields": fields})
+    with pytest.raises(MsvizError, match="in which scenario past clicks happened is not told"):
+        analyse(study, Options())

@@ -24,7 +24,8 @@ def test_neighbours_stay_together(method) -> None:  # type: ignore[no-untyped-de
     vectors, group = clusters()
     seen: list[float] = []
     layout = method(vectors, 0, lambda share, now: seen.append(share))
-    assert seen == sorted(seen) and seen[-1] == 1 and len(seen) > 20
+    assert seen == sorted(seen) and seen[-1] == 1
+    assert method is _project.umap or len(seen) > 20, "t-SNE can be watched"
     near, _ = _project.neighbours(layout, 5)
     assert (group[near] == group[:, None]).mean() > 0.98
     true, kept = _project.neighbours_kept(vectors, layout)

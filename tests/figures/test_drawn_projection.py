@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 from msviz.errors import MsvizError
-from msviz.figures import density, projection, separation, theme
+from msviz.figures import agreement, density, projection, separation, theme
 from msviz.finding import Finding, Provenance
 
 
@@ -148,3 +148,18 @@ def test_numbers_have_their_intervals_and_a_second_run_its_own_place(measure: st
 def test_a_matrix_that_was_not_made_is_refused() -> None:
     with pytest.raises(MsvizError, match="valid choices: cosine"):
         apart(3, reaction=False).figure(matrix="reaction")
+
+
+def test_two_starts_stand_side_by_side_in_the_same_colours() -> None:
+    layouts = np.random.default_rng(0).normal(size=(2, 50, 2)).astype(np.float32)
+    data = xr.Dataset(
+        {"layout": (("start", "point", "axis"), layouts)}, {"start": [0, 1], "axis": ["x", "y"]}
+    )
+    one, other = agreement.draw(
+        Finding("projection_agreement", "Does it come out again?", "Yes.", data, "agreement", Provenance())
+    ).data
+    assert np.array_equal(one.marker.color, other.marker.color)
+    assert (
+        one.marker.color[layouts[0, :, 0].argmin()] == 0 and one.marker.color[layouts[0, :, 0].argmax()] == 1
+    )
+    assert np.array_equal(other.x, layouts[1, :, 0])

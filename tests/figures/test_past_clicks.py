@@ -130,3 +130,13 @@ def test_choices_that_do_not_exist_are_refused() -> None:
         matrix(3).figure(scenario="Moon")
     with pytest.raises(MsvizError, match="view: got 'pie'"):
         history(3).figure(view="pie")
+
+
+def test_two_pictures_share_a_scale_and_what_a_log_does_not_tell_is_left_out() -> None:
+    trace = matrix(5).figure(view="beyond even", top=3.0).data[0]
+    assert (trace.zmin, trace.zmax) == (-3.0, 3.0)
+    assert history(4).figure(top=0.8).data[0].zmax == 0.8
+    finding = history(2)
+    finding.data["scenario"][:] = ""
+    finding.data["age"][:] = -1
+    assert list(finding.figure().layout.yaxis.ticktext) == ["● A category…", "A category…"]

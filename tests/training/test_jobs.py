@@ -3,8 +3,11 @@
 import json
 import os
 import signal
+import socket
+import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -86,14 +89,14 @@ def test_a_job_that_will_not_listen_is_killed(tmp_path):
         [sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True
     ) as child:
         child.stdout.readline()
-        known = {"arguments": [], "pid": child.pid, "started": jobs._birth(child.pid)}
+        known = {"arguments": [], "pid": child.pid, "started": jobs.birth(child.pid)}
         (tmp_path / "job" / "job.json").write_text(json.dumps(known))
         jobs.Job(tmp_path / "job").cancel(grace=0.1)
         assert child.wait(10) == -signal.SIGKILL
 
 
 def test_another_process_with_the_same_number_is_not_the_job(tmp_path):
-    known = {"arguments": [], "pid": os.getpid(), "started": jobs._birth(os.getpid()) - 1}
+    known = {"arguments": [], "pid": os.getpid(), "started": jobs.birth(os.getpid()) - 1}
     (tmp_path / "job.json").write_text(json.dumps(known))
     job = jobs.Job(tmp_path)
     assert job.status().state == "interrupted"
@@ -116,3 +119,63 @@ def test_tell_writes_seldom_but_always_the_end(tmp_path, monkeypatch):
     assert json.loads(file.read_text()) == {"share": 0.1, "words": "first"}
     jobs.tell(1.0, "done")
     assert json.loads(file.read_text()) == {"share": 1.0, "words": "done"}
+
+
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory):
+    """A process that forks jobs for this one, ready to be asked."""
+    path = tmp_path_factory.mktemp("warm") / "socket"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "msviz.cli._warm", str(path), str(os.getpid())], start_new_session=True
+    )
+    pause = threading.Event()
+    for _ in range(6000):
+        if path.exists() or process.poll() is not None:
+            break
+        pause.wait(0.01)
+    assert path.exists(), "it never listened"
+    yield path
+    process.terminate()
+    process.wait()
+
+
+def test_a_forked_job_is_like_any_other(warm, tmp_path):
+    job = jobs.start(tmp_path / "job", ["models"], warm=warm)
+    assert job.wait().state == "finished"
+    assert "autoint" in (tmp_path / "job" / "output.log").read_text()
+    failed = jobs.start(tmp_path / "other", ["data", "describe", "/nowhere"], warm=warm).wait()
+    assert (failed.state, failed.error[:27]) == ("failed", "error: data: got '/nowhere'")
+
+
+def test_a_forked_job_has_a_session_of_its_own_and_is_cancelled(warm, tmp_path, tiny_world):
+    out = tmp_path / "run"
+    command = ["train", "autoint", "--data", str(tiny_world.path), "--out", str(out), "--device", "cpu"]
+    small = ["layers=1", "width=4", "hidden=8", "batch_size=256", "patience=1000"]
+    sets = [part for pair in small for part in ("--set", pair)]
+    job = jobs.start(tmp_path / "job", [*command, *sets, "--epochs", "1000"], warm=warm)
+    until(job, lambda: "epoch 1/1000" in job.status().words)
+    parent = int(Path(f"/proc/{job.pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+    assert parent != os.getpid(), "it was forked elsewhere"
+    assert os.getsid(job.pid) == job.pid
+    job.cancel()
+    assert job.wait().state == "interrupted"
+    assert (out / "checkpoint" / "state.safetensors").is_file()
+
+
+def test_without_a_warm_process_a_job_starts_on_its_own(tmp_path):
+    assert jobs.start(tmp_path / "job", ["models"], warm=tmp_path / "nobody").wait().state == "finished"
+    deaf = socket.socket(socket.AF_UNIX)
+    deaf.bind(str(tmp_path / "deaf"))
+    deaf.listen()  # it takes the call and never answers
+    assert jobs.start(tmp_path / "late", ["models"], warm=tmp_path / "deaf").wait().state == "finished"
+    deaf.close()
+
+
+def test_the_warm_process_ends_with_its_owner(tmp_path):
+    owner = subprocess.Popen(["sleep", "60"])
+    path = tmp_path / "socket"
+    code = "import sys; from msviz.cli import _warm; _warm.get_ready = lambda: None; sys.exit(_warm.main())"
+    process = subprocess.Popen([sys.executable, "-c", code, str(path), str(owner.pid)])
+    owner.kill()
+    owner.wait()
+    assert process.wait(timeout=30) == 0 and not path.exists()

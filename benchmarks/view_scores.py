@@ -1,0 +1,151 @@
+"""Score every view on planted worlds, where the truth is known; write docs/truth.md and what the app quotes.
+
+    python benchmarks/view_scores.py --models models build/sister/models
+
+The sister world is another draw of the same kind of shop, with the demo's recipes trained on it:
+
+    msviz data plant --out build/sister/data --rows 200000 --seed 1
+    python benchmarks/view_scores.py --train build/sister --models models build/sister/models
+"""
+
+import argparse
+import json
+import math
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from msviz import registry
+from msviz.analyses import analyse, score, why_not
+from msviz.errors import MsvizError
+from msviz.probing.truth import Score
+from msviz.run import Run, shelf
+from msviz.training.scoring import find_data
+
+ROOT = Path(__file__).parents[1]
+OUT, QUOTED = ROOT / "docs/truth.md", ROOT / "msviz/analyses/scores.json"
+COMMON = "--device cpu --seed 0 --set threads=1 --set batch_size=1024"
+# Other ways to ask the same, each with a ruler of its own.
+VARIANTS: dict[str, dict[str, dict[str, Any]]] = {}
+HEAD = """# How well each view finds the truth
+
+A planted world knows which pairs, fields, past clicks, days and scenarios matter, so what a view shows can be
+held against it (`docs/planted.md` says what is planted). Below, every view that can be scored is, on the
+demo and on its sister world (another draw, seed 1), for every run that shows what it needs. Written by
+`{command}`; {runs} runs, {seconds:.0f} s in all.
+One seed a run: the bounds speak of pairs, fields, cells or days, not of another training.
+
+A view may be bad because the model learned little, or because what it shows is not what it learned. Either
+way, do not build on a view whose bounds include chance; each section says what to look at instead.
+"""
+
+
+def scored(name: str, runs: Sequence[Run]) -> list[tuple[str, Run, str, list[Score]]]:
+    """Return world, run, variant and scores of every run that can answer a question."""
+    found = []
+    for run in runs:
+        dataset = find_data(run)
+        if dataset.truth is None or why_not(name, run):
+            continue
+        for variant, options in VARIANTS.get(name, {"": {}}).items():
+            try:
+                finding = analyse(name, run, dataset, **options)
+                scores = score(finding, dataset.truth, dataset.schema)
+            except MsvizError as error:
+                print(f"{name}, {run.name} {variant}: {error}", file=sys.stderr)
+                continue
+            if scores:
+                found.append((dataset.name, run, variant, scores))
+            print(f"{name}, {run.name} {variant}: {len(scores)} scores", file=sys.stderr, flush=True)
+    return found
+
+
+def section(name: str, found: list[tuple[str, Run, str, list[Score]]]) -> list[str]:
+    """Return a view's question, what to do where it scores badly, and the table of its scores."""
+    module = registry.load("analyses", name)
+    lines = [f"## `{name}`: {module.QUESTION}", ""]
+    if instead := getattr(module, "INSTEAD", ""):
+        lines += [f"Where it does badly: {instead}", ""]
+    lines += ["| run | world | of | measure | score | 95 % | by chance |", "|---|---|---|---|---|---|---|"]
+    for world, run, variant, scores in found:
+        label = f"{run.name}, {variant}" if variant else run.name
+        for one in scores:
+            bounds = "–" if math.isnan(one.low) else f"{one.low:.2f} to {one.high:.2f}"
+            value = "–" if math.isnan(one.value) else f"{one.value:.2f}"
+            cells = [label, world, one.name, one.measure, value, bounds, f"{one.chance:g}"]
+            lines.append("| " + " | ".join(cells) + " |")
+    return [*lines, ""]
+
+
+def quoted(found: list[tuple[str, Run, str, list[Score]]]) -> str:
+    """Return the range of first scores by model: 'AUC 0.91 to 0.95 (satrans); 0.5 is chance'."""
+    by_model: dict[str, list[Score]] = {}
+    for _, run, variant, scores in found:
+        if not math.isnan(scores[0].value):
+            by_model.setdefault(f"{run.card.model}{', ' if variant else ''}{variant}", []).append(scores[0])
+    if not by_model:
+        return ""
+    parts = []
+    for model, scores in by_model.items():
+        low, high = min(one.value for one in scores), max(one.value for one in scores)
+        span = f"{low:.2f}" if f"{low:.2f}" == f"{high:.2f}" else f"{low:.2f} to {high:.2f}"
+        parts.append(f"{span} ({model})")
+    first = next(iter(by_model.values()))[0]
+    return f"{first.measure} {', '.join(parts)}; {first.chance:g} is chance"
+
+
+def train(folder: Path) -> None:
+    """Train the demo's recipes on the sister world, where they are not yet."""
+    recipes = (ROOT / "models/recipes.mk").read_text("utf-8")
+    names = dict(re.findall(r"^(\w+) := (\w+ --epochs.*)$", recipes, re.MULTILINE))
+    for run, recipe in re.findall(r"^RECIPE\.demo-(\S+) := (.*)$", recipes, re.MULTILINE):
+        for name, text in names.items():
+            recipe = recipe.replace(f"$({name})", text)  # noqa: PLW2901
+        out = folder / "models" / f"sister-{run}"
+        if not (out / "run.json").is_file():
+            words = f"train {recipe} --data {folder / 'data'} {COMMON} --out {out}".split()
+            subprocess.run([sys.executable, "-m", "msviz", *words], check=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--models", nargs="+", type=Path, default=[Path("models")])
+    parser.add_argument("--only", nargs="*", help="views to score; the documents are then left alone")
+    parser.add_argument(
+        "--train", type=Path, help="folder with data/, in which the recipes are trained first"
+    )
+    given = parser.parse_args()
+    if given.train:
+        train(given.train)
+    runs = sorted((run for path in given.models for run in shelf(path)), key=lambda run: run.name)
+    start, sections, words, command = (
+        time.perf_counter(),
+        [],
+        {},
+        "python benchmarks/view_scores.py --models ",
+    )
+    for name in given.only or registry.names("analyses"):
+        if not hasattr(registry.load("analyses", name), "score"):
+            continue
+        found = scored(name, runs)
+        if found:
+            sections += section(name, found)
+            words[name] = quoted(found)
+    if given.only:
+        print("\n".join(sections))
+        return
+    head = HEAD.format(
+        command=command + " ".join(str(path) for path in given.models),
+        runs=len(runs),
+        seconds=time.perf_counter() - start,
+    )
+    OUT.write_text(head + "\n" + "\n".join(sections), "utf-8")
+    QUOTED.write_text(json.dumps(words, ensure_ascii=False, indent=1, sort_keys=True) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()

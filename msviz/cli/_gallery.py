@@ -1,0 +1,145 @@
+"""The gallery: every figure and table of the papers drawn from the shelf, or the command that makes it so."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from msviz import registry
+from msviz.data import _experiment
+from msviz.data._dataset import Dataset
+from msviz.errors import MsvizError
+from msviz.finding import Finding
+from msviz.papers._tile import Ready, Tile, ready
+from msviz.run import Run
+
+LOGS = ("*experiment*.csv", "*experiment*.tsv", "*experiment*.parquet")
+
+
+@dataclass(frozen=True)
+class Hung:
+    """A tile on the wall: what draws it, or why nothing does."""
+
+    paper: str
+    tile: Tile
+    ready: Ready | None
+    missing: str = ""
+
+
+def papers() -> list[str]:
+    """Return the papers by the name of their model."""
+    return registry.names("papers")
+
+
+def wall(runs: Sequence[Run], dataset: Dataset | None, log: Path | None) -> list[Hung]:
+    """Return every tile of every paper with the runs that draw it, or what is missing."""
+    row = None if dataset is None else telling_row(dataset)
+    found = []
+    for paper in papers():
+        for tile in registry.load("papers", paper).TILES:
+            with_runs = ready(tile, runs, row=row, log=log)
+            found.append(Hung(paper, tile, with_runs, "" if with_runs else _missing(tile, runs)))
+    return found
+
+
+def telling_row(dataset: Dataset) -> int | None:
+    """Return the number of the first test row with the longest history; None without rows."""
+    part = dataset.split("test")
+    if not part.rows:
+        return None
+    place = int(np.argmax(part.stretches[1])) if dataset.schema.sequences else 0
+    return int(part.row[place])
+
+
+def ab_log(folder: Path) -> Path | None:
+    """Return the first A/B log in a data folder, by name."""
+    return next((file for pattern in LOGS for file in sorted(folder.glob(pattern))), None)
+
+
+def findings(hung: Sequence[Hung]) -> Iterator[tuple[Hung, Finding | None, str]]:
+    """Yield every tile with its finding, computed and kept where it is not yet; or None and the reason."""
+    from msviz.analyses import analyse
+
+    for one in hung:
+        if one.ready is None:
+            yield one, None, one.missing
+            continue
+        try:
+            yield one, analyse(one.tile.analysis, one.ready.run, **one.ready.options), ""
+        except MsvizError as error:
+            yield one, None, str(error)
+
+
+def page(found: Sequence[tuple[Hung, Finding | None, str]]) -> str:
+    """Return docs/gallery.md: what is live, by which command, and how it scores; and what is not, and why."""
+    drawn = sum(finding is not None for _, finding, _ in found)
+    return (
+        "# The papers' figures and tables, live\n\n"
+        "Written by `msviz gallery --out docs/gallery.md` from the shelf that comes with the project; the "
+        "app's Gallery shows the same, and each tile opens its view. Diagrams of architectures are left out. "
+        "A score is against the truth of the planted demo (docs/truth.md says how); it speaks of the first "
+        f"thing that the view scores.\n\n{drawn} of {len(found)} can be drawn from the runs on the shelf.\n\n"
+        + table(found)
+    )
+
+
+def table(found: Sequence[tuple[Hung, Finding | None, str]]) -> str:
+    """Return the lines of the table: paper, figure, view, run, command and score, one a tile."""
+    lines = [
+        "| paper | figure | what it shows | view | run | command | score |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for one, finding, why in found:
+        tile = one.tile
+        run = one.ready.run.name if one.ready and one.ready.run else "–"
+        if one.ready and one.ready.other:
+            run += f", {one.ready.other.name}"
+        state = _score(one, finding) if finding else f"not on this shelf: {why}"
+        command = f"`msviz analyse {tile.analysis} {_told(one)}`" if one.ready else _block(tile.command)
+        view = f"{tile.page}{'?' if tile.link else ''}" + "&".join(f"{k}={v}" for k, v in tile.link.items())
+        cells = [one.paper, tile.label, tile.title, f"`{view}`", run, command, state]
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _missing(tile: Tile, runs: Sequence[Run]) -> str:
+    lacking = [wants.words() for wants in tile.missing(runs)]
+    return "needs " + (", ".join(lacking) if lacking else "an A/B log in the data folder")
+
+
+def _told(one: Hung) -> str:
+    assert one.ready is not None
+    run = f"models/{one.ready.run.name}" if one.ready.run else "-"
+    options = [f"--set {key}={_short(value)}" for key, value in one.ready.options.items()]
+    return " ".join([run, *options])
+
+
+def _short(value: object) -> str:
+    """Return paths as a reader would type them from the root of the project."""
+    paths = str(value).split(",")
+    return ",".join("/".join(Path(path).parts[-2:]) if "/" in path else path for path in paths)
+
+
+def _block(command: str) -> str:
+    lines = command.splitlines()
+    return "<br>".join(f"`{line}`" for line in lines)
+
+
+def _score(one: Hung, finding: Finding) -> str:
+    """Return the scores against a planted truth, the first of them in words."""
+    from msviz.analyses import score
+    from msviz.training.scoring import find_data
+
+    if one.ready is None or one.ready.run is None:
+        log = finding.provenance.parameters.get("log")
+        planted = _experiment.truth(Path(log)) if log else None
+        scores = score(finding, planted, None) if planted else []
+    else:
+        dataset = find_data(one.ready.run)
+        scores = [] if dataset.truth is None else score(finding, dataset.truth, dataset.schema)
+    if not scores:
+        return "nothing to score"
+    first = scores[0]
+    bounds = "" if np.isnan(first.low) else f" ({first.low:.2f} to {first.high:.2f})"
+    return f"{first.measure} {first.value:.2f}{bounds}, {first.name}; by chance {first.chance:g}"
