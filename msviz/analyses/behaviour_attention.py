@@ -35,9 +35,10 @@ def analyse(study: Study, options: Options) -> Finding:
 
     `attention` ([layer | expert,] head, behaviour[, other]) in shares; with `other`, clicks attend to one
     another, and each line sums to 1. The first head is the mean of heads. `value` (behaviour, field) what was
-    clicked; `scenario` ("" where the log does not tell), `age` in seconds (-1), `related` (same value as the impression's first side field) and
-    `change` (behaviour), the log-odds with less without this one click. `evenness` ([part,] head) is 1 for
-    attention that is the same to all, `divergence` ([part]) how far heads differ (Jensen-Shannon, 0 to 1).
+    clicked; (behaviour) `scenario` ("" where the log does not tell), `age` in seconds (-1), `related` (same
+    value as the impression's first side field) and `change`, the log-odds with less without this one click.
+    `evenness` ([part,] head) is 1 for attention that is the same to all, `divergence` ([part]) how far heads
+    differ (Jensen-Shannon, 0 to 1).
     """
     tap = tap_of(study, options.tap)
     batch = study.batch(np.array([study.position(options.row)]))

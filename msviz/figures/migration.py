@@ -41,8 +41,8 @@ def draw(
 ) -> go.Figure:
     """Return the matrix, or with `scenario` that target alone with 95 % intervals.
 
-    `top` is the end of the matrix's colour scale. Views: "beyond even" and "share" of attention, "change" for clicks taken away. Raises MsvizError for a
-    view or scenario that does not exist.
+    `top` is the end of the matrix's colour scale. Views: "beyond even" and "share" of attention, "change" for
+    clicks taken away. Raises MsvizError for a view or scenario that does not exist.
     """
     data = finding.data
     views = ATTENTION if "mass" in data else REMOVAL

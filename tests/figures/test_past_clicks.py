@@ -139,4 +139,4 @@ def test_two_pictures_share_a_scale_and_what_a_log_does_not_tell_is_left_out() -
     finding = history(2)
     finding.data["scenario"][:] = ""
     finding.data["age"][:] = -1
-    assert list(finding.figure().layout.yaxis.ticktext) == ["● A category…", "A category…"]
+    assert list(finding.figure().layout.yaxis.ticktext) == ["● A category w…", "A category w…"]
