@@ -73,6 +73,8 @@ def one(choice: Chosen) -> None:
             picture.pop("part", None)
         if len(answers) > 1 and picture["view"] == "heads":
             picture["top"] = max(end_of_scale(found, picture.get("part")) for _, found in answers)
+        elif len(answers) > 1:
+            picture["top"] = 1.05 * max(float(abs(found.data["change"]).max()) for _, found in answers)
         beside(choice, "history", answers, **picture)
     listing(choice)
 

@@ -34,7 +34,7 @@ def draw(
 ) -> go.Figure:
     """Return attention by head, or with view "worth" what the prediction loses with each click.
 
-    `part` is a layer or expert, `top` the end of the colour scale. Where clicks attend to one another, one
+    `part` is a layer or expert, `top` the end of the scale. Where clicks attend to one another, one
     `head` is drawn. Raises MsvizError
     for a view, part or head that does not exist.
     """
@@ -49,9 +49,8 @@ def draw(
     data = data.isel({axis: latest for axis in ("behaviour", "other") if axis in data.dims})
     whole, short = _labels(data)
     if view == "worth":
-        return _bars(
-            data["change"].values, whole, short, "Change of the log-odds with this click", note, True
-        )
+        figure = _bars(data["change"].values, whole, short, "Change of the log-odds", note, True)
+        return figure.update_xaxes(range=[-top, top]) if top else figure
     if "other" in data.dims:
         return _square(data, pick(data, "head", head), whole, short, note, count)
     shares = data["attention"].transpose("behaviour", "head").values

@@ -136,6 +136,7 @@ def test_two_pictures_share_a_scale_and_what_a_log_does_not_tell_is_left_out() -
     trace = matrix(5).figure(view="beyond even", top=3.0).data[0]
     assert (trace.zmin, trace.zmax) == (-3.0, 3.0)
     assert history(4).figure(top=0.8).data[0].zmax == 0.8
+    assert list(history(4).figure(view="worth", top=2.0).layout.xaxis.range) == [-2.0, 2.0]
     finding = history(2)
     finding.data["scenario"][:] = ""
     finding.data["age"][:] = -1
