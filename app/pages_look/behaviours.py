@@ -84,15 +84,17 @@ def _parts(finding: Finding) -> tuple[Any, ...]:
 
 
 def _opened(choice: Chosen, run: Run) -> Finding | None:
-    asked = dict(choice.asked)
-    try:
-        return shelf.ask("behaviour_attention", str(run.path), run.card.digest, run, row=choice.row, **asked)
-    except MsvizError as error:
-        if run is choice.run or not asked:
-            st.warning(plain(str(error)), icon=":material/error:")
-            return None
-    # The second model has no attention of this name: it shows its own.
-    return shelf.ask("behaviour_attention", str(run.path), run.card.digest, run, row=choice.row)
+    # A second model that has no attention of this name shows its own.
+    ways = [choice.asked] if run is choice.run else [choice.asked, {}]
+    for asked in ways:
+        try:
+            return shelf.ask(
+                "behaviour_attention", str(run.path), run.card.digest, run, row=choice.row, **asked
+            )
+        except MsvizError as error:
+            why = str(error)
+    st.warning(plain(why), icon=":material/error:")
+    return None
 
 
 def listing(choice: Chosen) -> None:

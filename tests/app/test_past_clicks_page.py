@@ -64,7 +64,10 @@ def test_an_impression_is_opened_by_link_and_from_the_list(
     assert charts(at)[0]["data"][0]["type"] == "bar"
     part = tiny_world.split("test")
     nobody = int(part.row[part.stretches[1] == 0][0])
-    assert "it has no past clicks" in words(app("behaviours", run="tiny-same", row=str(nobody)))
+    both = {"other": "tiny-sainet", "behaviourtap": "user attention"}
+    for more in ({}, both):
+        at = app("behaviours", run="tiny-same", row=str(nobody), **more)
+        assert not at.exception and "it has no past clicks" in words(at)
 
 
 def test_two_runs_stand_side_by_side_on_one_scale(app: Open, kept: Path) -> None:
