@@ -75,7 +75,7 @@ def score_line(finding: Finding) -> None:
     scores = _scores(finding.analysis, asked, finding)
     if scores:
         first = scores[0]
-        score = f"{first.measure} {first.value:.2f}, by chance {first.chance:g}"
+        score = f"{first.measure} {first.value:.2f}, by chance {first.chance:.2g}"
         st.caption(f":material/fact_check: {plain(f'{score} ({first.name})')}")
 
 
@@ -118,7 +118,7 @@ def _table(scores: "list[Score]") -> pd.DataFrame:
             "Measure": [one.measure for one in scores],
             "Score": [f"{one.value:.2f}" for one in scores],
             "95 %": [bounds(one) for one in scores],
-            "By chance": [f"{one.chance:g}" for one in scores],
+            "By chance": [f"{one.chance:.2g}" for one in scores],
             "In words": [one.words for one in scores],
         }
     )

@@ -30,7 +30,12 @@ ROOT = Path(__file__).parents[1]
 OUT, QUOTED = ROOT / "docs/truth.md", ROOT / "msviz/analyses/scores.json"
 COMMON = "--device cpu --seed 0 --set threads=1 --set batch_size=1024"
 # Other ways to ask the same, each with a ruler of its own.
-VARIANTS: dict[str, dict[str, dict[str, Any]]] = {}
+VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
+    "migration": {"attention": {}, "taking clicks away": {"method": "removal"}},
+    "sub_scenarios": {"": {"fields": "gender,age_level", "on": "price_band"}},
+    "field_permutation": {"": {"rows": 4_000, "draws": 2}},
+    "sankey": {"": {"fields": "age_level,price_band"}},
+}
 HEAD = """# How well each view finds the truth
 
 A planted world knows which pairs, fields, past clicks, days and scenarios matter, so what a view shows can be
@@ -76,7 +81,7 @@ def section(name: str, found: list[tuple[str, Run, str, list[Score]]]) -> list[s
         for one in scores:
             bounds = "–" if math.isnan(one.low) else f"{one.low:.2f} to {one.high:.2f}"
             value = "–" if math.isnan(one.value) else f"{one.value:.2f}"
-            cells = [label, world, one.name, one.measure, value, bounds, f"{one.chance:g}"]
+            cells = [label, world, one.name, one.measure, value, bounds, f"{one.chance:.2g}"]
             lines.append("| " + " | ".join(cells) + " |")
     return [*lines, ""]
 
@@ -95,7 +100,7 @@ def quoted(found: list[tuple[str, Run, str, list[Score]]]) -> str:
         span = f"{low:.2f}" if f"{low:.2f}" == f"{high:.2f}" else f"{low:.2f} to {high:.2f}"
         parts.append(f"{span} ({model})")
     first = next(iter(by_model.values()))[0]
-    return f"{first.measure} {', '.join(parts)}; {first.chance:g} is chance"
+    return f"{first.measure} {', '.join(parts)}; {first.chance:.2g} is chance"
 
 
 def train(folder: Path) -> None:

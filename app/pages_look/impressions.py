@@ -74,43 +74,70 @@ def listing(choice: Chosen, run: Run, finding: Finding) -> None:
 
 
 def opened(choice: Chosen, run: Run, row: int) -> None:
-    """Show one impression: its values, its attention, and the same in every other scenario."""
-    if shelf.why_not("attention_instance", str(run.path), run.card.digest):
-        view.empty(
-            "Nothing to open yet",
-            f"An open impression shows attention between fields, which {plain(run.card.model)} lacks. "
-            "Choose a run of satrans or autoint to open one.",
-            icon="visibility_off",
-        )
-        return
+    """Show one impression: what the model attends to in it, its past clicks, and every other scenario."""
     try:
-        one = shelf.ask("attention_instance", str(run.path), run.card.digest, run, row=row)
         switched = shelf.ask("scenario_switch", str(run.path), run.card.digest, run, row=row)
     except MsvizError as error:
         st.warning(plain(str(error)), icon=":material/error:")
         return
     st.divider()
     st.header(f"Impression {row}", anchor=False)
+    here = switched.data.isel(scenario=int(switched.data["actual"].values.argmax()))
     tiles = st.columns(3)
-    tiles[0].metric("Scenario", str(one.data.attrs.get("scenario", "")))
-    tiles[1].metric("Predicted click probability", f"{float(one.data['prediction']):.2%}")
-    tiles[2].metric("What happened", "clicked" if float(one.data["label"]) > 0.5 else "not clicked")
+    tiles[0].metric("Scenario", str(here["scenario"].values))
+    tiles[1].metric("Predicted click probability", f"{float(here['prediction']):.2%}")
+    tiles[2].metric("What happened", "clicked" if float(here["label"]) > 0.5 else "not clicked")
+    where = _attention(choice, run, row)
+    _past_clicks(choice, run, row)
+    view.show(switched, "switch", simulated=choice.simulated, order=choice.order)
+    if where is not None:
+        view.show(
+            switched,
+            "switch-attention",
+            question="Where would the model look in each scenario?",
+            takeaway="Attention that each field receives when only the scenario is changed.",
+            simulated=choice.simulated,
+            view="attention",
+            **where,
+        )
+
+
+def _attention(choice: Chosen, run: Run, row: int) -> dict[str, str] | None:
+    """Show attention between fields, where the model has it; return layer and head."""
+    if shelf.why_not("attention_instance", str(run.path), run.card.digest):
+        return None
+    one = shelf.ask("attention_instance", str(run.path), run.card.digest, run, row=row)
     columns = iter(st.columns(3, vertical_alignment="bottom"))
     with next(columns):
         grid = links.choose("Show", HEADS, "show") == HEADS[1]
     where = layer_and_head(one, columns)
     view.show(one, "instance", simulated=choice.simulated, **where, view="grid" if grid else "one")
     st.divider()
-    view.show(switched, "switch", simulated=choice.simulated, order=choice.order)
-    view.show(
-        switched,
-        "switch-attention",
-        question="Where would the model look in each scenario?",
-        takeaway="Attention that each field receives when only the scenario is changed.",
-        simulated=choice.simulated,
-        view="attention",
-        **where,
-    )
+    return where
+
+
+def _past_clicks(choice: Chosen, run: Run, row: int) -> None:
+    """Show which past clicks the model looks at and what each is worth, where it looks at any."""
+    if shelf.why_not("behaviour_attention", str(run.path), run.card.digest):
+        return
+    try:
+        past = shelf.ask("behaviour_attention", str(run.path), run.card.digest, run, row=row)
+    except MsvizError as error:
+        st.caption(plain(str(error)))
+        return
+    left, right = st.columns(2, gap="medium", vertical_alignment="bottom")
+    with left:
+        view.show(past, "history", simulated=choice.simulated)
+    with right:
+        view.show(
+            past,
+            "history-worth",
+            question="What is each past click worth?",
+            takeaway="The change of the log-odds when this one click is taken away.",
+            simulated=choice.simulated,
+            view="worth",
+        )
+    st.divider()
 
 
 choice = chosen()

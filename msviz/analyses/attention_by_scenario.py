@@ -20,12 +20,13 @@ from msviz.schema import UNSEEN, Schema
 
 QUESTION = "Which fields does the model relate in each scenario?"
 NEEDS = AXES
-VERSION = 2
+VERSION = 3
 INSTEAD = (
     "Look at what predictions lose without one field, and compare with a model that adapts to scenarios."
 )
 # Sums kept at a time, so that 300 scenarios of 300 fields stay within a laptop's memory.
 CELLS = 15_000_000
+STANDS_OUT = 1.2  # times an even share, from which on a takeaway may call a relation the strongest
 
 
 class Options(Asking):
@@ -177,4 +178,7 @@ def _words(data: xr.Dataset, scenario: str) -> str:
     if scenario != ALL:
         usual = float(data["mean"].sel(scenario=ALL, layer="1", head=MEAN).isel(query=query, key=key))
         words += f", {value / usual:.1f} times its average over all scenarios" if usual > 0 else ""
+    even = 1 / here.sizes["key"]
+    if value < STANDS_OUT * even:
+        words += f"; hardly more than an even share of {percent(even)}: no pair stands out"
     return words + "."

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlencode
 
 import numpy as np
 
@@ -97,7 +98,8 @@ def table(found: Sequence[tuple[Hung, Finding | None, str]]) -> str:
             run += f", {one.ready.other.name}"
         state = _score(one, finding) if finding else f"not on this shelf: {why}"
         command = f"`msviz analyse {tile.analysis} {_told(one)}`" if one.ready else _block(tile.command)
-        view = f"{tile.page}{'?' if tile.link else ''}" + "&".join(f"{k}={v}" for k, v in tile.link.items())
+        link = one.ready.link if one.ready else {}
+        view = f"{tile.page}?{urlencode(link, doseq=True)}" if link else tile.page
         cells = [one.paper, tile.label, tile.title, f"`{view}`", run, command, state]
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"
@@ -142,4 +144,4 @@ def _score(one: Hung, finding: Finding) -> str:
         return "nothing to score"
     first = scores[0]
     bounds = "" if np.isnan(first.low) else f" ({first.low:.2f} to {first.high:.2f})"
-    return f"{first.measure} {first.value:.2f}{bounds}, {first.name}; by chance {first.chance:g}"
+    return f"{first.measure} {first.value:.2f}{bounds}, {first.name}; by chance {first.chance:.2g}"

@@ -51,7 +51,9 @@ def small(figure: go.Figure, height: int = 240) -> go.Figure:
     """Return a copy for a thumbnail: no words but the axes' own, few points, all still under the mouse."""
     out = go.Figure(figure)
     for trace in out.data:
-        if trace.type in ("heatmap", "contour"):
+        if trace.type.startswith("scatter") and trace.mode == "text":
+            trace.update(visible=False)
+        elif trace.type in ("heatmap", "contour"):
             trace.update(showscale=False, texttemplate="")
         elif trace.type == "sankey":
             trace.update(textfont={"size": 10})
@@ -61,6 +63,8 @@ def small(figure: go.Figure, height: int = 240) -> go.Figure:
     out.update_layout(
         height=height, showlegend=False, title=None, annotations=[], margin={"t": 8, "b": 8, "l": 8, "r": 8}
     )
+    for shape in out.layout.shapes:
+        shape.label.text = ""
     for axis in (*out.select_xaxes(), *out.select_yaxes()):
         crowded = axis.tickvals is not None and len(axis.tickvals) > CROWDED
         axis.update(title=None, tickfont={"size": 10}, showticklabels=not crowded and axis.showticklabels)

@@ -60,9 +60,10 @@ TILES = (
         "migration",
         "behaviours",
         {"behaviours": "Migration"},
+        {"method": "removal"},
         run=SAINET,
         command=SHELF,
-        note="The paper claims that interests migrate; this makes it visible.",
+        note="Interests migrate, the paper says; taking past clicks away shows it, attention does not.",
     ),
     Tile(
         "Equations 4 and 5",

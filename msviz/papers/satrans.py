@@ -110,7 +110,7 @@ TILES = (
         note="One setting at a time: these runs differ in layers; width and depth go the same way.",
     ),
     Tile(
-        "Section 4.2",
+        "Section 4.3",
         "Which scenarios the MetaNet's matrices treat alike",
         "scenario_similarity",
         "attention",

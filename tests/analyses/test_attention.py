@@ -188,3 +188,15 @@ def test_one_row_in_a_scenario_has_no_interval_and_no_test(tmp_path: Path, satra
     assert compared.takeaway.startswith("Too few rows to compare Home feed and Search")
     assert not compared.data["significant"].any()
     assert np.isnan(compared.data["p"]).all()
+
+
+def test_nearly_even_attention_is_not_called_a_relation(satrans: Run) -> None:
+    from msviz.analyses.attention_by_scenario import _words
+
+    data = msviz.analyse("attention_by_scenario", satrans).data.copy(deep=True)
+    fields = data.sizes["key"]
+    data["mean"][:] = 1 / fields
+    data["mean"].loc[{"query": data["query"][0], "key": data["key"][1]}] = 1.19 / fields
+    assert f"an even share of {100 / fields:.1f} %: no pair stands out." in _words(data, ALL)
+    data["mean"].loc[{"query": data["query"][0], "key": data["key"][1]}] = 1.21 / fields
+    assert "stands out" not in _words(data, ALL)

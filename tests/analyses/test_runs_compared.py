@@ -42,7 +42,7 @@ def test_seeds_stand_together_and_only_what_differs_is_told(satrans: Run, tmp_pa
 
 
 def test_a_folder_of_runs_stands_for_all_in_it(satrans: Run, autoint: Run, tmp_path: Path) -> None:
-    assert {run.name for run in _runs.named(str(satrans.path.parent))} == {"satrans", "autoint"}
+    assert {"satrans", "autoint"} <= {run.name for run in _runs.named(str(satrans.path.parent))}
     assert [run.name for run in _runs.named(f" {autoint.path} ,{satrans.path}")] == ["autoint", "satrans"]
     with pytest.raises(MsvizError, match="runs: got ' , '; wanted: paths of runs"):
         _runs.named(" , ")

@@ -10,7 +10,6 @@ from streamlit.testing.v1 import AppTest
 
 from msviz.analyses import analyse
 from msviz.data._dataset import Dataset
-from msviz.training.loop import Training, train
 
 Open = Callable[..., AppTest]
 PAGES = ("overview", "performance", "attention", "impressions")
@@ -153,7 +152,7 @@ def test_a_missing_answer_starts_a_job_that_can_be_cancelled(
 
     started: list[list[str]] = []
 
-    def start(folder: Path, arguments: list[str]) -> None:
+    def start(folder: Path, arguments: list[str], warm: Path | None = None) -> None:
         started.append(arguments)
         (folder / "job.json").write_text(json.dumps({"arguments": arguments, "pid": 1, "started": -1}))
 
@@ -200,23 +199,21 @@ def test_data_that_is_elsewhere_is_said_and_kept_answers_still_show(
     assert not at.exception and "pass its folder" in words(at)
 
 
-def test_an_impression_of_a_model_without_attention_between_fields_says_what_to_choose(
-    app: Open, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_world: Dataset
+@pytest.mark.parametrize(
+    ("name", "pictures"), [("tiny-sainet", 4), ("tiny-same", 4), ("tiny-hierrec", 2), ("tiny-satrans", 4)]
+)
+def test_an_impression_of_any_model_opens_with_what_the_model_shows(
+    app: Open, shelf_folder: Path, tiny_world: Dataset, name: str, pictures: int
 ) -> None:
-    monkeypatch.setenv("MSVIZ_MODELS", str(tmp_path))
-    run = train(
-        "sainet",
-        tiny_world,
-        tmp_path / "tiny-sainet",
-        values={"width": 4, "blocks": 1, "heads": 1, "hidden": "8"},
-        training=Training(epochs=1, batch_size=2048, threads=1),
-        report=lambda *told: None,
-    )
-    analyse("impressions", run, tiny_world)
-    at = app("impressions", row=str(tiny_world.split("test").row[0]))
+    part = tiny_world.split("test")
+    analyse("impressions", shelf_folder / name, tiny_world)
+    at = app("impressions", run=name, row=str(part.row[part.stretches[1].argmax()]))
     assert not at.exception and not at.warning
-    assert "Nothing to open yet" in words(at)
-    assert "attention between fields, which sainet lacks" in words(at)
+    assert len(charts(at)) == pictures
+    empty = int(part.row[part.stretches[1] == 0][0])
+    if name == "tiny-sainet":
+        at = app("impressions", run=name, row=str(empty))
+        assert not at.exception and len(charts(at)) == 2
 
 
 def test_a_slice_carries_from_page_to_page_and_can_be_undone(app: Open, tiny_world: Dataset) -> None:

@@ -112,7 +112,7 @@ def test_an_answer_that_is_not_there_is_made_by_a_job(app: Open, monkeypatch: py
 
     started: list[list[str]] = []
 
-    def start(folder: Path, arguments: list[str]) -> None:
+    def start(folder: Path, arguments: list[str], warm: Path | None = None) -> None:
         started.append(arguments)
         (folder / "job.json").write_text(json.dumps({"arguments": arguments, "pid": 1, "started": -1}))
 
