@@ -14,7 +14,6 @@ import math
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -41,7 +40,7 @@ HEAD = """# How well each view finds the truth
 A planted world knows which pairs, fields, past clicks, days and scenarios matter, so what a view shows can be
 held against it (`docs/planted.md` says what is planted). Below, every view that can be scored is, on the
 demo and on its sister world (another draw, seed 1), for every run that shows what it needs. Written by
-`{command}`; {runs} runs, {seconds:.0f} s in all.
+`{command}`; {runs} runs.
 One seed a run: the bounds speak of pairs, fields, cells or days, not of another training.
 
 A view may be bad because the model learned little, or because what it shows is not what it learned. Either
@@ -51,10 +50,13 @@ way, do not build on a view whose bounds include chance; each section says what 
 
 def scored(name: str, runs: Sequence[Run]) -> list[tuple[str, Run, str, list[Score]]]:
     """Return world, run, variant and scores of every run that can answer a question."""
-    found = []
+    found: list[tuple[str, Run, str, list[Score]]] = []
+    of_log = not registry.load("analyses", name).NEEDS
     for run in runs:
         dataset = find_data(run)
-        if dataset.truth is None or why_not(name, run):
+        world = dataset.name if dataset.name != "data" else dataset.path.resolve().parent.name
+        done = of_log and world in [other for other, *_ in found]
+        if dataset.truth is None or done or (not of_log and why_not(name, run)):
             continue
         for variant, options in VARIANTS.get(name, {"": {}}).items():
             try:
@@ -64,7 +66,7 @@ def scored(name: str, runs: Sequence[Run]) -> list[tuple[str, Run, str, list[Sco
                 print(f"{name}, {run.name} {variant}: {error}", file=sys.stderr)
                 continue
             if scores:
-                found.append((dataset.name, run, variant, scores))
+                found.append((world, run, variant, scores))
             print(f"{name}, {run.name} {variant}: {len(scores)} scores", file=sys.stderr, flush=True)
     return found
 
@@ -72,12 +74,13 @@ def scored(name: str, runs: Sequence[Run]) -> list[tuple[str, Run, str, list[Sco
 def section(name: str, found: list[tuple[str, Run, str, list[Score]]]) -> list[str]:
     """Return a view's question, what to do where it scores badly, and the table of its scores."""
     module = registry.load("analyses", name)
-    lines = [f"## `{name}`: {module.QUESTION}", ""]
+    lines = [f"## {name}", "", f"{module.QUESTION}", ""]
     if instead := getattr(module, "INSTEAD", ""):
         lines += [f"Where it does badly: {instead}", ""]
     lines += ["| run | world | of | measure | score | 95 % | by chance |", "|---|---|---|---|---|---|---|"]
     for world, run, variant, scores in found:
-        label = f"{run.name}, {variant}" if variant else run.name
+        who = run.name if module.NEEDS else "the log"
+        label = f"{who}, {variant}" if variant else who
         for one in scores:
             bounds = "–" if math.isnan(one.low) else f"{one.low:.2f} to {one.high:.2f}"
             value = "–" if math.isnan(one.value) else f"{one.value:.2f}"
@@ -86,12 +89,27 @@ def section(name: str, found: list[tuple[str, Run, str, list[Score]]]) -> list[s
     return [*lines, ""]
 
 
-def quoted(found: list[tuple[str, Run, str, list[Score]]]) -> str:
+def glance(words: dict[str, str]) -> list[str]:
+    """Return the table of what every view scores over all scenarios, and what to look at instead."""
+    lines = [
+        "## At a glance",
+        "",
+        "| view | over all scenarios, lowest to highest of the runs | where it does badly |",
+    ]
+    lines.append("|---|---|---|")
+    for name, reached in words.items():
+        instead = getattr(registry.load("analyses", name), "INSTEAD", "") or "–"
+        lines.append(f"| [`{name}`](#{name}) | {reached} | {instead} |")
+    return [*lines, ""]
+
+
+def quoted(found: list[tuple[str, Run, str, list[Score]]], of_model: bool) -> str:
     """Return the range of first scores by model: 'AUC 0.91 to 0.95 (satrans); 0.5 is chance'."""
     by_model: dict[str, list[Score]] = {}
     for _, run, variant, scores in found:
         if not math.isnan(scores[0].value):
-            by_model.setdefault(f"{run.card.model}{', ' if variant else ''}{variant}", []).append(scores[0])
+            who = run.card.model if of_model else "the log"
+            by_model.setdefault(f"{who}{', ' if variant else ''}{variant}", []).append(scores[0])
     if not by_model:
         return ""
     parts = []
@@ -127,28 +145,22 @@ def main() -> None:
     if given.train:
         train(given.train)
     runs = sorted((run for path in given.models for run in shelf(path)), key=lambda run: run.name)
-    start, sections, words, command = (
-        time.perf_counter(),
-        [],
-        {},
-        "python benchmarks/view_scores.py --models ",
-    )
+    sections, words, command = [], {}, "python benchmarks/view_scores.py --models "
     for name in given.only or registry.names("analyses"):
         if not hasattr(registry.load("analyses", name), "score"):
             continue
         found = scored(name, runs)
         if found:
             sections += section(name, found)
-            words[name] = quoted(found)
+            words[name] = quoted(found, bool(registry.load("analyses", name).NEEDS))
     if given.only:
         print("\n".join(sections))
         return
     head = HEAD.format(
         command=command + " ".join(str(path) for path in given.models),
         runs=len(runs),
-        seconds=time.perf_counter() - start,
     )
-    OUT.write_text(head + "\n" + "\n".join(sections), "utf-8")
+    OUT.write_text("\n".join([head, *glance(words), *sections]), "utf-8")
     QUOTED.write_text(json.dumps(words, ensure_ascii=False, indent=1, sort_keys=True) + "\n", "utf-8")
 
 

@@ -1,5 +1,6 @@
 """Where attention differs between two scenarios or two models, and which differences are real."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,14 @@ from msviz.analyses._words import percent, rows
 from msviz.errors import MsvizError, one_of, refuse
 from msviz.finding import Finding, Provenance
 from msviz.probing.study import Study
+from msviz.probing.truth import Score, changed_pairs, pair_score
 from msviz.run import Run
+from msviz.schema import Schema
 
 QUESTION = "Where do two scenarios, or two models, differ in what they attend to?"
 NEEDS = AXES
 VERSION = 1
+INSTEAD = "Look at what losing a field costs in each of the two scenarios instead."
 LEVEL = 0.05  # share of false discoveries among the cells called significant
 
 
@@ -85,6 +89,26 @@ def analyse(study: Study, options: Options) -> Finding:
         picture="difference",
         provenance=Provenance(rows=sum(count)),
     )
+
+
+def score(finding: Finding, truth: Mapping[str, Any], schema: Schema) -> list[Score]:
+    """Return how well the size of a difference between two scenarios ranks the pairs whose effect differs.
+
+    Of the mean of heads in layer 1. Two models have no planted difference, so there is no score.
+    """
+    a, b = str(finding.data.attrs["a"]), str(finding.data.attrs["b"])
+    if not {a, b} <= set(schema.scenario_names):
+        return []
+    size = abs(finding.data["difference"].sel(layer="1", head=MEAN))
+    value, low, high, true, other = pair_score(size, changed_pairs(truth, a, b), truth, schema)
+    if not np.isfinite(value):
+        return []
+    words = (
+        f"A pair whose planted effect differs between {a} and {b} differs more in attention than another in "
+        f"{value:.0%} of the comparisons (95 %: {low:.0%} to {high:.0%}; by luck 50 %; {true:.0f} pairs "
+        f"against {other:.0f}); an effect that only turns its sign need not show in attention."
+    )
+    return [Score(f"{b} against {a}", value, low, high, 0.5, words)]
 
 
 def _scenarios(first: xr.Dataset, second: xr.Dataset, options: Options) -> tuple[str, str]:

@@ -1,5 +1,8 @@
 """What the model attends to in one impression, with its values."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from pydantic import Field as Setting
@@ -10,10 +13,13 @@ from msviz.analyses._words import percent
 from msviz.batch import Batch
 from msviz.finding import Finding, Provenance
 from msviz.probing.study import Study
+from msviz.probing.truth import Score, pair_score, true_pairs
+from msviz.schema import Schema
 
 QUESTION = "What does the model attend to in this impression?"
 NEEDS = AXES
 VERSION = 1
+INSTEAD = "One impression says little: look at the average of its scenario."
 
 
 class Options(Asking):
@@ -63,6 +69,21 @@ def analyse(study: Study, options: Options) -> Finding:
         picture="instance",
         provenance=Provenance(rows=1),
     )
+
+
+def score(finding: Finding, truth: Mapping[str, Any], schema: Schema) -> list[Score]:
+    """Return how well one impression's attention ranks the pairs that act together in its scenario."""
+    scenario = str(finding.data.attrs["scenario"])
+    shown = finding.data["attention"].sel(layer="1", head=MEAN)
+    value, low, high, true, other = pair_score(shown, true_pairs(truth, scenario), truth, schema)
+    if not np.isfinite(value):
+        return []
+    words = (
+        f"Of this one impression, a pair that really acts together in {scenario} gets more attention than "
+        f"another in {value:.0%} of the comparisons (95 %: {low:.0%} to {high:.0%}; by luck 50 %; {true:.0f} pairs "
+        f"against {other:.0f})."
+    )
+    return [Score(scenario, value, low, high, 0.5, words)]
 
 
 def read(study: Study, batch: Batch) -> list[str]:

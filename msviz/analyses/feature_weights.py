@@ -22,6 +22,7 @@ from msviz.schema import UNSEEN, Schema
 
 QUESTION = "How much weight does each field get in each scenario?"
 NEEDS = ("field",)
+INSTEAD = "Look at what losing a field costs instead."
 VERSION = 1
 AXES = ("scenario", "head", "field")
 LEVEL = 0.05

@@ -1,5 +1,6 @@
 """How well the model predicts in each scenario, with intervals."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from msviz.analyses._attention import ALL
 from msviz.analyses._words import rows
 from msviz.finding import Finding, Provenance
 from msviz.probing.study import Study
+from msviz.probing.truth import Score, share_of_best
+from msviz.schema import Schema
 
 QUESTION = "How well does the model predict in each scenario?"
 NEEDS = ("prediction",)
@@ -59,6 +62,25 @@ def analyse(study: Study, options: Options) -> Finding:
         provenance=Provenance(rows=int(measured["overall"]["rows"])),
         takeaways=words,
     )
+
+
+def score(finding: Finding, truth: Mapping[str, Any], schema: Schema) -> list[Score]:
+    """Return which share of what can be known a model's AUC reaches, over all rows and per scenario."""
+    del truth, schema  # the best reachable is part of the answer
+    if "best" not in finding.data:
+        return []
+    auc = finding.data.sel(metric="auc")
+    scores = []
+    for name in map(str, auc["scope"].values):
+        one = auc.sel(scope=name)
+        best = float(one["best"])
+        value, low, high = (share_of_best(float(one[key]), best) for key in ("value", "low", "high"))
+        if value is None or not np.isfinite(value):
+            continue
+        words = f"{name}: {value:.0%} of what can be known at all is known, above a coin's throw."
+        bounds = (np.nan if low is None else low, np.nan if high is None else high)
+        scores.append(Score(name, value, *bounds, 0.0, words, "share of the best AUC"))
+    return scores
 
 
 def _measured(study: Study) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from msviz.schema import Schema
 
 QUESTION = "How do a scenario's rows and clicks divide over two fields?"
 NEEDS: tuple[str, ...] = ()
+INSTEAD = "Two fields may act together through a third: look at groups inside a scenario as well."
 VERSION = 1
 SPLIT = "all"
 FEWEST = 30  # rows that a combination needs to be compared with others

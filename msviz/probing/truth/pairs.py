@@ -86,6 +86,43 @@ def group_pairs(truth: Mapping[str, Any], scenario: str | None) -> set[frozenset
     }
 
 
+def changed_pairs(truth: Mapping[str, Any], a: str, b: str) -> set[frozenset[str]]:
+    """Return the pairs of column names whose effect in scenario `b` is not that in `a`, in size or sign."""
+
+    def effect(pair: Mapping[str, Any], scenario: str) -> float:
+        return float(pair["strength"].get(scenario, 0) * pair["sign"].get(scenario, 1))
+
+    # Strengths that are planted alike vary by what the draw of the rows makes of them.
+    return {
+        frozenset(pair["fields"])
+        for pair in truth["pairs"]
+        if abs(effect(pair, a) - effect(pair, b)) > 0.5 * max(abs(effect(pair, a)), abs(effect(pair, b)))
+    }
+
+
+def pair_score(
+    shares: xr.DataArray, wanted: set[frozenset[str]], truth: Mapping[str, Any], schema: Schema
+) -> Array:
+    """Return AUC, low, high and the counts of both kinds for one matrix of shares (query, key).
+
+    A pair's share is the mean of both directions. Pairs with a scenario field, and those inside planted
+    sub-scenarios, are left out; all others are to be outranked by the `wanted`.
+    """
+    names = [schema.field(str(title)).name for title in shares["key"].values]
+    values = shares.transpose("query", "key").values.astype(np.float64)
+    outside = {field.name for field in schema.scenario_fields}
+    inside = group_pairs(truth, None)
+    first, second = np.triu_indices(len(names), 1)
+    pairs = [frozenset((names[a], names[b])) for a, b in zip(first, second, strict=True)]
+    both = (values[first, second] + values[second, first]) / 2
+    may = np.array([not pair & outside and (pair in wanted or pair not in inside) for pair in pairs])
+    mine = np.array([pair in wanted for pair in pairs]) & may
+    auc = ranking_auc(both[mine], both[may & ~mine])
+    counts = np.array([mine.sum(), (may & ~mine).sum()])
+    low, high = auc_interval(np.atleast_1d(auc), counts[:1], counts[1:])
+    return np.array([float(auc), float(low[0]), float(high[0]), *counts])
+
+
 def ranking_auc(positive: Array, negative: Array) -> Array:
     """Return P(positive > negative) + P(equal) / 2 over the last axes (..., P) and (..., Q): (...)."""
     if not positive.shape[-1] or not negative.shape[-1]:
