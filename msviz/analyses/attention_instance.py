@@ -80,8 +80,8 @@ def score(finding: Finding, truth: Mapping[str, Any], schema: Schema) -> list[Sc
         return []
     words = (
         f"Of this one impression, a pair that really acts together in {scenario} gets more attention than "
-        f"another in {value:.0%} of the comparisons (95 %: {low:.0%} to {high:.0%}; by luck 50 %; {true:.0f} pairs "
-        f"against {other:.0f})."
+        f"another in {value:.0%} of the comparisons (95 %: {low:.0%} to {high:.0%}; by luck 50 %; {true:.0f} "
+        f"pairs against {other:.0f})."
     )
     return [Score(scenario, value, low, high, 0.5, words)]
 
