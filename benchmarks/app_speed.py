@@ -25,6 +25,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 ROOT = Path(__file__).parents[1]
 PLOT = ".js-plotly-plot .main-svg"
+PAPERS = ("SATrans", "OptMSM", "SAINet", "HierRec", "SAME")
 PAGES = {
     "Overview": "",
     "Performance": "performance",
@@ -33,7 +34,36 @@ PAGES = {
     "Attention, difference": "attention?view=Difference",
     "Attention, two runs": "attention?view=Two+runs",
     "Attention, importance": "attention?view=Importance",
+    "Attention, similar scenarios": "attention?view=Similar+scenarios",
     "Impressions, one open": "impressions?row={row}",
+    "Performance, runs": "performance?performance_view=Runs",
+    "Performance, cost": "performance?performance_view=Cost",
+    "Scenarios": "scenarios",
+    "Feature weights": "weights?run=demo-hierrec",
+    "Feature weights, cost of losing a field": "weights?run=demo-hierrec&weights=What+it+costs+to+lose+a+field",
+    "Feature weights, flow of rows": "weights?run=demo-hierrec&weights=Flow+of+rows",
+    "Representations, two runs": "representations?run=demo-optmsm&other=demo-optmsm-unconstrained",
+    "Gates over time": "gates?run=demo-same-2",
+    "Gates over time, rates": "gates?run=demo-same-2&gates=Rates",
+    "Behaviours, one impression": "behaviours?run=demo-same-2",
+    "Behaviours, migration": "behaviours?run=demo-sainet&behaviours=Migration",
+    "Experiments": "experiments",
+    **{f"Gallery, {name}": f"gallery?paper={name}" for name in PAPERS},
+}
+# What is changed on a page, by the label of its select box; options 1 and 2 in turns.
+CHANGES = {
+    "Attention, scenario": ("attention", "Scenario"),
+    "Attention, head": ("attention", "Head"),
+    "Attention, difference, scenario": ("attention?view=Difference", "Scenario"),
+    "Overview, scenario": ("", "Scenario"),
+    "Performance, runs in a list, scenario": ("performance?performance_view=Runs&runs_show=List", "Scenario"),
+    "Scenarios, what is shown": ("scenarios", "Show"),
+    "Feature weights, scenario": ("weights?run=demo-hierrec", "Scenario"),
+    "Representations, colour": ("representations?run=demo-optmsm", "Colour"),
+    "Gates over time, scenario": ("gates?run=demo-same-2", "Scenario"),
+    "Behaviours, migration, scenario": ("behaviours?run=demo-sainet&behaviours=Migration", "Scenario"),
+    "Impressions, order": ("impressions", "Sort by"),
+    "Experiments, metric": ("experiments", "Metric"),
 }
 
 
@@ -130,6 +160,7 @@ def measure(browser: Browser, home: str, row: int, repeat: int) -> list[str]:
     """Return the lines of the report."""
     lines = ["| page | picture stands after, s | figures, kB |", "|---|---|---|"]
     for name, place in PAGES.items():
+        print(name, file=sys.stderr)
         link = f"{home}/{place.format(row=row)}"
         visit(browser, link)[0].context.close()  # answers are kept and the model is open from here on
         times = []
@@ -140,19 +171,13 @@ def measure(browser: Browser, home: str, row: int, repeat: int) -> list[str]:
             page.context.close()
         lines.append(f"| {name} | {statistics.median(times):.2f} ({max(times):.2f}) | {size / 1000:.0f} |")
     lines += ["", "| change | server, ms |", "|---|---|"]
-    page, wire, _ = visit(browser, f"{home}/attention")
-    for label in ("Scenario", "Head"):
+    for name, (place, label) in CHANGES.items():
+        page, wire, _ = visit(browser, f"{home}/{place}")
+        for option in (1, 2):
+            change(page, wire, label, option)  # answers are kept from here on
         times = [change(page, wire, label, 1 + turn % 2) for turn in range(2 * repeat)]
-        lines.append(
-            f"| {label}, one head | {1000 * statistics.median(times):.0f} ({1000 * max(times):.0f}) |"
-        )
-    page.context.close()
-    page, wire, _ = visit(browser, f"{home}/attention?view=Difference")
-    times = [change(page, wire, "Scenario", turn % 2) for turn in range(2 * repeat)]
-    lines.append(
-        f"| Scenario, difference | {1000 * statistics.median(times):.0f} ({1000 * max(times):.0f}) |"
-    )
-    page.context.close()
+        lines.append(f"| {name} | {1000 * statistics.median(times):.0f} ({1000 * max(times):.0f}) |")
+        page.context.close()
     return lines
 
 

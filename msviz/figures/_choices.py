@@ -58,5 +58,5 @@ def shown(kept: int, total: int, what: str, by: str) -> str:
 
 def title(axis: str, *notes: str, width: int = 54) -> str:
     """Return an axis title with the notes behind it, wrapped so that a phone shows it whole."""
-    text = "; ".join([axis, *(note for note in notes if note)])
+    text = "; ".join(part for part in (axis, *notes) if part)
     return "<br>".join(textwrap.wrap(text, width))

@@ -11,6 +11,7 @@ from msviz.figures._choices import unique
 
 Array = np.ndarray[Any, Any]
 BAR = 56  # px from the top of the picture to the foot of the colour bar
+FEW = 0.04  # shares that a scale spans, below which its ticks need a decimal
 TEXT_LIMIT = 25  # cells a side up to which numbers are written into them
 HOVER_LIMIT = 10_000  # cells up to which the hover box carries more than the cell's own value
 
@@ -49,7 +50,7 @@ def heat(
         xgap=1 if max(shape) <= 60 else 0,
         ygap=1 if max(shape) <= 60 else 0,
         hovertemplate=hover + "<extra></extra>",
-        colorbar=colorbar(bar, tickformat, figure.layout.height),
+        colorbar=colorbar(bar, _ticks(tickformat, span), figure.layout.height),
     )
     if extra is not None and z.size <= HOVER_LIMIT:
         trace.customdata = np.asarray(extra, np.float32)
@@ -88,6 +89,11 @@ def colorbar(title: str, tickformat: str, height: int) -> dict[str, Any]:
             "font": {"size": 12, "color": theme.MUTED},
         },
     }
+
+
+def _ticks(tickformat: str, span: tuple[float, float]) -> str:
+    """Return a format that tells the ticks apart: whole per cents do not on a scale of a few."""
+    return ".1%" if tickformat == ".0%" and span[1] - span[0] < FEW else tickformat
 
 
 def share_span(shares: Array, fields: int) -> tuple[float, float]:
@@ -171,7 +177,7 @@ def grid(
             zmax=span[1],
             hoverongaps=False,
             hovertemplate=hover + "<extra></extra>",
-            colorbar=colorbar(bar, tickformat, figure.layout.height),
+            colorbar=colorbar(bar, _ticks(tickformat, span), figure.layout.height),
         )
     )
     gap = (len(x) - len(heads) * len(columns)) // max(len(heads) - 1, 1)

@@ -212,3 +212,16 @@ def test_attention_without_a_preference_looks_even() -> None:
     trace = finding.figure().data[0]
     # An even share is 1/20: half way up the scale, and its noise stays invisible.
     assert trace.zmin == 0 and trace.zmax == pytest.approx(0.1)
+
+
+def test_a_scale_of_small_shares_tells_its_ticks_apart() -> None:
+    from msviz.figures._choices import title
+    from msviz.figures._heat import heat
+
+    def ticks(top: float) -> str:
+        words = {"bar": "", "x_title": "", "y_title": "", "hover": ""}
+        drawn = heat(np.eye(2), ["a", "b"], ["a", "b"], span=(0, top), **words)
+        return str(drawn.data[0].colorbar.tickformat)
+
+    assert (ticks(0.03), ticks(0.3)) == (".1%", ".0%")
+    assert title("", "60 of 300 fields") == "60 of 300 fields"
