@@ -10,15 +10,14 @@ measured in processes of their own, at a tenth of the rows and at all of them.
 import argparse
 import json
 import resource
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 import torch
+from _paired import paired
 
 from msviz.data._dataset import Dataset, DatasetWriter, open_data
 from msviz.nets._base import build
@@ -64,26 +63,10 @@ def watch(study: Study) -> None:
     attention_by_scenario.analyse(study, attention_by_scenario.Options())
 
 
-def paired(model: str, data: Dataset, repeats: int) -> dict[str, float]:
-    """Return rows per second of both, and the median, lowest and highest ratio of paired stretches."""
+def compared(model: str, data: Dataset, turns: int) -> dict[str, float]:
+    """Return what watching costs against plain inference over the same stretch."""
     study = study_of(model, data)
-    jobs = {"plain": lambda: predict(study.net, study.part), "watched": lambda: watch(study)}
-    wall: dict[str, list[float]] = {name: [] for name in jobs}
-    processor: dict[str, list[float]] = {name: [] for name in jobs}
-    for turn in range(repeats):
-        for name in sorted(jobs, reverse=bool(turn % 2)):
-            start = time.perf_counter(), time.process_time()
-            jobs[name]()
-            wall[name].append(time.perf_counter() - start[0])
-            processor[name].append(time.process_time() - start[1])
-    found: dict[str, float] = {}
-    for clock, seconds in (("wall", wall), ("processor", processor)):
-        ratios = [w / p for w, p in zip(seconds["watched"], seconds["plain"], strict=True)]
-        found[f"{clock} ratio"] = round(statistics.median(ratios), 3)
-        found[f"{clock} lowest"], found[f"{clock} highest"] = round(min(ratios), 3), round(max(ratios), 3)
-    for name in jobs:
-        found[f"{name} rows/s"] = round(study.part.rows / statistics.median(wall[name]))
-    return found
+    return paired(lambda: predict(study.net, study.part), lambda: watch(study), study.part.rows, turns)
 
 
 def peak(model: str, data: Path) -> float:
@@ -114,7 +97,7 @@ def main() -> None:
         data = {rows: world(Path(folder) / str(rows), rows, given.scenarios).path for rows in sizes}
         for model in given.models:
             found: dict[str, object] = {"model": model, "rows": given.rows, "threads": given.threads}
-            found |= paired(model, stretch, given.stretches)
+            found |= compared(model, stretch, given.stretches)
             found["peak MB"] = {rows: round(peak(model, path)) for rows, path in data.items()}
             print(json.dumps(found), flush=True)
 

@@ -40,7 +40,7 @@ PAGES = {
     "Performance, cost": "performance?performance_view=Cost",
     "Scenarios": "scenarios",
     "Feature weights": "weights?run=demo-hierrec",
-    "Feature weights, cost of losing a field": "weights?run=demo-hierrec&weights=What+it+costs+to+lose+a+field",
+    "Feature weights, cost of loss": "weights?run=demo-hierrec&weights=What+it+costs+to+lose+a+field",
     "Feature weights, flow of rows": "weights?run=demo-hierrec&weights=Flow+of+rows",
     "Representations, two runs": "representations?run=demo-optmsm&other=demo-optmsm-unconstrained",
     "Gates over time": "gates?run=demo-same-2",

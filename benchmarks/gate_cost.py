@@ -9,14 +9,13 @@ thread, processor time. Peak memory is measured in processes of their own, at a 
 import argparse
 import json
 import resource
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import torch
+from _paired import paired
 
 from msviz.data._dataset import Dataset, open_data
 from msviz.data.planted import Options, plant
@@ -40,28 +39,6 @@ def infer(study: Study) -> None:
     for split, rows in study.dataset.rows.items():
         if rows:
             predict(study.net, study.dataset.split(split))
-
-
-def paired(study: Study, turns: int) -> dict[str, float]:
-    """Return rows per second of both, and the median, lowest and highest ratio of paired passes."""
-    jobs = {"plain": lambda: infer(study), "watched": lambda: watch(study)}
-    wall: dict[str, list[float]] = {name: [] for name in jobs}
-    processor: dict[str, list[float]] = {name: [] for name in jobs}
-    for turn in range(turns):
-        for name in sorted(jobs, reverse=bool(turn % 2)):
-            start = time.perf_counter(), time.process_time()
-            jobs[name]()
-            wall[name].append(time.perf_counter() - start[0])
-            processor[name].append(time.process_time() - start[1])
-    found: dict[str, float] = {}
-    for clock, seconds in (("wall", wall), ("processor", processor)):
-        ratios = [w / p for w, p in zip(seconds["watched"], seconds["plain"], strict=True)]
-        found[f"{clock} ratio"] = round(statistics.median(ratios), 3)
-        found[f"{clock} lowest"], found[f"{clock} highest"] = round(min(ratios), 3), round(max(ratios), 3)
-    rows = sum(study.dataset.rows.values())
-    for name in jobs:
-        found[f"{name} rows/s"] = round(rows / statistics.median(wall[name]))
-    return found
 
 
 def peak(experts: int, data: Path) -> int:
@@ -91,7 +68,9 @@ def main() -> None:
             for rows in (max(10_000, given.rows // 10), given.rows)
         )
         found: dict[str, object] = {"rows": given.rows, "experts": given.experts, "threads": given.threads}
-        found |= paired(study_of(given.experts, large), given.turns)
+        study = study_of(given.experts, large)
+        rows = sum(large.rows.values())
+        found |= paired(lambda: infer(study), lambda: watch(study), rows, given.turns)
         if not given.no_memory:
             found["peak MB"] = {
                 sum(data.rows.values()): peak(given.experts, data.path) for data in (small, large)

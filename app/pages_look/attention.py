@@ -10,7 +10,7 @@ from app.choosing import chosen
 from app.choosing.attention import Chosen
 from app.words import plain
 from msviz.errors import MsvizError
-from msviz.figures._heat import share_span
+from msviz.figures.attention import reach
 from msviz.figures.theme import ALL
 from msviz.finding import Finding
 from msviz.run import Run
@@ -52,7 +52,7 @@ def two_runs(choice: Chosen, run: Run, finding: Finding) -> None:
     if second is None:
         return
     st.subheader("Which fields does each of the two models relate?", anchor=False)
-    top = max(_top(finding, choice), _top(second, choice))
+    top = max(reach(shown, choice.layer, choice.head) for shown in (finding, second))
     for column, (name, shown) in zip(
         st.columns(2, vertical_alignment="bottom"), ((run.name, finding), (other.name, second)), strict=True
     ):
@@ -128,14 +128,6 @@ def _quick(name: str, run: Run, **options: Any) -> Finding | None:
 
 def _where(choice: Chosen) -> dict[str, str]:
     return {"scenario": choice.scenario, "layer": choice.layer, "head": choice.head}
-
-
-def _top(finding: Finding, choice: Chosen) -> float:
-    data = finding.data
-    try:
-        return share_span(data["mean"].sel(layer=choice.layer, head=choice.head).values, data.sizes["key"])[1]
-    except KeyError:
-        return 0.0
 
 
 def show(choice: Chosen) -> None:

@@ -49,7 +49,7 @@ def draw(
     if view == "grid":
         heads = [name for name in names(data, "head") if name != MEAN] or [MEAN]
         part = here["mean"].sel(head=heads).transpose("layer", "head", "query", "key")
-        reach = share_span(data["mean"].sel(head=heads).values, fields)[1]
+        end = share_span(data["mean"].sel(head=heads).values, fields)[1]
         return grid(
             part.values,
             names(data, "layer"),
@@ -57,7 +57,7 @@ def draw(
             names(data, "query"),
             names(data, "key"),
             colours=theme.SEQUENTIAL,
-            span=(0, top or reach),
+            span=(0, top or end),
             bar=f"Share of attention, {theme.short(scenario, 30)}",
             hover="%{y}<br>%{x}<br><b>%{z:.1%}</b>",
         )
@@ -65,12 +65,12 @@ def draw(
     mean, deviation = cell["mean"].values, cell["deviation"].values
     rows = int(here["rows"])
     half = 1.96 * deviation / np.sqrt(max(rows, 1))
-    reach = share_span(data["mean"].sel(layer=layer, head=head).values, fields)[1]
+    end = reach(finding, layer, head)
     return heat(
         mean,
         names(data, "query"),
         names(data, "key"),
-        span=(0, top or reach),
+        span=(0, top or end),
         bar=f"Share of attention, {theme.short(scenario, 30)}",
         x_title=title("Attended field (key)", note),
         y_title="Attending field (query)",
@@ -79,6 +79,14 @@ def draw(
         extra=np.stack([half, deviation], axis=-1),
         numbers=numbers,
     )
+
+
+def reach(finding: Finding, layer: str, head: str) -> float:
+    """Return where the scale of one layer and head ends; 0 where the finding has no such layer or head."""
+    data = finding.data
+    if layer not in names(data, "layer") or head not in names(data, "head"):
+        return 0.0
+    return share_span(data["mean"].sel(layer=layer, head=head).values, data.sizes["key"])[1]
 
 
 def telling(data: xr.Dataset, limit: int = FIELDS) -> tuple[xr.Dataset, str]:
