@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, TimeoutError, expect, sync_playwright
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 ROOT = Path(__file__).parents[1]
@@ -162,7 +162,11 @@ def measure(browser: Browser, home: str, row: int, repeat: int) -> list[str]:
     for name, place in PAGES.items():
         print(name, file=sys.stderr)
         link = f"{home}/{place.format(row=row)}"
-        visit(browser, link)[0].context.close()  # answers are kept and the model is open from here on
+        try:
+            visit(browser, link)[0].context.close()  # answers are kept and the model is open from here on
+        except TimeoutError:
+            lines.append(f"| {name} | no picture in a minute | |")
+            continue
         times = []
         for _ in range(repeat):
             page, wire, seconds = visit(browser, link)

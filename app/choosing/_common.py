@@ -72,9 +72,15 @@ def by_size(finding: Finding) -> list[str]:
     return [str(name) for name in data["scenario"].values[order] if name != ALL]
 
 
-def other_run(run: Run, nobody: str | None) -> Run | None:
-    """Choose a second run; `nobody` is the word for none, where one need not be chosen."""
-    runs = {other.name: other for other in shelf.runs() if other.path != run.path}
+def other_run(run: Run, nobody: str | None, analysis: str = "") -> Run | None:
+    """Choose a second run; `nobody` is the word for none, where one need not be chosen.
+
+    With `analysis`, those that can answer it come first.
+    """
+    others = [other for other in shelf.runs() if other.path != run.path]
+    if analysis:
+        others.sort(key=lambda other: bool(shelf.why_not(analysis, str(other.path), other.card.digest)))
+    runs = {other.name: other for other in others}
     options = [*([nobody] if nobody else []), *runs]
     if not options:
         st.selectbox("Second run", ["no other run on the shelf"], disabled=True)

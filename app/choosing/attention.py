@@ -73,7 +73,7 @@ def choose(run: Run | None) -> Chosen | None:
             more["against"] = links.choose("Compared with", rest or [ALL], "against")
     elif shown == "Two runs":
         with next(columns):
-            more["other"] = _common.other_run(run, None)
+            more["other"] = _common.other_run(run, None, "attention_by_scenario")
     elif shown == "By scenario":
         with next(columns):
             grid = links.choose("Show", _common.HEADS, "show") == _common.HEADS[1]

@@ -39,12 +39,13 @@ class Chosen:
     metric: str
     scenario: str
     simulated: bool
-    truth: dict[str, Any] | None
+    order: tuple[str, ...]
 
 
 def choose(run: Run | None) -> Chosen | None:
     """Choose the log, its arms, the metric and the view."""
-    del run  # an experiment stands for itself
+    # An experiment stands for itself; a run only lends its scenarios their colours.
+    order = tuple(run.schema.scenario_names) if run else ()
     logs = {file.name: file for file in _logs()}
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     with right:
@@ -66,7 +67,7 @@ def choose(run: Run | None) -> Chosen | None:
         return None
     try:
         with _uploaded(upload) if upload is not None else contextlib.nullcontext(log) as path:
-            return _of(path, "own-" if upload is not None else "")
+            return _of(path, "own-" if upload is not None else "", order)
     except MsvizError as error:
         st.warning(plain(str(error)), icon=":material/error:")
         return None
@@ -97,7 +98,7 @@ def _uploaded(upload: UploadedFile) -> Iterator[Path]:
         yield path
 
 
-def _of(path: Path, mine: str) -> Chosen | None:
+def _of(path: Path, mine: str, order: tuple[str, ...]) -> Chosen | None:
     """Choose what is shown of one log; an upload's choices, which start with `mine`, are apart."""
     columns = st.columns([3, 2, 2], vertical_alignment="bottom")
     with st.expander("Arms, periods and planned shares", icon=":material/tune:"):
@@ -125,7 +126,7 @@ def _of(path: Path, mine: str) -> Chosen | None:
             scenario = links.choose("Scenario", ["The largest", *names], "lift-scenario")
     truth = log_file.truth(path)
     simulated = truth is not None and bool(truth.get("simulated"))
-    return Chosen(finding, shown.lower(), metric, "" if shown != "Days" else scenario, simulated, truth)
+    return Chosen(finding, shown.lower(), metric, "" if shown != "Days" else scenario, simulated, order)
 
 
 def _arms(arms: list[str], mine: str) -> dict[str, Any]:

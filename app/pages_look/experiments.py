@@ -29,6 +29,7 @@ def show(choice: Chosen) -> None:
         metric=choice.metric,
         view=choice.view,
         scenario=one or None,
+        order=choice.order,
     )
     with st.expander("All numbers", icon=":material/table:", expanded=choice.view == "periods"):
         numbers(finding, choice)

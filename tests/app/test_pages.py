@@ -96,7 +96,8 @@ def test_the_difference_of_two_scenarios_says_which_has_more(app: Open) -> None:
 
 
 def test_two_runs_stand_side_by_side_on_one_scale(app: Open) -> None:
-    at = app("attention", view="Two runs", run="tiny-satrans", other="tiny-autoint")
+    at = app("attention", view="Two runs", run="tiny-satrans")
+    assert at.selectbox(key="other").value == "tiny-autoint", "the one that shows attention too"
     assert not at.exception
     first, second, difference = charts(at)
     assert first["data"][0]["zmax"] == second["data"][0]["zmax"]
