@@ -115,9 +115,7 @@ def _footer(finding: Finding, choice: Chosen, key: str, how: str, **choices: Any
 
 
 def lasso(choice: Chosen, held: list[tuple[Run, Finding, Any]]) -> None:
-    """Say what the impressions inside a lasso have in common, list them, and offer them to the other "
-    "pages.
-    """
+    """Say what the impressions inside a lasso have in common, list them, and offer them to all pages."""
     from msviz.analyses._distinguish import distinguishing, impressions_of, in_words
 
     if not held:
