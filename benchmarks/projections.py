@@ -1,9 +1,8 @@
-"""How fast vectors are laid out, and how many neighbours stay, beside scikit-learn's t-SNE and umap-learn.
+"""How fast vectors are laid out, and how many neighbours stay, beside scikit-learn's t-SNE.
 
     python benchmarks/projections.py [RUN] [--points 5000] [--peers]
 
-One thread, the same vectors for all, one after the other. `--peers` also runs scikit-learn's t-SNE and
-umap-learn (the first of two runs compiles). Prints Markdown.
+One thread, the same vectors for all, one after the other. `--peers` also runs scikit-learn's t-SNE. Prints Markdown.
 """
 
 import argparse
@@ -35,14 +34,13 @@ def main() -> None:
     vectors = points_of(source.data, asked.points, 0)[0]
     ways: dict[str, Callable[[Array], Array]] = {
         "PCA": lambda x: _project.pca(x)[0],
-        "UMAP (msviz)": lambda x: _project.umap(x, 0),
-        "t-SNE (msviz: openTSNE, 350 iterations)": lambda x: _project.tsne(x, 0),
+        "UMAP (umap-learn, first in a process)": lambda x: _project.umap(x, 0),
+        "UMAP (umap-learn, compiled, as in the app's jobs)": lambda x: _project.umap(x, 0),
+        "t-SNE (openTSNE)": lambda x: _project.tsne(x, 0),
     }
     if asked.peers:
         ways |= {
             "t-SNE (scikit-learn)": _scikit,
-            "UMAP (umap-learn, first in a process)": _umap_learn,
-            "UMAP (umap-learn, compiled)": _umap_learn,
         }
     print(f"{len(vectors):,} vectors of {vectors.shape[1]} units, {asked.run}\n")
     print("| layout | seconds | of the 10 nearest kept | trustworthiness |\n|---|---|---|---|")
@@ -51,23 +49,14 @@ def main() -> None:
         layout = way(vectors)
         seconds = time.perf_counter() - start
         true, kept = _project.neighbours_kept(vectors, layout)
-        print(f"| {name} | {seconds:.2f} | {kept.value:.3f} | {true.value:.3f} |", flush=True)
+        share = f"{kept.value:.3f} ({kept.low:.3f} to {kept.high:.3f})"
+        print(f"| {name} | {seconds:.2f} | {share} | {true.value:.3f} |", flush=True)
 
 
 def _scikit(vectors: Array) -> Array:
     from sklearn.manifold import TSNE
 
     found: Array = TSNE(random_state=0, n_jobs=1).fit_transform(vectors)
-    return found
-
-
-def _umap_learn(vectors: Array) -> Array:
-    import warnings
-
-    warnings.filterwarnings("ignore", module="umap")
-    import umap
-
-    found: Array = umap.UMAP(n_epochs=200, random_state=0).fit_transform(vectors)
     return found
 
 

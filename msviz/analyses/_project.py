@@ -19,8 +19,9 @@ NEIGHBOURS, PERPLEXITY = 15, 30
 TRUSTED, SAMPLE = 10, 1_000  # neighbours looked at, of so many points
 PAIRS = 20_000_000  # points looked at times all points, at most
 EPOCHS = 200
-EARLY, LATE = 100, 250  # t-SNE's iterations with exaggerated attraction, and without
-ANGLE = 0.7  # how coarsely far points are summed: as many neighbours stay as at 0.5, and it is faster
+# t-SNE's iterations with exaggerated attraction, and without; more for more than so many points.
+FEW, SHORT, LONG = 5_000, (60, 150), (100, 250)
+ANGLE = 0.8  # how coarsely far points are summed: as many neighbours stay as at 0.5, and it is faster
 PULL = 12.0
 
 
@@ -92,7 +93,7 @@ def umap(vectors: Array, seed: int, tell: Tell | None = None) -> Array:
 
 
 def tsne(vectors: Array, seed: int, tell: Tell | None = None) -> Array:
-    """Return t-SNE's layout (n, 2) (van der Maaten 2008): perplexity 30, Barnes–Hut, 350 iterations."""
+    """Return t-SNE's layout (n, 2) (van der Maaten 2008): perplexity 30, Barnes–Hut, 210 or 350 iterations."""
     from openTSNE import TSNEEmbedding
     from openTSNE.affinity import PerplexityBasedNN
     from openTSNE.nearest_neighbors import PrecomputedNeighbors
@@ -105,11 +106,12 @@ def tsne(vectors: Array, seed: int, tell: Tell | None = None) -> Array:
     )
     start = _start(vectors, seed, draw).astype(np.float64)
     start *= 1e-4 / max(float(start[:, 0].std()), 1e-30)
+    early, late = SHORT if len(vectors) <= FEW else LONG
     done = 0
 
     def step(iteration: int, error: float, layout: Array) -> bool:
         if tell:
-            tell(min((done + iteration) / (EARLY + LATE), 1.0), np.asarray(layout, np.float32))
+            tell(min((done + iteration) / (early + late), 1.0), np.asarray(layout, np.float32))
         return False
 
     embedding = TSNEEmbedding(
@@ -121,9 +123,9 @@ def tsne(vectors: Array, seed: int, tell: Tell | None = None) -> Array:
         callbacks=[step],
         callbacks_every_iters=10,
     )
-    embedding = embedding.optimize(EARLY, exaggeration=PULL, momentum=0.5)
-    done = EARLY
-    embedding = embedding.optimize(LATE, momentum=0.8)
+    embedding = embedding.optimize(early, exaggeration=PULL, momentum=0.5)
+    done = early
+    embedding = embedding.optimize(late, momentum=0.8)
     return np.asarray(embedding, np.float32)
 
 
