@@ -2,7 +2,8 @@
 
     python benchmarks/projections.py [RUN] [--points 5000] [--peers]
 
-One thread, the same vectors for all, one after the other. `--peers` also runs scikit-learn's t-SNE. Prints Markdown.
+One thread, the same vectors for all, one after the other. `--peers` also runs scikit-learn's t-SNE.
+Prints Markdown.
 """
 
 import argparse

@@ -93,7 +93,7 @@ def umap(vectors: Array, seed: int, tell: Tell | None = None) -> Array:
 
 
 def tsne(vectors: Array, seed: int, tell: Tell | None = None) -> Array:
-    """Return t-SNE's layout (n, 2) (van der Maaten 2008): perplexity 30, Barnes–Hut, 210 or 350 iterations."""
+    """Return t-SNE's layout (n, 2) (van der Maaten 2008): perplexity 30, Barnes–Hut, 210 or 350 steps."""
     from openTSNE import TSNEEmbedding
     from openTSNE.affinity import PerplexityBasedNN
     from openTSNE.nearest_neighbors import PrecomputedNeighbors
