@@ -56,14 +56,12 @@ CHANGES = {
     "Attention, scenario": ("attention", "Scenario"),
     "Attention, head": ("attention", "Head"),
     "Attention, difference, scenario": ("attention?view=Difference", "Scenario"),
-    "Overview, scenario": ("", "Scenario"),
     "Performance, runs in a list, scenario": ("performance?performance_view=Runs&runs_show=List", "Scenario"),
     "Scenarios, what is shown": ("scenarios", "Show"),
     "Feature weights, scenario": ("weights?run=demo-hierrec", "Scenario"),
     "Representations, colour": ("representations?run=demo-optmsm", "Colour"),
     "Gates over time, scenario": ("gates?run=demo-same-2", "Scenario"),
     "Behaviours, migration, scenario": ("behaviours?run=demo-sainet&behaviours=Migration", "Scenario"),
-    "Impressions, order": ("impressions", "Sort by"),
     "Experiments, metric": ("experiments", "Metric"),
 }
 
@@ -148,7 +146,7 @@ def settle(page: Page) -> None:
 def change(page: Page, wire: Wire, label: str, option: int) -> float:
     """Choose the option at a place in a select box; return the server's seconds."""
     box = page.get_by_test_id("stSelectbox").filter(has=page.get_by_text(label, exact=True))
-    box.get_by_role("combobox").click()
+    box.first.get_by_role("combobox").click()
     wire.clear()
     options = page.get_by_role("option")
     options.first.wait_for()
@@ -160,16 +158,16 @@ def change(page: Page, wire: Wire, label: str, option: int) -> float:
     return wire.done - wire.sent if wire.done else float("nan")  # it was chosen already: nothing ran
 
 
-def measure(browser: Browser, home: str, row: int, repeat: int, pages: bool) -> list[str]:
-    """Return the lines of the report."""
-    lines = ["| page | picture stands after, s | figures, kB |", "|---|---|---|"]
+def measure(browser: Browser, home: str, row: int, repeat: int, pages: bool) -> Iterator[str]:
+    """Yield the lines of the report as they are measured."""
+    yield "| page | picture stands after, s | figures, kB |\n|---|---|---|"
     for name, place in PAGES.items() if pages else ():
         print(name, file=sys.stderr)
         link = f"{home}/{place.format(row=row)}"
         try:
             visit(browser, link)[0].context.close()  # answers are kept and the model is open from here on
         except TimeoutError:
-            lines.append(f"| {name} | no picture in a minute | |")
+            yield f"| {name} | no picture in a minute | |"
             continue
         times = []
         for _ in range(repeat):
@@ -177,17 +175,16 @@ def measure(browser: Browser, home: str, row: int, repeat: int, pages: bool) -> 
             times.append(seconds)
             size = sum(wire.figures.values())
             page.context.close()
-        lines.append(f"| {name} | {statistics.median(times):.2f} ({max(times):.2f}) | {size / 1000:.0f} |")
-    lines += ["", "| change | server, ms |", "|---|---|"]
+        yield f"| {name} | {statistics.median(times):.2f} ({max(times):.2f}) | {size / 1000:.0f} |"
+    yield "\n| change | server, ms |\n|---|---|"
     for name, (place, label) in CHANGES.items():
         print(name, file=sys.stderr)
         page, wire, _ = visit(browser, f"{home}/{place}")
         for option in (1, 2):
             change(page, wire, label, option)  # answers are kept from here on
         times = [change(page, wire, label, 1 + turn % 2) for turn in range(2 * repeat)]
-        lines.append(f"| {name} | {1000 * statistics.median(times):.0f} ({1000 * max(times):.0f}) |")
+        yield f"| {name} | {1000 * statistics.median(times):.0f} ({1000 * max(times):.0f}) |"
         page.context.close()
-    return lines
 
 
 def row_of(models: str) -> int:
@@ -211,7 +208,8 @@ def main() -> None:
     options = ["--no-sandbox"] if os.getuid() == 0 else []
     with serving(asked.models, asked.data) as home, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=options)
-        print("\n".join(measure(browser, home, row_of(asked.models), asked.repeat, not asked.changes)))
+        for line in measure(browser, home, row_of(asked.models), asked.repeat, not asked.changes):
+            print(line, flush=True)
         print("\nMedian (worst). Targets: first view 3 s, a change 300 ms, figures of a page 1,000 kB.")
         browser.close()
 
