@@ -63,15 +63,17 @@ def answer(name: str, run: Run | None, dataset: Dataset | None, what: str, **opt
     return None
 
 
-def batch(name: str, arguments: list[str], what: str) -> None:
-    """Offer to start a command that makes several answers, or show it while it runs.
+def batch(name: str, arguments: list[str], what: str, rows: int) -> None:
+    """Start a command that makes several answers, or show it while it runs; over many `rows` offer it first.
 
-    When it has ended, the page runs again and finds what was made.
+    When it has ended, the page runs again and finds what was made; what it could not make is offered again.
     """
     folder = _base() / f"{name}-{hashlib.sha256(repr(arguments).encode()).hexdigest()[:8]}"
     if (folder / "job.json").is_file() and Job(folder).status().state != "finished":
         _follow(folder, what, arguments, None)
-    elif st.button(f"Compute {what}", key=f"start-{name}", type="primary", icon=":material/play_arrow:"):
+    elif (rows <= UNASKED and not (folder / "job.json").is_file()) or st.button(
+        f"Compute {what}", key=f"start-{name}", type="primary", icon=":material/play_arrow:"
+    ):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         begin(folder, arguments)
         st.rerun()

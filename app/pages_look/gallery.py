@@ -92,6 +92,7 @@ if absent:
         f"gallery-{choice.paper}",
         ["gallery", "--paper", choice.paper, "--models", str(shelf.models()), "--folder", str(shelf.data())],
         f"the {absent} pictures that are missing",
+        max((sum(found.rows.values()) for found in shelf.datasets()), default=0),
     )
 for start in range(0, len(tiles), ACROSS):
     for column, (number, (one, finding, why)) in zip(
