@@ -70,9 +70,7 @@ def show(
 
 def score_line(finding: Finding) -> None:
     """Say in a few words how a finding scores against a planted truth; nothing where it has no ruler."""
-    where = finding.provenance
-    asked = (where.run_digest, where.fingerprint, json.dumps(where.parameters, sort_keys=True))
-    scores = _scores(finding.analysis, asked, finding)
+    scores = _scored(finding)
     if scores:
         first = scores[0]
         score = f"{first.measure} {first.value:.2f}, by chance {first.chance:.2g}"
@@ -81,9 +79,7 @@ def score_line(finding: Finding) -> None:
 
 def trust(finding: Finding, scenario: str) -> None:
     """Say how far this view can be trusted: its score against a planted truth, or what it scored on one."""
-    where = finding.provenance
-    asked = (where.run_digest, where.fingerprint, json.dumps(where.parameters, sort_keys=True))
-    scores = _scores(finding.analysis, asked, finding)
+    scores = _scored(finding)
     if scores is None:
         known = shelf.known(finding.analysis)
         if known:
@@ -103,8 +99,15 @@ def trust(finding: Finding, scenario: str) -> None:
                 st.dataframe(_table(scores), hide_index=True)
 
 
+def _scored(finding: Finding) -> "list[Score] | None":
+    """Return a finding's scores, computed once for each answer."""
+    where = finding.provenance
+    asked = (where.run_digest, where.fingerprint, where.split, json.dumps(where.parameters, sort_keys=True))
+    return _scores(finding.analysis, asked, finding)
+
+
 @st.cache_data(max_entries=200, show_spinner=False)
-def _scores(analysis: str, asked: tuple[str, str, str], _finding: Finding) -> "list[Score] | None":
+def _scores(analysis: str, asked: tuple[str, ...], _finding: Finding) -> "list[Score] | None":
     return shelf.score(_finding)
 
 

@@ -133,20 +133,11 @@ def _diversity(run: Run) -> dict[str, Any] | None:
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _layers(path: str, digest: str) -> int:
     """Return how many layers have gates on past clicks."""
-    return sum(point.axes == ("layer", "behaviour", "unit") for point in _points(Run.peek(path))[0])
-
-
-def _points(run: Run) -> tuple[Any, Any]:
-    """Return a model's taps, of a net laid out without weights, and its settings."""
-    import torch
-
-    from msviz.nets._base import Layout, net_class, parse_config
+    from msviz.analyses import laid_out
     from msviz.probing import hooks
 
-    config = parse_config(run.card.model, run.card.config)
-    with torch.device("meta"):
-        net = net_class(run.card.model)(config, Layout.of(run.schema))
-    return hooks.points(net), config
+    points = hooks.points(laid_out(Run.peek(path)))
+    return sum(point.axes == ("layer", "behaviour", "unit") for point in points)
 
 
 def _tap(taps: Iterable[str]) -> str:
@@ -186,15 +177,18 @@ def _migration(run: Run) -> dict[str, Any]:
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _taps(path: str, digest: str) -> dict[str, tuple[int, str | None]]:
     """Return where a model looks at past clicks, with how many layers or experts it does so in."""
+    from msviz.analyses import laid_out
     from msviz.analyses._behaviours import PARTS, attending
+    from msviz.probing import hooks
 
-    points, config = _points(Run.peek(path))
+    net = laid_out(Run.peek(path))
+    points = hooks.points(net)
     axes = {point.name: point.axes for point in points}
     found: dict[str, tuple[int, str | None]] = {}
     for name in attending(axes):
         axis = next((part for part in PARTS if part in axes[name]), None)
         layers = sum(point.name == name for point in points)
-        found[name] = (layers if axis == "layer" else int(getattr(config, "experts", 1)), axis)
+        found[name] = (layers if axis == "layer" else int(getattr(net.config, "experts", 1)), axis)
     return found
 
 

@@ -23,7 +23,7 @@ from msviz.analyses._asking import Asking
 from msviz.data._dataset import Dataset, open_data
 from msviz.errors import MsvizError, one_of, refuse
 from msviz.finding import Finding, Provenance
-from msviz.nets._base import Layout, net_class, parse_config
+from msviz.nets._base import Layout, Net, net_class, parse_config
 from msviz.probing import hooks
 from msviz.probing.study import Progress, Study
 from msviz.probing.truth import Score
@@ -112,13 +112,17 @@ def why_not(name: str, run: Run | Path | str | None) -> str:
 
 
 def shown(run: Run) -> dict[str, tuple[str, ...]]:
-    """Return the axes of a model's taps by name; the net is laid out without weights or memory."""
+    """Return the axes of a model's taps by name."""
+    return {point.name: point.axes for point in hooks.points(laid_out(run))}
+
+
+def laid_out(run: Run) -> Net:
+    """Return a run's net without weights or memory: its taps and its config can be asked."""
     import torch
 
     config = parse_config(run.card.model, run.card.config)
     with torch.device("meta"):
-        net = net_class(run.card.model)(config, Layout.of(run.schema))
-    return {point.name: point.axes for point in hooks.points(net)}
+        return net_class(run.card.model)(config, Layout.of(run.schema))
 
 
 def ask(study: Study, name: str, options: Mapping[str, Any]) -> Finding:

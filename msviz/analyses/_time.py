@@ -13,7 +13,7 @@ from msviz.analyses._words import Z
 from msviz.data._dataset import SPLITS
 from msviz.errors import refuse
 from msviz.probing.groups import day_range
-from msviz.probing.study import Progress, Study
+from msviz.probing.study import Study
 
 Array = np.ndarray[Any, Any]
 NORMAL, BEFORE, AFTER, DURING = "normal", "before", "after", "promotion"
@@ -51,12 +51,6 @@ def studies(study: Study) -> list[Study]:
     if study.split != "all":
         return [study]
     return [study.on(name) for name in SPLITS if study.dataset.rows.get(name)]
-
-
-def told(study: Study, start: float, share: float) -> Progress | None:
-    """Return what a pass over one of several splits tells: its place in the whole; None where nobody asks."""
-    whole = study.progress
-    return None if whole is None else lambda done, words: whole(start + share * done, words)
 
 
 def span(parts: Sequence[Study]) -> tuple[int, int]:

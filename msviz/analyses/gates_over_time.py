@@ -138,7 +138,8 @@ def _streamed(
             own=own, signals=len(one.schema.signals),
         )  # fmt: skip
         chosen = None if share == 1.0 else one.sample(max(1, round(share * one.part.rows)))
-        one.stream([reducer], chosen, _time.told(parts[0], done / total, one.part.rows / total))
+        with one.stage(done / total, one.part.rows / total):
+            one.stream([reducer], chosen)
         done += one.part.rows
         per_day[number] = reducer.rows.sum(1)
         if whole is None:

@@ -62,7 +62,8 @@ def analyse(study: Study, options: Options) -> Finding:
     held_out = any(one.split != "train" for one in parts)
     for one in parts:
         counter.ranks = one.split != "train" or not held_out
-        one.stream([counter], None, _time.told(study, done / total, one.part.rows / total))
+        with one.stage(done / total, one.part.rows / total):
+            one.stream([counter])
         done += one.part.rows
     names = [ALL, *(study.schema.scenario_names[number] for number in kept)]
     data = _layout(counter, days, names, periods)
