@@ -1,8 +1,9 @@
-"""Answers that take longer than a page may: read what was kept, or start a job and show its progress."""
+"""What takes longer than a page may: answers that are kept, or computed by a job; and the queue of jobs."""
 
 import hashlib
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ from app.words import plain
 from msviz.data._dataset import Dataset
 from msviz.errors import MsvizError
 from msviz.finding import Finding
+from msviz.jobs import Job, Kind, Queue, engine
 from msviz.run import Run
-from msviz.training.jobs import Job, start, warm_up
 
 # Up to so many rows a missing answer is computed without asking: it takes less than a minute.
 UNASKED = 2_000_000
@@ -52,14 +53,14 @@ def answer(name: str, run: Run | None, dataset: Dataset | None, what: str, **opt
     for key, value in options.items():
         arguments += ["--set", f"{key}={value}"]
     rows = sum(dataset.rows.values())
-    if not (folder / "job.json").is_file():
+    job = queue().job(folder.name)
+    if job is None:
         if rows > UNASKED and not st.button(f"Compute {what} ({rows:,} rows)", key=f"start-{path.stem}"):
             return None
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        begin(folder, arguments)
-    elif (folder / "finding.nc").is_file() and not Job(folder).alive:
+        job = _begin(folder, arguments, what)
+    elif (folder / "finding.nc").is_file() and job.status().state == "finished":
         (folder / "finding.nc").unlink()  # it cannot be read: the job is offered again
-    _follow(folder, what, arguments)
+    _follow(job, what)
     return None
 
 
@@ -68,64 +69,127 @@ def batch(name: str, arguments: list[str], what: str, rows: int) -> None:
 
     When it has ended, the page runs again and finds what was made; what it could not make is offered again.
     """
-    folder = _base() / f"{name}-{hashlib.sha256(repr(arguments).encode()).hexdigest()[:8]}"
-    if (folder / "job.json").is_file() and Job(folder).status().state != "finished":
-        _follow(folder, what, arguments, None)
-    elif (rows <= UNASKED and not (folder / "job.json").is_file()) or st.button(
+    folder = folder_of_jobs() / f"{name}-{hashlib.sha256(repr(arguments).encode()).hexdigest()[:8]}"
+    job = queue().job(folder.name)
+    if job is not None and job.status().state != "finished":
+        _follow(job, what, None)
+    elif (rows <= UNASKED and job is None) or st.button(
         f"Compute {what}", key=f"start-{name}", type="primary", icon=":material/play_arrow:"
     ):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        begin(folder, arguments)
+        _begin(folder, arguments, what)
         st.rerun()
 
 
 @st.fragment(run_every=0.5)
-def _follow(folder: Path, what: str, arguments: list[str], answer: str | None = "finding.nc") -> None:
+def _follow(job: Job, what: str, answer: str | None = "finding.nc") -> None:
     """Show a job while it runs; when it ended well, run the page again, which then finds the answer."""
-    job = Job(folder)
     status = job.status()
-    if status.state == "finished" and (answer is None or (folder / answer).is_file()):
+    if status.state == "finished" and (answer is None or (job.folder / answer).is_file()):
         st.rerun(scope="app")
     with st.container(border=True):
-        if status.state == "running":
-            st.progress(min(max(status.share, 0.0), 1.0), text=f"Computing {what}: {plain(status.words)}")
-            if st.button("Cancel", key=f"cancel-{folder.name}"):
-                job.cancel()
+        if status.state == "queued":
+            st.progress(0.0, text=f"{what[:1].upper()}{what[1:]}: waiting for {_before(job)}")
+            st.button("Cancel", key=f"cancel-{job.id}", on_click=_cancel, args=(job,))
             return
-        words = {"interrupted": "was cancelled", "failed": "failed", "finished": "left no answer"}
-        word = words[status.state]
-        reason = f": {plain(status.error)}" if status.state == "failed" else ""
-        st.warning(f"Computing {what} {word}{reason}.", icon=":material/error:")
-        if st.button("Compute again", key=f"again-{folder.name}", type="primary"):
-            begin(folder, arguments)
+        if status.state in ("running", "cancelling"):
+            words = "stopping" if status.state == "cancelling" else plain(status.words)
+            st.progress(status.share, text=f"Computing {what}: {words}")
+            if status.state == "running":
+                st.button("Cancel", key=f"cancel-{job.id}", on_click=_cancel, args=(job,))
+            return
+        words = {
+            "cancelled": "was cancelled",
+            "interrupted": "was interrupted",
+            "failed": "failed",
+            "finished": "left no answer",
+        }[status.state]
+        reason = f": {plain(status.error)}" if status.state in ("failed", "interrupted") else ""
+        st.warning(f"Computing {what} {words}{reason}.", icon=":material/error:")
+        if st.button("Compute again", key=f"again-{job.id}", type="primary"):
+            queue().resume(job)
             st.rerun(scope="app")
+
+
+def _before(job: Job) -> str:
+    """Return what a waiting job waits for, in words."""
+    ahead = [
+        one
+        for one in queue().jobs()
+        if one.kind == job.kind
+        and one.id != job.id
+        and (one.status().state in ("running", "cancelling") or (one.place < job.place and waits(one)))
+    ]
+    return f"{len(ahead)} other computation{'s' if len(ahead) != 1 else ''}" if ahead else "its turn"
+
+
+def waits(job: Job) -> bool:
+    """Tell whether a job waits in the queue."""
+    return job.status().state == "queued"
+
+
+def _cancel(job: Job) -> None:
+    queue().cancel(job)
 
 
 def folder_of(path: Path) -> Path:
     """Return where the job that makes this answer lives: the same for everyone who asks for it."""
     place = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
-    return _base() / f"{path.stem}-{place}"
+    return folder_of_jobs() / f"{path.stem}-{place}"
+
+
+def submit(
+    arguments: Sequence[str],
+    *,
+    kind: Kind,
+    title: str,
+    who: str = "",
+    result: Path | None = None,
+    group: str = "",
+    key: str | None = None,
+) -> Job:
+    """Write a job down and start it where there is room, as `Queue.submit` does."""
+    ready()
+    return queue().submit(
+        arguments, kind=kind, title=title, who=who or _reader(), result=result, group=group, key=key
+    )
 
 
 def ready() -> None:
-    """Let the process that forks jobs get ready, so that the first job finds it."""
-    _warm()
-
-
-def begin(folder: Path, arguments: list[str]) -> Job:
-    """Start a job, forked from a process that has everything imported where one is ready."""
-    return start(folder, arguments, warm=_warm())
+    """See to it that somebody keeps the queue moving, also after the engine was killed."""
+    if os.environ.get("MSVIZ_ENGINE") == "off":
+        queue().dispatch()
+    else:
+        engine.ensure(folder_of_jobs())
 
 
 @st.cache_resource(show_spinner=False)
-def _warm() -> Path | None:
-    """Start the process that forks jobs, once for this server; until it is ready jobs start on their own."""
-    if os.environ.get("MSVIZ_WARM") == "off":
-        return None
-    path = _base() / f"warm-{os.getpid()}.socket"
-    warm_up(path)
-    return path
+def _queue(folder: str, warm: str) -> Queue:
+    return Queue(folder, Path(warm) if warm else None)
 
 
-def _base() -> Path:
-    return Path(os.environ.get("MSVIZ_JOBS") or Path(tempfile.gettempdir()) / f"msviz-jobs-{os.getuid()}")
+def queue() -> Queue:
+    """Return the queue of all jobs of this shelf."""
+    folder = folder_of_jobs()
+    off = "off" in (os.environ.get("MSVIZ_ENGINE"), os.environ.get("MSVIZ_WARM"))
+    return _queue(str(folder), "" if off else str(engine.socket_of(folder)))
+
+
+def folder_of_jobs() -> Path:
+    """Return where jobs are written down: $MSVIZ_JOBS, or beside the runs, or, where only others may write
+    there, a folder of this machine's that a restart may empty.
+    """
+    if named := os.environ.get("MSVIZ_JOBS"):
+        return Path(named)
+    models = shelf.models()
+    if os.access(models if models.is_dir() else models.parent, os.W_OK):
+        return models / ".jobs"
+    return Path(tempfile.gettempdir()) / f"msviz-jobs-{os.getuid()}"
+
+
+def _begin(folder: Path, arguments: list[str], what: str) -> Job:
+    return submit(arguments, kind="answer", title=what[:1].upper() + what[1:], key=folder.name)
+
+
+def _reader() -> str:
+    """Return who looks at the page: by their sign-in, where there is one."""
+    return str(st.user.get("email") or "") if st.user.get("is_logged_in") else ""

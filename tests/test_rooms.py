@@ -18,9 +18,12 @@ MAY = {
     "analyses": {"data", "nets", "training", "probing"},
     "figures": set(),
     "papers": set(),
-    "cli": {"data", "nets", "training", "probing", "analyses", "figures", "papers"},
-    "app": {"data", "nets", "training", "probing", "analyses", "figures", "papers", "cli"},
+    "jobs": set(),
+    "shelving": {"data", "training"},
 }
+# The command line brings all rooms together, the app that as well.
+MAY["cli"] = set(MAY)
+MAY["app"] = set(MAY)
 DRAWING = {"streamlit": {"app"}, "plotly": {"app", "figures"}, "captum": {"analyses"}}
 SOURCES = sorted([*(ROOT / "msviz").rglob("*.py"), *(ROOT / "app").rglob("*.py")])
 

@@ -1,6 +1,8 @@
 """The command line: `msviz COMMAND`; whatever goes wrong is one line that says what to change."""
 
+import errno
 import os
+import re
 import signal
 import sys
 import threading
@@ -17,6 +19,8 @@ from msviz.errors import MsvizError
 STOPPED = 130  # the exit code of a command that was asked to end
 WRONG = 2  # of one that was given something it cannot use
 BROKEN = 1  # of one that met a mistake of ours
+# What torch says where an allocation fails, on a CPU and on a GPU.
+OUT_OF_MEMORY = re.compile("can't allocate memory|out of memory|not enough memory")
 
 
 def main() -> None:
@@ -30,6 +34,14 @@ def run(arguments: Sequence[str]) -> int:
     0 done, 2 something given cannot be used, 130 ended by Ctrl-C or SIGTERM, 1 anything unforeseen.
     With `--debug` anywhere among the arguments, errors come with their traceback.
     """
+    code, line = outcome(arguments)
+    if line:
+        print(line, file=sys.stderr)
+    return code
+
+
+def outcome(arguments: Sequence[str]) -> tuple[int, str]:
+    """Run one command line; return its exit code and the one line that tells how it failed, "" for none."""
     debug = "--debug" in arguments
     given = [argument for argument in arguments if argument != "--debug"] or ["--help"]
     main_thread = threading.current_thread() is threading.main_thread()
@@ -42,17 +54,16 @@ def run(arguments: Sequence[str]) -> int:
             if not debug:
                 warnings.simplefilter("ignore")
             code = commands.app(given, prog_name="msviz", standalone_mode=False)
-        return code if isinstance(code, int) else 0
+        return (code if isinstance(code, int) else 0), ""
     except BaseException as error:
         if isinstance(error, BrokenPipeError) or isinstance(error.__context__, BrokenPipeError):
             # The reader (head, less) has seen enough; nothing may be written on the way out either.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 0
+            return 0, ""
         if debug:
             traceback.print_exc()
         line, code = told(error, given)
-        print(" ".join(line.split()), file=sys.stderr)
-        return code
+        return code, " ".join(line.split())
     finally:
         if main_thread:
             signal.signal(signal.SIGTERM, before)
@@ -67,6 +78,11 @@ def told(error: BaseException, given: Sequence[str]) -> tuple[str, int]:
         return f"error: {_usage(error, given)}", WRONG
     if isinstance(error, KeyboardInterrupt | Abort):
         return "msviz: stopped; nothing half-written was left behind", STOPPED
+    if isinstance(error, MemoryError) or OUT_OF_MEMORY.search(str(error)):
+        return "error: not enough memory: take a smaller batch_size or model, or a larger machine", WRONG
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        what = error.filename or "disk"
+        return f"error: {what}: no space is left on its disk: free some and try again", WRONG
     if isinstance(error, OSError) and error.strerror:
         return f"error: {error.filename or 'file'}: {error.strerror}", WRONG
     return f"error: unexpected {type(error).__name__}: {error}; run with --debug", BROKEN

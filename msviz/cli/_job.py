@@ -2,24 +2,27 @@
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
-from msviz.cli import run
-from msviz.training import jobs
+from msviz.cli import outcome
+from msviz.jobs import _process, progress
 
 
 def main() -> int:
-    """Run the command at low priority and leave its exit code in the folder."""
-    os.nice(jobs.NICE)
+    """Run the command at low priority and leave in the folder how it ended."""
+    os.nice(_process.NICE)
     return work(Path(sys.argv[1]), sys.argv[2:])
 
 
 def work(folder: Path, arguments: list[str]) -> int:
-    """Run a command line of msviz and leave its exit code in the folder."""
-    code = run(arguments)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    jobs.leave(folder, code)
+    """Run a command line of msviz and leave in the folder how it ended."""
+    code, line = outcome(arguments)
+    # On a full disk the logs cannot be written; what matters has its own place.
+    with suppress(OSError):
+        print(line, end="\n" if line else "", file=sys.stderr, flush=True)
+        sys.stdout.flush()
+    progress.leave(folder, code, line)
     return code
 
 

@@ -4,7 +4,7 @@ import sys
 import time
 from types import TracebackType
 
-from msviz.training.jobs import tell
+from msviz.jobs.progress import tell
 
 SELDOM = 10.0  # seconds between two plain lines of progress
 

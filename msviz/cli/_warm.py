@@ -13,7 +13,7 @@ import traceback
 from pathlib import Path
 from typing import Any, NoReturn
 
-from msviz.training import jobs
+from msviz.jobs import _process
 
 GLANCE = 2.0  # seconds between two looks at whether the owner is still there
 
@@ -21,20 +21,23 @@ GLANCE = 2.0  # seconds between two looks at whether the owner is still there
 def main() -> int:
     """Get ready, then fork a job for every request until the owner is gone."""
     path, owner = Path(sys.argv[1]), int(sys.argv[2])
-    os.nice(jobs.NICE)
+    os.nice(_process.NICE)
     # Children are nobody's to wait for; they leave their exit code in their folder.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    born = jobs.birth(owner)
+    born = _process.birth(owner)
     get_ready()
     with socket.socket(socket.AF_UNIX) as door:
         door.bind(str(path))
+        mine = path.stat().st_ino
         try:
             path.chmod(0o600)
             door.listen()
             door.settimeout(GLANCE)
             serve(door, owner, born)
         finally:
-            path.unlink(missing_ok=True)
+            # A successor may listen there by now.
+            if path.exists() and path.stat().st_ino == mine:
+                path.unlink()
     return 0
 
 
@@ -53,9 +56,9 @@ def get_ready() -> None:
     _project.umap(np.random.default_rng(0).normal(size=(64, 4)).astype(np.float32), 0)
 
 
-def serve(door: socket.socket, owner: int, born: int | None) -> None:
+def serve(door: socket.socket, owner: int, born: str) -> None:
     """Fork a job for every request until the owner is gone."""
-    while born is not None and jobs.birth(owner) == born:
+    while born and _process.birth(owner) == born:
         try:
             asker, _ = door.accept()
         except TimeoutError:

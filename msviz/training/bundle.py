@@ -1,5 +1,6 @@
 """Write a trained run to its folder, and build its net back from there. Nothing is ever unpickled."""
 
+import errno
 import json
 import os
 from collections.abc import Callable
@@ -78,13 +79,23 @@ def packed(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a file beside `path` and move it there once it is on the disk: all or nothing."""
+    """Let `write` fill a file beside `path` and move it there once it is on the disk: all or nothing.
+
+    Raises OSError naming `path` when it cannot be written, and where no space is left on the disk.
+    """
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         write(partial)
         with partial.open("rb") as stream:
             os.fsync(stream.fileno())
         partial.replace(path)
+    except SafetensorError as error:
+        # It tells the system's error in words alone.
+        full = "os error 28" in str(error) or "StorageFull" in str(error)
+        number = errno.ENOSPC if full else errno.EIO
+        raise OSError(number, os.strerror(number), str(path)) from error
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
         partial.unlink(missing_ok=True)
 

@@ -25,7 +25,7 @@ def app(
     monkeypatch.setenv("MSVIZ_MODELS", str(shelf_folder))
     monkeypatch.setenv("MSVIZ_DATA", str(tiny_world.path.parent))
     monkeypatch.setenv("MSVIZ_JOBS", str(tmp_path / "jobs"))
-    monkeypatch.setenv("MSVIZ_WARM", "off")
+    monkeypatch.setenv("MSVIZ_ENGINE", "off")
 
     def opened(page: str = "overview", **link: str) -> AppTest:
         at = AppTest.from_file(str(MAIN), default_timeout=60)

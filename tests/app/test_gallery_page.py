@@ -8,21 +8,20 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 Open = Callable[..., AppTest]
+NOBODY = 2**22 + 1  # no process has this number
 
 
 def test_missing_pictures_are_made_by_one_job_and_then_offered(
     app: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from app import work
-
     started: list[list[str]] = []
 
-    def start(folder: Path, arguments: list[str], warm: Path | None = None) -> None:
+    def start(folder: Path, arguments: list[str], warm: Path | None = None) -> int:
         started.append(arguments)
-        (folder / "job.json").write_text(json.dumps({"arguments": arguments, "pid": 1, "started": -1}))
         (folder / "exit.json").write_text(json.dumps({"code": 0}))
+        return NOBODY
 
-    monkeypatch.setattr(work, "start", start)
+    monkeypatch.setattr("msviz.jobs._queue.start", start)
     at = app("gallery", paper="HierRec")
     assert not at.exception
     assert len(started) == 1 and started[0][:3] == ["gallery", "--paper", "hierrec"]

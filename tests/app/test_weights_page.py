@@ -12,6 +12,7 @@ from msviz.analyses import analyse
 from msviz.data._dataset import Dataset
 
 Open = Callable[..., AppTest]
+NOBODY = 2**22 + 1  # no process has this number
 LOSS, FLOW = "What it costs to lose a field", "Flow of rows"
 
 
@@ -108,15 +109,13 @@ def test_a_link_to_a_view_that_the_model_lacks_is_told(app: Open, answered: None
 
 
 def test_an_answer_that_is_not_there_is_made_by_a_job(app: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    from app import work
-
     started: list[list[str]] = []
 
-    def start(folder: Path, arguments: list[str], warm: Path | None = None) -> None:
+    def start(folder: Path, arguments: list[str], warm: Path | None = None) -> int:
         started.append(arguments)
-        (folder / "job.json").write_text(json.dumps({"arguments": arguments, "pid": 1, "started": -1}))
+        return NOBODY
 
-    monkeypatch.setattr(work, "start", start)
+    monkeypatch.setattr("msviz.jobs._queue.start", start)
     at = app("weights", run="tiny-satrans")
     assert not at.exception and not charts(at)
     assert started[0][:2] == ["analyse", "field_permutation"]
