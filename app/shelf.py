@@ -2,6 +2,8 @@
 
 import os
 import threading
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,12 +14,16 @@ from msviz import registry
 from msviz.data._dataset import Dataset, open_data
 from msviz.errors import MsvizError
 from msviz.finding import Finding
-from msviz.run import Run, shelf
+from msviz.run import Run
+from msviz.shelving.listing import Entry, Listing, Seen
+from msviz.shelving.notes import NOTHING
 
 if TYPE_CHECKING:
     from msviz.probing.study import Study
     from msviz.probing.truth import Score
 
+LOOKED_AT = 16  # nets that one page lays out to tell which runs can answer a question: some 10 ms each
+MOST_TOLD = 50_000
 SINGLE = ("attention_instance", "scenario_switch", "behaviour_attention")
 
 
@@ -30,30 +36,49 @@ def data() -> Path:
 
 
 def runs() -> list[Run]:
-    """Return the runs on the shelf, newest first; the folder is read again when a card changed."""
-    return _runs(str(models()), tuple(_stamp(file) for file in sorted(models().glob("*/run.json"))))
+    """Return the runs on the shelf, newest first."""
+    return seen().runs
+
+
+def seen() -> Seen:
+    """Return the shelf with its notes and what cannot be read; only what changed is read again."""
+    return _listing(str(models())).look()
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _runs(folder: str, stamps: tuple[tuple[str, int], ...]) -> list[Run]:
-    del stamps  # part of the key only
-    return shelf(folder)
+def _listing(folder: str) -> Listing:
+    return Listing(Path(folder))
 
 
 def datasets() -> list[Dataset]:
     """Return the encoded datasets in the data folder, by name."""
     found = []
     for file in sorted(data().glob("*/dataset.json")):
-        try:
-            found.append(open_data(file.parent))
-        except MsvizError:
-            continue
+        with suppress(MsvizError, OSError):
+            found.append(_dataset(*_stamp(file)))
     return found
 
 
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _dataset(path: str, stamp: int) -> Dataset:
+    return open_data(Path(path).parent)
+
+
 def data_of(run: Run) -> Dataset:
-    """Return the data that a run was trained on; raise MsvizError when it is not here."""
+    """Return the data that a run was trained on; raise MsvizError when it is not here.
+
+    Its scenarios are what the run knows as such; `.logged` is the dataset with the log's own.
+    """
     return _data_of(str(run.path), run.card.digest, run)
+
+
+def log_of(run: Run) -> tuple[Run | None, Dataset | None]:
+    """Return whom to ask about the log as a run sees it: the log, so that runs share answers, or the run.
+
+    A run with other scenarios is asked itself: a log on the disk knows only its own.
+    """
+    dataset = data_of(run)
+    return (run, None) if dataset.scenario_of else (None, dataset)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
@@ -69,12 +94,58 @@ def simulated(dataset: Dataset) -> bool:
     return bool(origin.get("simulated")) or dataset.truth is not None
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
 def why_not(name: str, path: str, digest: str) -> str:
     """Return why a run cannot answer a question, or "" when it can."""
-    from msviz.analyses import why_not as asked
+    # Every look asks the disk about every run: once a page is enough.
+    entry = _listing(str(models())).last.by_digest.get(digest) or Entry(Run.peek(path), NOTHING)
+    told, key = _told(), (name, entry.shape)
+    if key not in told:
+        from msviz.analyses import why_not as asked
 
-    return str(asked(name, path))
+        if len(told) > MOST_TOLD:
+            told.clear()
+        told[key] = str(asked(name, entry.run))
+    return told[key]
+
+
+@st.cache_resource(show_spinner=False)
+def _told() -> dict[tuple[str, str], str]:
+    """Return why not, by question and shape of run: a net is laid out once for all runs of its shape."""
+    return {}
+
+
+def able(name: str, runs: Sequence[Run] | None = None) -> list[Run]:
+    """Return those of the runs (all on the shelf) that can answer a question, in their order.
+
+    So many nets are laid out in one go, one of every model before the others; runs of other shapes are taken
+    to be as the last of their model that was looked at.
+    """
+    found, told = seen(), _told()
+    places = {entry.run.path: entry for entry in found.entries}
+    entries = [entry for run in (found.runs if runs is None else runs) if (entry := places.get(run.path))]
+    shapes = {entry.shape: entry for entry in reversed(entries)}
+    first = {entry.card.model: shape for shape, entry in shapes.items()}
+    left, known, models = LOOKED_AT, dict[str, bool](), dict[str, bool]()
+    for shape in dict.fromkeys([*first.values(), *reversed(shapes)]):
+        entry = shapes[shape]
+        new = (name, shape) not in told
+        if not new or left:
+            left -= new
+            models[entry.card.model] = not why_not(name, str(entry.run.path), entry.card.digest)
+        known[shape] = models.get(entry.card.model, False)
+    return [entry.run for entry in entries if known[entry.shape]]
+
+
+def taps(run: Run) -> dict[str, tuple[str, ...]]:
+    """Return the axes of what a run's net shows, by name."""
+    return _taps(Entry(run, NOTHING).shape, run)
+
+
+@st.cache_resource(max_entries=512, show_spinner=False)
+def _taps(shape: str, _run: Run) -> dict[str, tuple[str, ...]]:
+    from msviz.analyses import shown
+
+    return shown(_run)
 
 
 def load(path: Path) -> Finding | None:

@@ -1,4 +1,7 @@
-"""The slice that all pages speak of: text in the link, and chips above the page that can be taken away."""
+"""The slice that all pages speak of: text in the link, and chips above the page that can be taken away.
+
+'scenario' in it is what the chosen run knows as such, which need not be the log's own (`data/_slice.py`).
+"""
 
 import numpy as np
 import streamlit as st
@@ -42,7 +45,8 @@ def choose(run: Run | None) -> None:
         )
         text = current()
         try:
-            st.session_state["_slice_rows"] = _count(dataset.fingerprint, text, dataset) if text else None
+            mark = (dataset.fingerprint, *dataset.scenario_of)
+            st.session_state["_slice_rows"] = _count(mark, text, dataset) if text else None
         except MsvizError as error:
             st.session_state[TROUBLE] = str(error)
             st.error(plain(str(error)), icon=":material/filter_alt_off:")
@@ -115,7 +119,7 @@ def use_days(first: str, last: str) -> None:
 def use_values(name: str, values: list[str]) -> None:
     """Narrow every page to rows where a column has one of these values; for a button's on_click."""
     if values:
-        _replace((name if name.isidentifier() else f"`{name}`",), _slice.one_value(name, values))
+        _replace((_slice.quoted(name),), _slice.one_value(name, values))
 
 
 def _replace(starts: tuple[str, ...], condition: str) -> None:
@@ -142,8 +146,14 @@ def _undo() -> None:
 def _builder(dataset: Dataset) -> None:
     """Let a reader build a condition from lists, without knowing how it is written."""
     schema = dataset.schema
-    names = ["Day", "Scenario", *(field.label for field in schema.features if field.role != "scenario")]
-    name = st.selectbox("Field", names, key="build-field")
+    # A run with other scenarios still has the log's own as a field, by the same name.
+    taken = ("Day", "Scenario")
+    fields = {
+        f"{field.label} (field)" if field.label in taken else field.label: field
+        for field in schema.features
+        if field.role != "scenario"
+    }
+    name = st.selectbox("Field", [*taken, *fields], key="build-field")
     if name == "Day":
         part = dataset.split("test")
         ends = [np.datetime64(int(part.time[i]), "s").astype("datetime64[D]").item() for i in (0, -1)]
@@ -156,11 +166,11 @@ def _builder(dataset: Dataset) -> None:
     if name == "Scenario":
         column, values = "scenario", schema.scenario_names[1:]
     else:
-        field = schema.field(name)
-        column = field.name
+        field = fields[name]
+        column = f"`{field.name}`" if field.name == "scenario" else field.name
         values = [field.value_name(i) for i in range(2, min(field.size, VALUES + 2))]
     picked = st.multiselect("Values", values, key=f"build-values-{column}")
-    if name != "Scenario" and schema.field(name).size > VALUES + 2:
+    if name != "Scenario" and field.size > VALUES + 2:
         st.caption(f"The first {VALUES} values; any other can be written in the field above.")
     st.button(
         "Add",
@@ -180,7 +190,7 @@ def _dataset(run: Run | None) -> Dataset | None:
 
 
 @st.cache_data(max_entries=200, show_spinner=False)
-def _count(fingerprint: str, text: str, _dataset: Dataset) -> tuple[int, int]:
+def _count(mark: tuple[str, ...], text: str, _dataset: Dataset) -> tuple[int, int]:
     """Return how many test rows a slice holds, and how many there are."""
     part = _dataset.split("test")
     return len(_slice.rows(part, text)), part.rows

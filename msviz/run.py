@@ -3,7 +3,9 @@
 import hashlib
 import json
 import os
-from functools import cached_property
+import time
+from collections.abc import Iterable
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +17,7 @@ from msviz.errors import MsvizError, one_of, refuse
 from msviz.schema import Schema, first_problem
 
 VERSION = 1
+YOUNG = 2_000_000_000  # nanoseconds in which a file that was written may be written again unnoticed
 FILES = ("weights.safetensors", "schema.json", "history.parquet", "metrics.json")
 
 
@@ -57,6 +60,11 @@ class Card(BaseModel):
         return self.model_copy(update={"digest": self._own_digest()})
 
     @property
+    def scenario_fields(self) -> str:
+        """Return the columns between commas that are the scenario here instead of the data's own; or ""."""
+        return str(self.training.get("scenario_fields", ""))
+
+    @property
     def intact(self) -> bool:
         """Tell whether the card is what was sealed."""
         return self.digest == self._own_digest()
@@ -87,24 +95,19 @@ class Run:
         if not file.is_file():
             raise refuse("run", str(path), "wanted: a folder that holds run.json")
         try:
-            content = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise MsvizError(f"run {path.name}: run.json cannot be read: {error}") from error
-        version = content.get("version") if isinstance(content, dict) else None
-        if isinstance(version, int) and version > VERSION:
-            raise refuse(
-                f"run {path.name}: version", version, f"this msviz reads up to {VERSION}: update msviz"
-            )
-        try:
-            card = Card.model_validate(content)
-        except ValidationError as error:
-            raise MsvizError(f"run {path.name}: run.json: {first_problem(error)}") from error
-        return cls(path, card)
+            found = file.stat()
+        except OSError as error:
+            raise MsvizError(f"run {path.name}: run.json cannot be read: {error.strerror}") from error
+        stamp = (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
+        # A disk's clock may tick slowly: what was just written may be written again in the same moment.
+        young = time.time_ns() - max(stamp[:2]) < YOUNG
+        return cls(path, _read_card(file) if young else _known_card(file, stamp))
 
     @classmethod
     def open(cls, path: Path | str) -> "Run":
         """Return a run whose files are all there and are those that training wrote, or raise MsvizError."""
         run = cls.peek(path)
+        run.card = _read_card(run.path / "run.json")  # what is on the disk now, whatever its clock says
         if not run.card.intact:
             raise MsvizError(f"run {run.name}: run.json was edited after training (its digest differs)")
         if set(run.card.digests) != set(FILES):
@@ -133,19 +136,63 @@ class Run:
         return pd.read_parquet(self.path / "history.parquet")
 
 
+def _read_card(file: Path) -> Card:
+    """Return the content of run.json; raise MsvizError when it is not what training writes."""
+    name = file.parent.name
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        # A lone half of a character is no text that a page or a file could show.
+        json.dumps(content, ensure_ascii=False).encode()
+    except (OSError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise MsvizError(f"run {name}: run.json cannot be read: {reason}") from error
+    version = content.get("version") if isinstance(content, dict) else None
+    if isinstance(version, int) and version > VERSION:
+        raise refuse(f"run {name}: version", version, f"this msviz reads up to {VERSION}: update msviz")
+    try:
+        return Card.model_validate(content)
+    except ValidationError as error:
+        raise MsvizError(f"run {name}: run.json: {first_problem(error)}") from error
+
+
+@lru_cache(maxsize=10_000)
+def _known_card(file: Path, stamp: tuple[int, ...]) -> Card:
+    """Return the content of a run.json that has not changed since it was read."""
+    return _read_card(file)
+
+
 def shelf(path: Path | str | None = None) -> list[Run]:
     """Return the runs in a folder (models/ by default, or $MSVIZ_MODELS), newest first.
 
     Folders without a readable run.json are passed over: a training in progress is no run yet.
     """
-    folder = Path(path or os.environ.get("MSVIZ_MODELS", "models"))
     found = []
-    for file in sorted(folder.glob("*/run.json")):
+    for place in folders(shelf_folder(path)):
         try:
-            found.append(Run.peek(file.parent))
+            found.append(Run.peek(place))
         except MsvizError:
             continue
-    return sorted(found, key=lambda run: run.card.created, reverse=True)
+    return newest_first(found)
+
+
+def shelf_folder(path: Path | str | None = None) -> Path:
+    """Return the folder of the shelf: the given one, $MSVIZ_MODELS, or models/."""
+    return Path(path or os.environ.get("MSVIZ_MODELS", "models"))
+
+
+def folders(folder: Path) -> list[Path]:
+    """Return the folders of a shelf that hold a run.json, by name; hidden ones come or go."""
+    try:
+        with os.scandir(folder) as found:
+            names = sorted(one.name for one in found if not one.name.startswith("."))
+    except OSError:
+        return []
+    return [folder / name for name in names if (folder / name / "run.json").is_file()]
+
+
+def newest_first(runs: Iterable[Run]) -> list[Run]:
+    """Return runs in the order of listings."""
+    return sorted(runs, key=lambda run: run.card.created, reverse=True)
 
 
 def file_digest(path: Path) -> str:

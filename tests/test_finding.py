@@ -36,14 +36,26 @@ def finding() -> Finding:
     )
 
 
-def test_a_finding_loads_back_equal_with_words_flags_and_gaps(finding: Finding, tmp_path: Path) -> None:
-    finding.save(tmp_path / "deep" / "one.nc")
+@pytest.mark.parametrize("quick", [False, True])
+def test_a_finding_loads_back_equal_with_words_flags_and_gaps(
+    finding: Finding, tmp_path: Path, quick: bool
+) -> None:
+    finding.save(tmp_path / "deep" / "one.nc", quick=quick)
     loaded = Finding.load(tmp_path / "deep" / "one.nc")
     assert loaded == finding
     assert loaded.data["significant"].dtype == bool
     assert loaded.data["mean"].dtype == np.float32
     assert loaded.data["value"].values.tolist() == ["rot", "grün", "青"]
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["one.nc"]
+
+
+def test_the_quick_form_is_another_form(finding: Finding, tmp_path: Path) -> None:
+    for quick, first in ((False, b"\x89HDF"), (True, b"CDF")):
+        finding.save(tmp_path / "one.nc", quick=quick)
+        assert (tmp_path / "one.nc").read_bytes().startswith(first)
+    (tmp_path / "one.nc").write_bytes((tmp_path / "one.nc").read_bytes()[:200])
+    with pytest.raises(MsvizError, match=r"^finding: one.nc is not a finding of msviz"):
+        Finding.load(tmp_path / "one.nc")
 
 
 def test_findings_differ_by_a_number_or_a_word(finding: Finding) -> None:

@@ -33,7 +33,7 @@ def able(run: Run, analysis: str, title: str) -> bool:
     why = shelf.why_not(analysis, str(run.path), run.card.digest)
     if not why:
         return True
-    others = [r.name for r in shelf.runs() if not shelf.why_not(analysis, str(r.path), r.card.digest)]
+    others = [other.name for other in shelf.able(analysis)]
     next_step = (
         "These runs do:" if others else "No run on the shelf does; train one of a model that shows it."
     )
@@ -75,17 +75,28 @@ def by_size(finding: Finding) -> list[str]:
 def other_run(run: Run, nobody: str | None, analysis: str = "") -> Run | None:
     """Choose a second run; `nobody` is the word for none, where one need not be chosen.
 
-    With `analysis`, those that can answer it come first.
+    With `analysis`, those that can answer it come first. One with other scenarios says so: its views, and a
+    slice that speaks of the scenario, go by its own.
     """
     others = [other for other in shelf.runs() if other.path != run.path]
     if analysis:
-        others.sort(key=lambda other: bool(shelf.why_not(analysis, str(other.path), other.card.digest)))
+        first = {other.path for other in shelf.able(analysis, others)}
+        others.sort(key=lambda other: other.path not in first)
     runs = {other.name: other for other in others}
     options = [*([nobody] if nobody else []), *runs]
     if not options:
         st.selectbox("Second run", ["no other run on the shelf"], disabled=True)
         return None
-    return runs.get(links.choose("Second run", options, "other"))
+    found = runs.get(links.choose("Second run", options, "other"))
+    if found is not None and not same_scenarios(run, found):
+        names = ", ".join(field.label for field in found.schema.scenario_fields)
+        st.caption(f"Its scenarios are others: by {plain(names)}")
+    return found
+
+
+def same_scenarios(run: Run, other: Run) -> bool:
+    """Tell whether the same columns are the scenario to two runs."""
+    return run.card.scenario_fields == other.card.scenario_fields
 
 
 def setting(run: Run) -> dict[str, Any]:

@@ -25,7 +25,7 @@ def choose(run: Run | None) -> Chosen:
     found = {dataset.name: dataset for dataset in shelf.datasets()}
     if run:
         with suppress(MsvizError):
-            own = shelf.data_of(run)
+            own = shelf.data_of(run).logged  # the page is about the log, whatever a run sees in it
             found = {own.name: own, **found}
     if not found:
         return Chosen()

@@ -56,11 +56,11 @@ def choose(run: Run | None) -> Chosen | None:
 def _by_rows(run: Run) -> list[str] | None:
     """Return the scenarios with rows in the test split, the largest first; None while they are counted."""
     try:
-        dataset = shelf.data_of(run)
+        log = shelf.log_of(run)
     except MsvizError as error:
         st.info(str(error), icon=":material/folder_off:")
         return None
-    finding = work.answer("data_overview", None, dataset, "rows of every scenario", split="test")
+    finding = work.answer("data_overview", *log, "rows of every scenario", split="test")
     if finding is None:
         return None
     found = _common.by_size(finding)

@@ -105,7 +105,7 @@ def _loss(run: Run) -> dict[str, Any] | None:
 def _of_log(run: Run, shown: str) -> dict[str, Any] | None:
     """Choose two fields of the log, and what the flow or the groups by them are of."""
     try:
-        dataset = shelf.data_of(run)
+        dataset, log = shelf.data_of(run), shelf.log_of(run)
     except MsvizError as error:
         st.info(plain(str(error)), icon=":material/folder_off:")
         return None
@@ -121,13 +121,11 @@ def _of_log(run: Run, shown: str) -> dict[str, Any] | None:
     if shown == FLOW:
         with columns[2]:
             width = WIDTHS[links.switch("Width", list(WIDTHS), "weights-width")]
-        finding = work.answer("sankey", None, dataset, "the flow of rows", fields=f"{first},{second}")
+        finding = work.answer("sankey", *log, "the flow of rows", fields=f"{first},{second}")
         return None if finding is None else {"finding": finding, "width": width, **_flow(finding)}
     with columns[2]:
         third = _field("Answering to", features, "third", [first, second])
-    finding = work.answer(
-        "sub_scenarios", None, dataset, "groups inside", fields=f"{first},{second}", on=third
-    )
+    finding = work.answer("sub_scenarios", *log, "groups inside", fields=f"{first},{second}", on=third)
     if finding is None:
         return None
     return {"finding": finding, "scenario": _common.scenario(finding)}

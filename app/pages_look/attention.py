@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 
 from app import shelf, view, work
-from app.choosing import chosen
+from app.choosing import _common, chosen
 from app.choosing.attention import Chosen
 from app.words import plain
 from msviz.errors import MsvizError
@@ -69,9 +69,9 @@ def two_runs(choice: Chosen, run: Run, finding: Finding) -> None:
                 **_where(choice),
             )
     st.divider()
-    _difference(
-        choice, run, other=str(other.path), **({} if choice.scenario == ALL else {"a": choice.scenario})
-    )
+    # Where scenarios of the two are other rows, all of them are compared.
+    one = choice.scenario if _common.same_scenarios(run, other) else ALL
+    _difference(choice, run, other=str(other.path), **({} if one == ALL else {"a": one}))
 
 
 def importance(choice: Chosen, run: Run) -> None:

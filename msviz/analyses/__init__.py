@@ -29,6 +29,7 @@ from msviz.probing.study import Progress, Study
 from msviz.probing.truth import Score
 from msviz.run import Run
 from msviz.schema import Schema, first_problem
+from msviz.training.scoring import find_data
 
 ROOM = "analyses"
 # What a model lacks, in a reader's words, by the first of these axes that a question needs.
@@ -137,7 +138,12 @@ def ask(study: Study, name: str, options: Mapping[str, Any]) -> Finding:
 
 
 def score(finding: Finding, truth: Mapping[str, Any], schema: Schema | None) -> list[Score]:
-    """Return how well a finding agrees with a planted truth; empty where its question has no ruler."""
+    """Return how well a finding agrees with a planted truth; empty where its question has no ruler.
+
+    A truth speaks of the log's own scenarios: of a run that knows others, nothing has a score.
+    """
+    if finding.provenance.scenario_fields:
+        return []
     module = registry.load(ROOM, finding.analysis)
     return list(module.score(finding, truth, schema)) if hasattr(module, "score") else []
 
@@ -182,12 +188,14 @@ class _Asked:
         )
         if _of_file(module):
             return cls._parse_of_file(name, module, {"run": run, "data": data}, common, own, values)
-        if not module.NEEDS:
-            run = None if data is not None else run
         if isinstance(run, Path | str):
             run = Run.peek(run)
         if isinstance(data, Path | str):
             data = open_data(data)
+        if not module.NEEDS and run is not None and data is not None:
+            # The log is asked, with the scenarios that the run knows: so runs share the answer.
+            data = find_data(run, data) if run.card.scenario_fields else data
+            run = None
         if run is None and (module.NEEDS or data is None):
             raise refuse("run" if module.NEEDS else "data", None, f"{name} needs one")
         return cls(name, module, run, data, common, own)
@@ -228,6 +236,8 @@ class _Asked:
             folder, digest, fingerprint = self.data.path / ".findings", "", self.data.fingerprint
         content = [digest, fingerprint, self.split, self.common.seed, self.module.VERSION, self.options.key()]
         content += [self.common.slice] if self.common.slice else []
+        if self.run is None and self.data is not None and self.data.scenario_of:
+            content += [self.data.scenario_of, self.data.schema.scenarios]
         key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
         return folder / f"{self.name}-{key}.nc"
 
@@ -298,7 +308,13 @@ def _answer(asked: _Asked, study: Study) -> Finding:
         fingerprint=study.dataset.fingerprint,
         split=study.split,
         rows=finding.provenance.rows,
-        parameters={**own, "seed": study.seed, **({"slice": study.slice} if study.slice else {})},
+        parameters={
+            **own,
+            "seed": study.seed,
+            **({"slice": study.slice} if study.slice else {}),
+            # Only of other scenarios than the log's own.
+            **({"scenario_fields": ",".join(others)} if (others := study.dataset.scenario_of) else {}),
+        },
         seconds=time.perf_counter() - start,
         msviz=msviz.__version__,
     )

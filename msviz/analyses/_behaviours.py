@@ -142,6 +142,8 @@ class Scenarios:
         sequences = study.schema.sequences
         if sequences and sequences[0].scenario is None:
             wanted = "the schema names no column for it (scenario: ... of the sequence)"
+            if others := study.dataset.scenario_of:
+                wanted = f"the log tells it of its own scenarios, not of those by {', '.join(others)}"
             raise MsvizError(f"history: in which scenario past clicks happened is not told: {wanted}")
         count = np.bincount(study.part.scenario, minlength=len(study.schema.scenarios) + 1)
         count[UNSEEN] = 0

@@ -16,6 +16,8 @@ from msviz.run import Run, shelf
 Array = np.ndarray[Any, Any]
 # What a training may differ in without being another training.
 ASIDE = ("threads", "checkpoint_seconds", "checks_per_epoch")
+# What an empty setting means, where nothing else says it.
+UNSET = {"train_where": "all rows", "scenario_fields": "the data's own"}
 
 
 @dataclass(frozen=True)
@@ -77,12 +79,17 @@ def entries(first: Run, others: Sequence[Run], fingerprint: str) -> tuple[list[E
 
 
 def _settings(run: Run) -> dict[str, str]:
-    """Return model and training settings as words."""
-    training = {key: value for key, value in run.card.training.items() if key not in ASIDE}
-    return {key: _word(value) for key, value in {**training, **run.card.config}.items()}
+    """Return model and training settings as words; one that is younger than the run had its default."""
+    from msviz.training.loop import Training
+
+    training = {**Training().model_dump(mode="json"), **run.card.training}
+    training = {key: value for key, value in training.items() if key not in ASIDE}
+    return {key: _word(key, value) for key, value in {**training, **run.card.config}.items()}
 
 
-def _word(value: object) -> str:
+def _word(key: str, value: object) -> str:
+    if value == "" and key in UNSET:
+        return UNSET[key]
     return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
 
 

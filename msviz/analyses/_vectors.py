@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from msviz.data._sample import drawn as sampled
 from msviz.errors import MsvizError, one_of, refuse
 from msviz.probing.reducers import Rows
 from msviz.probing.study import Study
-from msviz.schema import UNSEEN
 
 Array = np.ndarray[Any, Any]
 UNIT = "unit"
@@ -56,28 +56,8 @@ def ways(axes: tuple[str, ...]) -> list[str]:
 
 
 def drawn(study: Study, size: int) -> Array:
-    """Return the positions (n,) of a sample in which small scenarios are seen, rising; the seed repeats it.
-
-    Half of the places are shared out evenly among the scenarios (one with fewer rows gives all it has), the
-    rest goes to a uniform sample of what is left. It depends on rows and seed alone, so every model is shown
-    the
-    same impressions. Combinations that training never saw have no scenario and are left out.
-    """
-    scenario = np.asarray(study.part.scenario)
-    known = np.flatnonzero(scenario != UNSEEN) if (scenario != UNSEEN).any() else np.arange(len(scenario))
-    if len(known) <= size:
-        return known
-    draw = np.random.default_rng(study.seed)
-    mixed = draw.permutation(known)
-    by_scenario = np.argsort(scenario[mixed], kind="stable")
-    ordered = scenario[mixed][by_scenario]
-    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-    rank = np.arange(len(ordered)) - np.repeat(starts, np.diff(np.r_[starts, len(ordered)]))
-    even = np.zeros(len(mixed), bool)
-    even[by_scenario[rank < max(1, size // (2 * len(starts)))]] = True
-    first = mixed[even][:size]
-    rest = mixed[~even][: size - len(first)]
-    return np.sort(np.concatenate([first, rest]))
+    """Return the positions (n,), rising, of a sample in which small scenarios are seen; a seed repeats it."""
+    return sampled(study.part.scenario, size, study.seed)
 
 
 class Kept:

@@ -54,7 +54,7 @@ def analyse(study: Study, options: Options) -> Finding:
     second, dropped = first, ""
     names = [study.run.name if study.run else "this model"] * 2
     if options.other is not None:
-        names[1], second = _other(study, options.other, asked)
+        names[1], second = _other(study, options, asked)
         first, second, dropped = _shared(first, second)
         dropped = " The test takes the rows of the two as independent draws." + dropped
     a, b = _scenarios(first, second, options)
@@ -134,11 +134,21 @@ def _scenarios(first: xr.Dataset, second: xr.Dataset, options: Options) -> tuple
     return a, b
 
 
-def _other(study: Study, path: str, asked: dict[str, Any]) -> tuple[str, xr.Dataset]:
-    """Return name and attention of the other run, over the same data where it was trained on it."""
-    run = Run.open(Path(path))
+def _other(study: Study, options: Options, asked: dict[str, Any]) -> tuple[str, xr.Dataset]:
+    """Return name and attention of the other run, over the same data where it was trained on it.
+
+    Raises MsvizError where a scenario is named that is another thing to the other run, even of the same name.
+    """
+    run = Run.open(Path(str(options.other)))
     other = study.beside(run)
-    return run.name, ask(other, "attention_by_scenario", asked).data
+    found = ask(other, "attention_by_scenario", asked).data
+    if options.a not in (None, ALL) and options.b is None:
+        strange = [one.label for one in other.dataset.schema.scenario_fields]
+        if strange != [one.label for one in study.schema.scenario_fields]:
+            names = [str(name) for name in found["scenario"].values][:21]
+            wanted = f"scenarios of {run.name} are by {', '.join(strange)}; name b, {one_of(names)}"
+            raise refuse("attention_difference a", options.a, wanted)
+    return run.name, found
 
 
 def _shared(first: xr.Dataset, second: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset, str]:

@@ -3,7 +3,6 @@
 import os
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from msviz.nets._base import Layout, net_class, parse_config
 from msviz.probing.study import Study
 from msviz.run import Run
 from msviz.schema import FIRST
+from msviz.training.probe import resident
 
 Array = np.ndarray[Any, Any]
 QUESTION = "What does each model cost?"
@@ -103,30 +103,14 @@ def _timed(study: Study, run: Run, positions: Array) -> tuple[list[float], float
     with torch.inference_mode():
         # The first batch pays for what is set up once, and touches the rows on the disk.
         probabilities(net, beside.batch(parts[0][: study.batch_size]))
-        before = _memory(reset=True)
+        before = resident(reset=True)
         rates = []
         for part in parts:
             start = time.perf_counter()
             for first in range(0, len(part), study.batch_size):
                 probabilities(net, beside.batch(part[first : first + study.batch_size])).cpu()
             rates.append(len(part) / (time.perf_counter() - start))
-    return rates + rates[-1:] * (PARTS - len(rates)), _memory() - before
-
-
-def _memory(reset: bool = False) -> float:
-    """Return the process's memory in MiB: its peak since the last reset, or with `reset` what it holds now.
-
-    Read from Linux's /proc; NaN elsewhere, and where it may not be reset.
-    """
-    try:
-        if reset:
-            Path("/proc/self/clear_refs").write_text("5")
-        lines = Path("/proc/self/status").read_text().splitlines()
-    except OSError:
-        return float("nan")
-    wanted = "VmRSS:" if reset else "VmHWM:"
-    found = next((line for line in lines if line.startswith(wanted)), None)
-    return float("nan") if found is None else int(found.split()[1]) / 1024
+    return rates + rates[-1:] * (PARTS - len(rates)), resident() - before
 
 
 def _growth(run: Run) -> list[int]:

@@ -101,7 +101,9 @@ def _best(study: Study, scopes: list[str]) -> "np.ndarray[Any, Any] | None":
     truth = study.dataset.truth
     if truth is None or study.split not in truth.get("best", {}):
         return None
-    known = _best_of_slice(study) if study.slice else truth["best"][study.split]
+    # The truth speaks of whole splits and of the log's own scenarios; the rows' probabilities of any.
+    own = not study.slice and not study.dataset.scenario_of
+    known = truth["best"][study.split] if own else _best_of_rows(study)
     table = np.full((len(scopes), len(METRICS)), np.nan)
     for place, scope in enumerate(scopes):
         found = known["overall"] if scope == ALL else known["scenarios"].get(scope, {})
@@ -110,7 +112,7 @@ def _best(study: Study, scopes: list[str]) -> "np.ndarray[Any, Any] | None":
     return table
 
 
-def _best_of_slice(study: Study) -> dict[str, Any]:
+def _best_of_rows(study: Study) -> dict[str, Any]:
     """Return what the true click probabilities of the chosen rows reach."""
     from msviz.training.metrics import measure
 

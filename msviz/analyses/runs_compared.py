@@ -26,6 +26,7 @@ from msviz.analyses._words import listed, rows
 from msviz.errors import MsvizError
 from msviz.finding import Finding, Provenance
 from msviz.probing.study import Study
+from msviz.run import Run
 
 Array = np.ndarray[Any, Any]
 QUESTION = "Which run predicts better, and where?"
@@ -61,22 +62,25 @@ def analyse(study: Study, options: Options) -> Finding:
     its bounds `difference_low`, `difference_high`, p and q (Benjamini and Hochberg over runs and scopes of a
     metric): DeLong's test for AUC, paired normal for logloss. `improvement` (run, scope) is RelaImpr:
     (AUC - 0.5) / (AUC of the first - 0.5) - 1. `model`, `seeds`, `parameters` (run); `settings` (run,
-    setting) are those in which runs of one model differ. Training's own metrics are read where they are of
-    these rows; otherwise the runs are scored.
+    setting) are those in which runs of one model differ. Scopes are the scenarios of the run that is asked,
+    whatever another run knows as scenarios. Training's own metrics are read where they are of these rows and
+    scopes; otherwise the runs are scored.
     """
     assert study.run is not None
     found, elsewhere = entries(study.run, named(options.runs), study.dataset.fingerprint)
     if not found:
         raise MsvizError(f"run {study.run.name}: it was trained on other data than {study.dataset.name}")
     read = not study.slice and all(study.split in run.metrics for one in found for run in one.runs)
-    # What is tested and what is shown must be of the same rows.
-    read = read and not (options.paired and options.rows < study.part.rows)
+    # What is tested and what is shown must be of the same rows; so must be what is read and what is scored.
+    mine = study.run.card.scenario_fields
+    strangers = any(run.card.scenario_fields != mine for one in found for run in one.runs)
+    read = read and not ((options.paired or strangers) and options.rows < study.part.rows)
     scored = None if read and not options.paired else _scores(study, found, study.sample(options.rows))
-    measured = _read(study, found) if read else _measured(study, scored)
+    measured = _read(study, found, scored) if read else _measured(scored)
     scopes = list(dict.fromkeys(scope for one in measured for run in one for scope in run))
     data = _table(found, measured, scopes)
     if scored is not None:
-        data = data.assign(_tests(study, scored, scopes) if options.paired else {})
+        data = data.assign(_tests(scored, scopes) if options.paired else {})
     data.attrs.update(paired=int(options.paired), elsewhere=elsewhere, first=found[0].name)
     words = {metric: _words(data, metric, ALL) for metric in METRICS}
     words |= {f"{metric}, {scope}": _words(data, metric, scope) for metric in METRICS for scope in scopes[1:]}
@@ -99,57 +103,85 @@ class _Scored:
         from msviz.training.scoring import users
 
         part, found = study.part, users(study.part)
+        self.positions = positions
         self.label = np.asarray(part.label)[positions]
         self.scenario = np.asarray(part.scenario)[positions]
+        self.names = study.schema.scenario_names
         self.user = None if found is None else np.asarray(found)[positions]
         self.predictions: list[list[Array]] = []
 
-    def inside(self, study: Study, scope: str) -> Array:
+    def inside(self, scope: str) -> Array:
         """Return which rows (n,) are of a scope."""
         if scope == ALL:
             return np.ones(len(self.label), bool)
-        return np.asarray(self.scenario == study.schema.scenario_names.index(scope))
+        return np.asarray(self.scenario == self.names.index(scope))
+
+    def measured(self, score: Array) -> dict[str, Any]:
+        """Return the measures of predictions (n,) by scope."""
+        from msviz.training.metrics import measure
+
+        return _by_scope(measure(self.label, score, self.scenario, self.names, self.user))
 
 
 def _scores(study: Study, listing: list[Entry], positions: Array) -> _Scored:
     """Return the predictions of all runs for the same rows."""
-    from msviz.training.scoring import probabilities
-
     scored = _Scored(study, positions)
-    total, done = sum(len(one.runs) for one in listing) * len(positions), 0
+    total, done = sum(len(one.runs) for one in listing), 0
     for one in listing:
         scored.predictions.append([])
         for run in one.runs:
-            beside = study.beside(run)
-            out = np.empty(len(positions), np.float32)
-            for start in range(0, len(positions), study.batch_size):
-                chunk = positions[start : start + study.batch_size]
-                with torch.inference_mode():
-                    found = probabilities(beside.net, beside.batch(chunk)).cpu().numpy()
-                out[start : start + len(chunk)] = found
-                done += len(chunk)
-                if study.progress:
-                    study.progress(done / total, f"scoring {run.name}: {done:,} of {total:,} predictions")
-            scored.predictions[-1].append(out)
+            with study.stage(done / total, 1 / total):
+                scored.predictions[-1].append(_predicted(study, run, positions))
+            done += 1
     return scored
 
 
-def _read(study: Study, found: list[Entry]) -> list[list[dict[str, Any]]]:
-    """Return per entry and run the measures by scope that training wrote down."""
-    kept = [[run.metrics[study.split] for run in one.runs] for one in found]
-    return [[{ALL: one["overall"], **one["scenarios"]} for one in each] for each in kept]
+def _predicted(study: Study, run: Run, positions: Array) -> Array:
+    """Return what a run says of the study's rows at these positions (n,)."""
+    from msviz.training.scoring import probabilities
+
+    beside = study.beside(run)
+    out = np.empty(len(positions), np.float32)
+    for start in range(0, len(positions), study.batch_size):
+        chunk = positions[start : start + study.batch_size]
+        with torch.inference_mode():
+            out[start : start + len(chunk)] = probabilities(beside.net, beside.batch(chunk)).cpu().numpy()
+        if study.progress:
+            done = start + len(chunk)
+            study.progress(
+                done / len(positions), f"scoring {run.name}: {done:,} of {len(positions):,} predictions"
+            )
+    return out
 
 
-def _measured(study: Study, scored: _Scored | None) -> list[list[dict[str, Any]]]:
-    from msviz.training.metrics import measure
+def _read(study: Study, found: list[Entry], scored: _Scored | None) -> list[list[dict[str, Any]]]:
+    """Return per entry and run the measures by scope that training wrote down.
 
+    A run with other scenarios wrote them down by those, which may even share a name: it is scored.
+    """
+    assert study.run is not None
+    mine, rows = study.run.card.scenario_fields, None
+    out: list[list[dict[str, Any]]] = []
+    for place, one in enumerate(found):
+        out.append([])
+        for number, run in enumerate(one.runs):
+            if run.card.scenario_fields == mine:
+                out[-1].append(_by_scope(run.metrics[study.split]))
+            elif scored is not None:
+                out[-1].append(scored.measured(scored.predictions[place][number]))
+            else:
+                rows = rows or _Scored(study, np.arange(study.part.rows))
+                out[-1].append(rows.measured(_predicted(study, run, rows.positions)))
+    return out
+
+
+def _measured(scored: _Scored | None) -> list[list[dict[str, Any]]]:
     assert scored is not None
-    names = study.schema.scenario_names
-    kept = [
-        [measure(scored.label, one, scored.scenario, names, scored.user) for one in each]
-        for each in scored.predictions
-    ]
-    return [[{ALL: one["overall"], **one["scenarios"]} for one in each] for each in kept]
+    return [[scored.measured(one) for one in each] for each in scored.predictions]
+
+
+def _by_scope(measured: dict[str, Any]) -> dict[str, Any]:
+    return {ALL: measured["overall"], **measured["scenarios"]}
 
 
 def _table(found: list[Entry], measured: list[list[dict[str, Any]]], scopes: list[str]) -> xr.Dataset:
@@ -205,13 +237,13 @@ def _changes(one: Entry, found: list[Entry]) -> str:
     return f"{one.model}, {', '.join(changed)}"
 
 
-def _tests(study: Study, scored: _Scored, scopes: list[str]) -> dict[str, Any]:
+def _tests(scored: _Scored, scopes: list[str]) -> dict[str, Any]:
     """Return difference, bounds, p and q of AUC and logloss, every run against the first on the same rows."""
     shape = (4, len(scored.predictions), len(scopes), len(METRICS))
     out = np.full(shape, np.nan)
     losses = [[_losses(scored.label, one) for one in each] for each in scored.predictions]
     for column, scope in enumerate(scopes):
-        inside = scored.inside(study, scope)
+        inside = scored.inside(scope)
         label = scored.label[inside]
         base = _placed(label, [one[inside] for one in scored.predictions[0]])
         own = np.mean([one[inside] for one in losses[0]], 0)

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from msviz import registry
+from msviz.cli import _shelf
 from msviz.cli._options import Kinds, Late, parse, settings, table, with_options
 from msviz.cli._terminal import Terminal
 from msviz.errors import MsvizError, one_of, refuse
@@ -104,6 +105,7 @@ data.add_typer(
     typer.Typer(cls=_Import), name="import", help="Encode a log.", subcommand_metavar="KIND SOURCE --out DIR"
 )
 app.add_typer(data, name="data")
+app.add_typer(_shelf.app, name="shelf")
 
 
 @data.callback()
@@ -171,11 +173,21 @@ def train(
     device: Device = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="go on from the last checkpoint in --out")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the run in --out")] = False,
+    frames: Annotated[
+        int, typer.Option(min=0, max=200, help="pictures of the net to keep while it is trained")
+    ] = 0,
+    parent: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="the run from which this one was retrained, to note it")
+    ] = None,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="time some steps, write nothing, print what it would take")
+    ] = False,
 ) -> None:
     """Train a model and put the run on the shelf.
 
     'msviz models MODEL' lists what --set can change. Ctrl-C stops after the current step; --resume
-    goes on from there with the same result.
+    goes on from there with the same result. --probe prints {"parameters", "rows_per_second", "seconds" of all
+    epochs at most, "memory" in MiB, "rows", "steps", "device"}.
     """
     # The signals are taken over first: importing torch takes seconds.
     from msviz.training._stop import Stop
@@ -183,6 +195,7 @@ def train(
     with Stop() as stop, Terminal() as terminal:
         from msviz.data._dataset import open_data
         from msviz.nets._base import net_class
+        from msviz.shelving.notes import change_notes
         from msviz.training.loop import Training, parse_training
         from msviz.training.loop import train as fit
 
@@ -194,6 +207,24 @@ def train(
         own = {key: value for key, value in given.items() if key in Training.model_fields}
         if epochs is not None:
             own["epochs"] = epochs
+        if probe:
+            from msviz.training.probe import probe as time_it
+
+            cost = time_it(
+                model,
+                open_data(folder),
+                values={key: value for key, value in given.items() if key in known},
+                training=parse_training(own),
+                seed=seed,
+                device=device,
+            )
+            _print_json(cost.to_json())
+            return
+        origin, watch = None if parent is None else _parent(parent, resume), None
+        if frames:
+            from msviz.cli._watch import Look
+
+            watch = Look(frames, terminal.report)
         run = fit(
             model,
             open_data(folder),
@@ -207,9 +238,26 @@ def train(
             report=terminal.report,
             progress=terminal.progress,
             stop=stop,
+            watch=watch,
         )
+        if origin is not None:
+            change_notes(run.path, parent=origin)
     _print_measures(run.metrics["test"])
     print(f"\nwrote {run.path} ({run.card.rows_per_second:,.0f} training rows/s)")
+
+
+def _parent(path: Path, resume: bool) -> Any:
+    """Return what a run's notes say of its parent; None where a resumed training finds that it is gone."""
+    from msviz.run import Run
+    from msviz.shelving.notes import Parent
+
+    try:
+        run = Run.peek(path)
+    except MsvizError:
+        if resume:
+            return None  # renamed or deleted meanwhile: no reason to lose what was trained
+        raise
+    return Parent(name=run.name, digest=run.card.digest)
 
 
 @app.command()

@@ -62,13 +62,34 @@ class Part:
             kind: (columns, self._map(f"fields.{kind}", kind, len(columns)))
             for kind, columns in groups.items()
         }
-        self.scenario = self._map("scenario", "i4")
-        self.label = self._map("label", "u1")
-        self.time = self._map("time", "i8")
-        self.row = self._map("row", "i8")
-        # A planted world knows the click probability of every row.
-        planted = (folder / "probability.bin").is_file()
-        self.probability = self._map("probability", "f4") if planted else None
+        # Now, so that a file that is missing is told before a row is read.
+        _ = self.scenario, self.label, self.time, self.row, self.probability
+
+    @cached_property
+    def scenario(self) -> Array:
+        """Return the scenario ids (rows,)."""
+        return self._map("scenario", COLUMNS["scenario"])
+
+    @cached_property
+    def label(self) -> Array:
+        """Return 1 for a click and 0 for none (rows,)."""
+        return self._map("label", COLUMNS["label"])
+
+    @cached_property
+    def time(self) -> Array:
+        """Return local seconds (rows,)."""
+        return self._map("time", COLUMNS["time"])
+
+    @cached_property
+    def row(self) -> Array:
+        """Return the numbers in the log (rows,)."""
+        return self._map("row", COLUMNS["row"])
+
+    @cached_property
+    def probability(self) -> Array | None:
+        """Return the click probability (rows,), which a planted world knows; else None."""
+        planted = (self.folder / "probability.bin").is_file()
+        return self._map("probability", "f4") if planted else None
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -181,15 +202,33 @@ class Part:
 
 
 class _Chosen(Part):
-    """Some rows of a split, to be used like the whole of one."""
+    """Some rows of a split, to be used like the whole of one; of its own it holds their positions alone."""
 
     def __init__(self, whole: Part, positions: Array) -> None:
         self.name, self.folder, self.schema = whole.name, whole.folder, whole.schema
         self.rows = len(positions)
         self._whole, self._positions = whole, positions
-        self.scenario, self.label = whole.scenario[positions], whole.label[positions]
-        self.time, self.row = whole.time[positions], whole.row[positions]
-        self.probability = None if whole.probability is None else whole.probability[positions]
+
+    @cached_property
+    def scenario(self) -> Array:
+        return self._whole.scenario[self._positions]
+
+    @cached_property
+    def label(self) -> Array:
+        return self._whole.label[self._positions]
+
+    @cached_property
+    def time(self) -> Array:
+        return self._whole.time[self._positions]
+
+    @cached_property
+    def row(self) -> Array:
+        return self._whole.row[self._positions]
+
+    @cached_property
+    def probability(self) -> Array | None:
+        known = self._whole.probability
+        return None if known is None else known[self._positions]
 
     def fields(self, rows: "slice | Array") -> Array:
         return self._whole.fields(self._positions[rows])
@@ -208,6 +247,10 @@ class _Chosen(Part):
     def stretches(self) -> tuple[Array, Array]:
         starts, lengths = self._whole.stretches
         return starts[self._positions], lengths[self._positions]
+
+    def batch(self, rows: "slice | Array", behaviours: bool = False) -> "Batch":
+        # Straight from the whole: a training on most of ten million rows copies none of their columns.
+        return self._whole.batch(self._positions[rows], behaviours)
 
 
 def _mapped(path: Path, dtype: str, shape: tuple[int, ...]) -> Array:
@@ -228,6 +271,16 @@ class Dataset:
         """Hold the folder and the content of dataset.json; use `open_data`."""
         self.path = path
         self.meta = meta
+
+    @property
+    def scenario_of(self) -> tuple[str, ...]:
+        """Return the columns that are the scenario here instead of the log's own (see `_view`), else ()."""
+        return ()
+
+    @property
+    def logged(self) -> "Dataset":
+        """Return the dataset with the scenarios of the log itself."""
+        return self
 
     @property
     def name(self) -> str:

@@ -3,6 +3,10 @@
 Names are columns or titles (in backticks where they are no plain word), and day, hour, clicked, row,
 history (its length) and scenario where no column is called so. Values are those that people read, or those
 of the log. `chosen("…")` are rows that somebody picked, kept beside the data.
+
+'scenario' is what the rows' schema knows as such: of a run with other scenarios (`_view`), on every page, its
+own. A column of that name which is no scenario field is meant where the value is no scenario's name, and in
+backticks.
 """
 
 import ast
@@ -69,11 +73,16 @@ def days(first: str, last: str) -> str:
     return f'day == "{first}"' if first == last else f'day >= "{first}" and day <= "{last}"'
 
 
+def quoted(name: str) -> str:
+    """Return a name as it stands in an expression: in backticks where it is no plain word, or has them."""
+    return name if name.isidentifier() or name[:1] == "`" else f"`{name}`"
+
+
 def one_value(name: str, values: list[str]) -> str:
     """Return the condition that a column has one of these values."""
-    left = name if name.isidentifier() else f"`{name}`"
-    quoted = [repr(value) for value in values]
-    return f"{left} == {quoted[0]}" if len(quoted) == 1 else f"{left} in ({', '.join(quoted)})"
+    texts = [repr(value) for value in values]
+    equal = f"== {texts[0]}" if len(texts) == 1 else f"in ({', '.join(texts)})"
+    return f"{quoted(name)} {equal}"
 
 
 def keep_rows(dataset: Dataset, numbers: Array) -> str:
@@ -105,7 +114,7 @@ def _parse(text: str) -> tuple[ast.expr, dict[str, str]]:
     names: dict[str, str] = {}
 
     def stand_in(found: re.Match[str]) -> str:
-        names[f"_quoted_{len(names)}"] = found.group(1)
+        names[f"_quoted_{len(names)}"] = _Quoted(found.group(1))
         return f"_quoted_{len(names) - 1}"
 
     try:
@@ -127,6 +136,10 @@ def _written(node: ast.expr, names: dict[str, str]) -> str:
 def _is_or(text: str) -> bool:
     tree, _ = _parse(text)
     return isinstance(tree, ast.BoolOp) and isinstance(tree.op, ast.Or)
+
+
+class _Quoted(str):
+    """A name that stood in backticks: a column's."""
 
 
 class _Reader:
@@ -243,6 +256,9 @@ class _Reader:
         """
         for field in self.part.schema.features:
             if name in (field.name, field.title):
+                own = name == "scenario" and field.role != "scenario" and not isinstance(name, _Quoted)
+                if own and all(value in self.part.schema.scenario_names for value in values):
+                    return None
                 counted = all(isinstance(value, int | float) for value in values)
                 return None if name in OWN and counted and _numbers(field) is None else field
         return None

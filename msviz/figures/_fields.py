@@ -68,10 +68,15 @@ def table(
     hover: str,
     extra: Array | None = None,
     text: str | None = None,
+    half: float | None = None,
 ) -> go.Figure:
-    """Return z (fields, across) as a heatmap around `middle`, whose ends lie at least `least` away."""
-    found = np.abs(z[np.isfinite(z)] - middle)
-    half = max(float(np.quantile(found, 0.998)) if found.size else 0.0, least)
+    """Return z (fields, across) as a heatmap around `middle`, whose ends lie at least `least` away.
+
+    `half` says how far away they lie, whatever z holds.
+    """
+    if half is None:
+        found = np.abs(z[np.isfinite(z)] - middle)
+        half = max(float(np.quantile(found, 0.998)) if found.size else 0.0, least)
     figure = heat(
         z,
         fields,

@@ -1,5 +1,8 @@
 """How much each field attends to each other field, in one scenario: one head, or all heads at a glance."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import plotly.graph_objects as go
 import xarray as xr
@@ -87,6 +90,24 @@ def reach(finding: Finding, layer: str, head: str) -> float:
     if layer not in names(data, "layer") or head not in names(data, "head"):
         return 0.0
     return share_span(data["mean"].sel(layer=layer, head=head).values, data.sizes["key"])[1]
+
+
+def common_scale(
+    findings: Sequence[Finding],
+    scenario: str | None = None,
+    layer: str | None = None,
+    head: str | None = None,
+    view: str = "one",
+) -> dict[str, Any]:
+    """Return what `draw` is told so that several findings of one model share a scale."""
+    first = findings[0].data
+    if view == "grid":
+        heads = [name for name in names(first, "head") if name != MEAN] or [MEAN]
+        ends = [share_span(f.data["mean"].sel(head=heads).values, f.data.sizes["key"])[1] for f in findings]
+    else:
+        layer, head = pick(first, "layer", layer), pick(first, "head", head)
+        ends = [reach(finding, layer, head) for finding in findings]
+    return {"top": max(ends)}
 
 
 def telling(data: xr.Dataset, limit: int = FIELDS) -> tuple[xr.Dataset, str]:

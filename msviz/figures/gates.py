@@ -1,6 +1,7 @@
 """Weights of experts over time: histograms by day, bands, ridgelines, and the signals beside them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -40,10 +41,12 @@ def draw(
     last: str | None = None,
     signals: int = 3,
     selectable: bool = False,
+    spans: Mapping[str, tuple[float, float]] | None = None,
 ) -> go.Figure:
     """Return the weights of all experts or of one, in a group's rows, between two days.
 
-    `signals` says how many are drawn below; with `selectable` a box chooses days. Raises MsvizError for a
+    `signals` says how many are drawn below; with `selectable` a box chooses days; `spans` sets the scale of
+    each expert by name, so that several findings can share them. Raises MsvizError for a
     view, expert or group that does not exist.
     """
     view = choice("view", view, VIEWS)
@@ -57,7 +60,7 @@ def draw(
     if view == "ridgelines":
         return ridgelines(data, chosen)
     data, step = _time.coarse(data)
-    panels = _panels(data, chosen)
+    panels = _panels(data, chosen, spans or {})
     bottom = panels[-1].top + panels[-1].height
     shown = _telling(data, chosen, signals) if data.sizes["day"] > 2 else []
     strips = _strips(data, shown, bottom)
@@ -84,13 +87,29 @@ def draw(
     return figure
 
 
-def _panels(data: xr.Dataset, experts: Sequence[str]) -> list[Panel]:
+def common_scale(
+    findings: Sequence[Finding], group: str | None = None, expert: str | None = None, view: str = "bands"
+) -> dict[str, Any]:
+    """Return what `draw` is told so that several findings of one model share each expert's scale."""
+    spans: dict[str, tuple[float, float]] = {}
+    for finding in findings:
+        for name in names(finding.data, "expert"):
+            one = finding.data.sel(expert=name)
+            low, high = float(one["low"].values[0]), float(one["high"].values[-1])
+            known = spans.get(name, (low, high))
+            spans[name] = (min(known[0], low), max(known[1], high))
+    return {"spans": spans}
+
+
+def _panels(
+    data: xr.Dataset, experts: Sequence[str], spans: Mapping[str, tuple[float, float]]
+) -> list[Panel]:
     """Return one panel an expert, each on the scale on which nearly all of its weights lie."""
     height = 200 if len(experts) == 1 else 136 if len(experts) <= 3 else 96 if len(experts) <= 5 else 76
     panels = []
     for number, name in enumerate(experts):
         one = data.sel(expert=name)
-        low, high = float(one["low"].values[0]), float(one["high"].values[-1])
+        low, high = spans.get(name) or (float(one["low"].values[0]), float(one["high"].values[-1]))
         panels.append(Panel(name, HEAD + number * (height + HEAD), height, low, high))
     return panels
 

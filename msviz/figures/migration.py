@@ -1,6 +1,7 @@
 """Whose past clicks count where: target scenario × scenario of the clicks, or one target with intervals."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -60,6 +61,13 @@ def end_of_scale(finding: Finding, view: str | None = None) -> float:
     value = np.where(finding.data["holding"].values > 0, _values(finding.data, view)[0], np.nan)
     # A few percent, or hundredths, look as small as they are.
     return max(_top(np.abs(value)), SMALL[view])
+
+
+def common_scale(
+    findings: Sequence[Finding], view: str | None = None, scenario: str | None = None
+) -> dict[str, Any]:
+    """Return what `draw` is told so that the matrices of several findings share a scale."""
+    return {"top": max(end_of_scale(finding, view) for finding in findings)}
 
 
 def _matrix(data: xr.Dataset, view: str, top: float) -> go.Figure:

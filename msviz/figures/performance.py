@@ -44,7 +44,11 @@ def draw(
     figure = theme.figure(list_height(len(scopes)) + (24 if other else 0))
     runs = [(finding, part, -0.16 if other else 0.0, "circle")]
     if other is not None:
-        second = other.data.sel(metric=pick(other.data, "metric", metric)).reindex(scope=part.scope.values)
+        second = other.data.sel(metric=pick(other.data, "metric", metric))
+        if other.provenance.scenario_fields != finding.provenance.scenario_fields:
+            # Its scenarios are other rows, also where one has the same name: only the whole is comparable.
+            second = second.sel(scope=[name for name in second.scope.values if name == theme.ALL])
+        second = second.reindex(scope=part.scope.values)
         runs.append((other, second, 0.16, "diamond-open"))
     place = np.arange(len(scopes), dtype=np.float32)
     for run, values, shift, symbol in runs:

@@ -1,29 +1,29 @@
-"""Runs side by side: every run and scenario in one table of colour, a list with intervals, or a curve."""
-
-from collections.abc import Sequence
+"""Runs side by side: all runs and scenarios in one table of colour, a list, a curve or a grid of settings."""
 
 import numpy as np
 import plotly.graph_objects as go
 import xarray as xr
 
-from msviz.errors import one_of, refuse
-from msviz.figures import theme
+from msviz.figures import _settings, theme
 from msviz.figures._choices import Array, choice, names, pick, shown, title, unique
 from msviz.figures._heat import heat
 from msviz.figures._marks import errors, list_axis, list_height
+from msviz.figures._settings import curves, grids
 from msviz.figures.performance import METRICS
 from msviz.finding import Finding
 
+__all__ = ["curves", "draw", "grids"]
 RUNS, SCOPES = 40, 40
-VIEWS = ("table", "list", "curve")
+VIEWS = ("table", "list", "curve", "grid")
 # More is better for these; for the bias, nearer to zero.
 LESS_IS_BETTER = ("logloss",)
 HOW_TO_READ = (
     "Each row is a run; runs that differ in their seed alone are one. Table: the metric, coloured by the "
     "difference from the first run, blue where the run is better, orange where worse; a dot marks what is "
     "beyond chance on the same rows (false discoveries held at 5 %). List: the metric with its 95 % "
-    "interval. Curve: one setting changes, everything else stays. Intervals tell what other rows would "
-    "give, not what another training would: without several seeds, small differences may be luck."
+    "interval. Curve: one setting changes, everything else stays. Grid: two settings change. Intervals tell "
+    "what other rows would give, not what another training would: without several seeds, small differences "
+    "may be luck. Where every point of a curve has several seeds, its bars are their standard deviation."
 )
 
 
@@ -33,52 +33,33 @@ def draw(
     view: str = "table",
     scope: str | None = None,
     setting: str | None = None,
+    second: str | None = None,
 ) -> go.Figure:
-    """Return runs × scenarios as differences, one scenario's runs with intervals, or a curve over a setting.
+    """Return runs × scenarios as differences, or one scenario's runs: with intervals, as a curve, as a grid.
 
-    Raises MsvizError for a metric, view, scope or setting that does not exist.
+    `setting` is the one along the curve or down the grid, `second` the one across it. Raises MsvizError for a
+    metric, view, scope or setting that does not exist.
     """
     data = finding.data
     metric = pick(data, "metric", metric)
     if choice("view", view, VIEWS) == "table":
         return _table(data.sel(metric=metric), metric)
     here = data.sel(metric=metric, scope=pick(data, "scope", scope))
-    return _list(here, metric) if view == "list" else _curve(here, metric, setting)
-
-
-def curves(data: xr.Dataset) -> list[str]:
-    """Return the settings of which some runs differ in nothing else, so that a curve can be drawn."""
-    return [key for key in names(data, "setting") if len(_along(data, key)) > 1]
-
-
-def _along(data: xr.Dataset, key: str) -> Array:
-    """Return the places of the largest group of runs of one model that differ in this setting alone."""
-    place = names(data, "setting").index(key)
-    settings, models = data["settings"].values, data["model"].values
-    groups: dict[tuple[str, ...], list[int]] = {}
-    for number, row in enumerate(settings):
-        if row[place] != "":
-            rest = (str(models[number]), *np.delete(row, place).tolist())
-            groups.setdefault(rest, []).append(number)
-    best = max(groups.values(), key=len, default=[])
-    return np.array(sorted(best, key=lambda n: _order(str(settings[n, place]))), int)
-
-
-def _order(value: str) -> tuple[float, str]:
-    try:
-        return float(value), ""
-    except ValueError:
-        return np.inf, value
+    if view == "list":
+        return _list(here, metric)
+    if view == "curve":
+        return _settings.curve(here, metric, setting)
+    return _settings.grid(here, metric, setting, second)
 
 
 def _table(data: xr.Dataset, metric: str) -> go.Figure:
-    rows = np.arange(data.sizes["run"])[:RUNS]
+    rows = _shown_runs(data, metric)
     columns = np.arange(data.sizes["scope"])
     if len(columns) > SCOPES:
         columns = np.sort(np.argsort(-data["rows"].values, kind="stable")[:SCOPES])
     part = data.isel(run=rows, scope=columns).transpose("run", "scope", ...)
     note = shown(len(columns), data.sizes["scope"], "scenarios", "those with most rows")
-    also = shown(len(rows), data.sizes["run"], "runs", "the first")
+    also = shown(len(rows), data.sizes["run"], "runs", "the first and the best")
     value, apart = part["value"].values, part["difference"].values
     if metric == "bias":
         apart = np.abs(value) - np.abs(value[:1])
@@ -110,6 +91,21 @@ def _table(data: xr.Dataset, metric: str) -> go.Figure:
     return figure
 
 
+def _shown_runs(data: xr.Dataset, metric: str) -> Array:
+    """Return the places of the runs that a table has room for: the first, and the best over all scenarios."""
+    count = data.sizes["run"]
+    if count <= RUNS:
+        return np.arange(count)
+    best = _order(data["value"].values[:, 0], metric)
+    return np.sort(np.array([0, *best[best != 0][: RUNS - 1]]))
+
+
+def _order(value: Array, metric: str) -> Array:
+    """Return the places of values (n,), the best first, undefined ones last."""
+    size = np.abs(value) if metric == "bias" else value if metric in LESS_IS_BETTER else -value
+    return np.argsort(np.nan_to_num(size, nan=np.inf), kind="stable")
+
+
 def _bound(part: xr.Dataset, name: str) -> Array:
     values: Array = part[name].values if name in part else np.full(part["value"].shape, np.nan)
     return values
@@ -128,8 +124,7 @@ def _write(figure: go.Figure, value: Array, part: xr.Dataset, form: str) -> None
 def _list(here: xr.Dataset, metric: str) -> go.Figure:
     """Return one dot with its interval a run, the best on top; lines through the first."""
     value = here["value"].values
-    size = np.abs(value) if metric == "bias" else value if metric in LESS_IS_BETTER else -value
-    order = np.argsort(np.nan_to_num(size, nan=np.inf), kind="stable")[:RUNS]
+    order = _order(value, metric)[:RUNS]
     labels = unique([names(here, "run")[i] for i in order])
     words, hint, form = METRICS[metric]
     figure = theme.figure(list_height(len(labels)))
@@ -156,42 +151,5 @@ def _list(here: xr.Dataset, metric: str) -> go.Figure:
     note = shown(len(labels), here.sizes["run"], "runs", "the best")
     dotted = f"dotted: {names(here, 'run')[0]}"
     figure.update_xaxes(title_text=title(f"{words} ({hint})", dotted, note), tickformat=form, nticks=6)
-    figure.update_layout(showlegend=False)
-    return figure
-
-
-def _curve(here: xr.Dataset, metric: str, setting: str | None) -> go.Figure:
-    """Return the metric over the values of one setting, all others alike."""
-    found = curves(here)
-    if not found:
-        raise refuse("setting", setting, "no two runs of one model differ in a single setting")
-    key = setting or max(found, key=lambda name: len(_along(here, name)))
-    if key not in found:
-        raise refuse("setting", key, one_of(found))
-    along = _along(here, key)
-    values: Sequence[str] = [
-        str(here["settings"].values[n, names(here, "setting").index(key)]) for n in along
-    ]
-    value, low, high = (here[name].values[along].astype(np.float32) for name in ("value", "low", "high"))
-    words, hint, form = METRICS[metric]
-    figure = theme.figure(380)
-    figure.add_trace(
-        go.Scatter(
-            x=list(values),
-            y=value,
-            mode="lines+markers",
-            text=[names(here, "run")[n] for n in along],
-            line={"color": theme.CATEGORICAL[0], "width": 2},
-            marker={"size": 10},
-            error_y=errors(value, low, high, theme.FAINT),
-            customdata=np.stack([low, high], -1),
-            hovertemplate=f"{key} %{{x}} (%{{text}})<br><b>%{{y:{form}}}</b><br>"
-            f"95 %: %{{customdata[0]:{form}}} to %{{customdata[1]:{form}}}<extra></extra>",
-        )
-    )
-    figure.update_xaxes(
-        type="category", title_text=f"{key} of {here['model'].values[along[0]]}", showgrid=False
-    )
-    figure.update_yaxes(title_text=f"{words} ({hint.split(';')[0]})", tickformat=form)
     figure.update_layout(showlegend=False)
     return figure

@@ -84,12 +84,13 @@ def _numbers(finding: Finding, measure: str, other: Finding | None, order: Seque
     place = np.arange(len(labels), dtype=np.float32)
     runs = [(finding, mine, -0.16 if other else 0.0, "circle")]
     if other is not None:
-        # The second run may hold other groups: they are matched by name.
+        # The second run may hold other groups: they are matched by name, if a name means the same to both.
+        alike = other.provenance.scenario_fields == finding.provenance.scenario_fields
         theirs = _values(other.data, measure)
         known = {name: number for number, name in enumerate([WHOLE, *names(other.data, "group")])}
         matched = np.full((3, len(labels)), np.nan)
         for number, name in enumerate(labels):
-            if name in known:
+            if name in known and (alike or not number or finding.data.attrs["kind"] != "scenario"):
                 matched[:, number] = theirs[:, known[name]]
         runs.append((other, matched, 0.16, "diamond-open"))
     for run, (value, low, high), shift, symbol in runs:

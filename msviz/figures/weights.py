@@ -1,6 +1,7 @@
 """Weights of fields: head by head in one scenario, scenario by scenario, and between two scenarios."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -8,7 +9,7 @@ import xarray as xr
 
 from msviz.errors import MsvizError
 from msviz.figures import theme
-from msviz.figures._choices import choice, largest, names, pick, shown, title
+from msviz.figures._choices import Array, choice, largest, names, pick, shown, title
 from msviz.figures._fields import FIELDS, SCENARIOS, bars, ranked, table
 from msviz.finding import Finding
 
@@ -30,10 +31,14 @@ def draw(
     head: str | None = None,
     view: str = "heads",
     order: Sequence[str] = (),
+    span: tuple[float, float] | None = None,
+    fields: Sequence[str] = (),
 ) -> go.Figure:
     """Return fields × heads of a scenario, fields × scenarios of a head, or the difference of two scenarios.
 
-    Raises MsvizError for a scenario, head or view that does not exist, and where no two were compared.
+    `span` sets both ends of the colour scale, and `fields` which are shown in which order, so that several
+    findings can share them. Raises MsvizError for a scenario, head or view that does not exist, and where no
+    two were compared.
     """
     choice("view", view, VIEWS)
     data = finding.data
@@ -42,14 +47,42 @@ def draw(
             raise MsvizError("view: this finding compares no two scenarios; ask with a and b")
         return _difference(data, pick(data, "head", head))
     if view == "scenarios":
-        return _scenarios(data, pick(data, "head", head))
-    return _heads(data, pick(data, "scenario", scenario), order)
+        return _scenarios(data, pick(data, "head", head), span, fields)
+    return _heads(data, pick(data, "scenario", scenario), order, span, fields)
 
 
-def _heads(data: xr.Dataset, scenario: str, order: Sequence[str]) -> go.Figure:
+def common_scale(
+    findings: Sequence[Finding], scenario: str | None = None, head: str | None = None, view: str = "heads"
+) -> dict[str, Any]:
+    """Return what `draw` is told so that several findings of one model share scale and order of fields."""
+    parts = []
+    for finding in findings:
+        weight = finding.data["weight"]
+        if view == "heads":
+            parts.append(weight.sel(scenario=pick(finding.data, "scenario", scenario)).values)
+        else:
+            parts.append(weight.sel(head=pick(finding.data, "head", head)).values)
+    known = [part[np.isfinite(part)] for part in parts]
+    last = findings[-1].data
+    middle = _middle(last, last["weight"].values[0, 0])
+    half = max([middle / 2, *(float(np.quantile(np.abs(p - middle), 0.998)) for p in known if p.size)])
+    order = ranked(last["weight"].isel(scenario=0, head=0).values)
+    return {
+        "span": (middle - half, middle + half),
+        "fields": tuple(names(last, "field")[place] for place in order),
+    }
+
+
+def _heads(
+    data: xr.Dataset,
+    scenario: str,
+    order: Sequence[str],
+    span: tuple[float, float] | None,
+    wanted: Sequence[str],
+) -> go.Figure:
     here = data.sel(scenario=scenario)
     mean = here["weight"].isel(head=0).values
-    places = ranked(mean)
+    places = _places(data, wanted) if wanted else ranked(mean)
     fields = [names(data, "field")[i] for i in places]
     note = shown(len(places), len(mean), "fields", "those with most weight")
     if data.sizes["head"] == 1:
@@ -60,7 +93,7 @@ def _heads(data: xr.Dataset, scenario: str, order: Sequence[str]) -> go.Figure:
             colours=colour, name=scenario, form=_form(data),
             x_title=title(f"Weight in {scenario}", "dotted: the average field", note, width=36),
         )  # fmt: skip
-        figure.update_xaxes(rangemode="tozero")
+        figure.update_xaxes(**({"range": [0, 1.05 * span[1]]} if span else {"rangemode": "tozero"}))
         return _middle_line(figure, data, mean)
     across = [*names(data, "head"), LOWEST]
     z = np.concatenate([here["weight"].transpose("field", "head").values, here["agreed"].values[:, None]], 1)
@@ -68,8 +101,9 @@ def _heads(data: xr.Dataset, scenario: str, order: Sequence[str]) -> go.Figure:
         z[places],
         fields,
         [f"head {name}" if name.isdigit() else name for name in across],
-        middle=_middle(data, mean),
+        middle=_middle(data, mean) if span is None else sum(span) / 2,
         least=_middle(data, mean) / 2,
+        half=None if span is None else (span[1] - span[0]) / 2,
         bar=f"Weight in {scenario}" + (" (share of a head)" if data.attrs["shares"] else ""),
         x_title=title("", note),
         form=_form(data),
@@ -77,14 +111,22 @@ def _heads(data: xr.Dataset, scenario: str, order: Sequence[str]) -> go.Figure:
     )
 
 
-def _scenarios(data: xr.Dataset, head: str) -> go.Figure:
+def _places(data: xr.Dataset, wanted: Sequence[str]) -> Array:
+    """Return where the fields of these names stand, in their order; a name that is not there is left out."""
+    known = {name: place for place, name in enumerate(names(data, "field"))}
+    return np.array([known[name] for name in wanted if name in known], np.int64)
+
+
+def _scenarios(
+    data: xr.Dataset, head: str, span: tuple[float, float] | None, wanted: Sequence[str]
+) -> go.Figure:
     here = data.sel(head=head).transpose("scenario", "field")
     rows = here["rows"].values.astype(float)
     kept = largest(rows, SCENARIOS)
     whole = here["weight"].values[0]
     # Fields are told apart by how much they weigh and by how far scenarios differ in them.
     places = ranked(np.nanmax(here["weight"].values[kept], 0)) if len(whole) > FIELDS else ranked(whole)
-    places = places[np.argsort(-whole[places], kind="stable")]
+    places = _places(data, wanted) if wanted else places[np.argsort(-whole[places], kind="stable")]
     z = here["weight"].values[np.ix_(kept, places)].T
     half = _half(here)[np.ix_(kept, places)].T
     counts = np.broadcast_to(rows[kept], z.shape)
@@ -93,8 +135,9 @@ def _scenarios(data: xr.Dataset, head: str) -> go.Figure:
         z,
         [names(data, "field")[i] for i in places],
         [names(data, "scenario")[i] for i in kept],
-        middle=_middle(data, whole),
+        middle=_middle(data, whole) if span is None else sum(span) / 2,
         least=_middle(data, whole) / 2,
+        half=None if span is None else (span[1] - span[0]) / 2,
         bar=f"Weight, {heading}" if data.sizes["head"] > 1 else "Weight",
         x_title=title(
             "",

@@ -21,9 +21,9 @@ class Wants:
 
     def fits(self, run: Run) -> bool:
         """Tell whether a run is of this kind."""
-        config = {**run.card.config, **run.card.training}
-        return run.card.model == self.model and all(
-            config.get(name) == value for name, value in self.settings.items()
+        card = run.card
+        return card.model == self.model and all(
+            card.training.get(name, card.config.get(name)) == value for name, value in self.settings.items()
         )
 
     def words(self) -> str:
@@ -53,6 +53,7 @@ class Tile:
     several: Sequence[Wants] = ()
     command: str = ""
     note: str = ""
+    study: str = ""  # the label of the study among the paper's that trains what this needs
 
     def missing(self, runs: Sequence[Run]) -> list[Wants]:
         """Return the kinds of runs that a shelf lacks for this picture."""

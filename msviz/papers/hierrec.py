@@ -1,8 +1,20 @@
 """HierRec: Scenario-Aware Hierarchical Dynamic Network for Multi-Scenario Recommendations."""
 
+from msviz.papers._study import DEMO, Study
 from msviz.papers._tile import EXPERIMENT, SHELF, Tile, Wants, commands
 
 HIERREC = Wants("hierrec")
+# What the paper (batch, Adam) and its published code (learning rate, weight decay) train with.
+TRAINING = {"batch_size": 2000, "optimiser": "adam", "learning_rate": 1e-3, "l2": 1e-6}
+STUDIES = (
+    Study(
+        "Figure 4",
+        "One head (-MI), without implicit layers (-I), without explicit layers (-E)",
+        "hierrec",
+        {**DEMO, "width": 8, "bottleneck": 8},
+        variants=({}, {"heads": 1}, {"implicit": False}, {"explicit": False}),
+    ),
+)
 
 
 def _train(**runs: str) -> str:
@@ -53,6 +65,7 @@ TILES = (
         command=_train(
             one_head="heads=1", without_implicit="implicit=false", without_explicit="explicit=false"
         ),
+        study="Figure 4",
     ),
     Tile(
         "Table 3",

@@ -1,7 +1,38 @@
 """OptMSM: Optimizing Multi-Scenario Modeling for Click-Through Rate Prediction (ECML PKDD 2023)."""
 
+from msviz.papers._study import DEMO, Study, without
 from msviz.papers._tile import EXPERIMENT, SHELF, Tile, Wants, commands
 
+PARTS = ("priors", "constraint", "hypernetwork")
+PLAIN = dict.fromkeys(PARTS, False)
+# What the paper trains with; it tries learning rates from 0.01 to 0.00001.
+TRAINING = {"batch_size": 2048, "optimiser": "adam", "learning_rate": 1e-3}
+BASE = {**DEMO, "width": 8, "hidden": "128,64,32"}
+STUDIES = (
+    Study(
+        "Table 5",
+        "Over products of weights (fcn): without priors, constraint or hypernetwork",
+        "optmsm",
+        BASE,
+        variants=without(*PARTS),
+    ),
+    Study(
+        "Table 6",
+        "Over shared and own experts (cgc): without priors, constraint or hypernetwork",
+        "optmsm",
+        {**BASE, "transfer": "cgc"},
+        variants=without(*PARTS),
+    ),
+    Study(
+        "Figure 4",
+        "Three ways to share, with the three parts and without any of them",
+        "optmsm",
+        BASE,
+        variants=tuple(
+            {"transfer": kind, **parts} for kind in ("fcn", "moe", "cgc") for parts in ({}, PLAIN)
+        ),
+    ),
+)
 OPTMSM, FREE = Wants("optmsm", {"constraint": True}), Wants("optmsm", {"constraint": False})
 
 
@@ -39,6 +70,7 @@ TILES = (
             Wants("optmsm", {"transfer": kind, "constraint": True}) for kind in ("fcn", "moe", "cgc")
         ),
         command=_train(moe="transfer=moe", cgc="transfer=cgc"),
+        study="Figure 4",
     ),
     Tile(
         "Table 4",
@@ -65,6 +97,7 @@ TILES = (
             Wants("optmsm", {"hypernetwork": False}),
         ),
         command=_train(without_priors="priors=false", without_hypernetwork="hypernetwork=false"),
+        study="Table 5",
     ),
     Tile(
         "Figure 5, with the constraint",

@@ -1,6 +1,23 @@
 """SAME: Scenario Adaptive Mixture-of-Experts for Promotion-Aware Click-Through Rate Prediction."""
 
+from msviz.papers._study import DEMO, Study
 from msviz.papers._tile import EXPERIMENT, SHELF, Tile, Wants
+
+# What the paper trains with.
+TRAINING = {"optimiser": "adagrad", "learning_rate": 0.01, "batch_size": 256}
+BASE = {**DEMO, "width": 32, "item_width": 16, "main_net": "64,32,16", "bias_net": "32,16,8"}
+STUDIES = (
+    Study(
+        "Table IV", "AUC against the number of experts", "same", BASE, {"experts": (2, 3, 4, 5)}, show="Curve"
+    ),
+    Study(
+        "Table II",
+        "One expert (OSE), and one without LayerNorm on queries and keys (OSE-NoLN)",
+        "same",
+        BASE,
+        variants=({}, {"experts": 1}, {"experts": 1, "norm": False}),
+    ),
+)
 
 
 def _same(experts: int, norm: bool = True) -> Wants:
@@ -77,6 +94,7 @@ TILES = (
         {"view": "curve", "setting": "experts"},
         several=tuple(_same(count) for count in (2, 3, 4, 5)),
         command=SHELF,
+        study="Table IV",
     ),
     Tile(
         "Figure 5 (a)",

@@ -1,8 +1,55 @@
 """SATrans: Scenario-Adaptive Feature Interaction for Click-Through Rate Prediction (KDD 2023)."""
 
+from msviz.papers._study import DEMO, Study
 from msviz.papers._tile import SHELF, Tile, Wants, commands
 
 SATRANS, AUTOINT = Wants("satrans"), Wants("autoint")
+# What the paper (batch, Adam) and its published code (l2) train with.
+TRAINING = {"batch_size": 8192, "optimiser": "adam", "learning_rate": 1e-3, "l2": 1e-5}
+BASE = {**DEMO, "initial_deviation": 0.3}
+STUDIES = (
+    Study(
+        "Table 3 (a)",
+        "Scenario encoder by scenario-adaptive attention",
+        "satrans",
+        BASE,
+        {"encoder": ("ie", "en", "enp"), "attention": ("gate", "bilinear", "meta")},
+        ({"attention": "none"},),
+        show="Grid",
+    ),
+    Study(
+        "Table 3 (b)",
+        "Where the MetaNet stands: queries, keys or values",
+        "satrans",
+        BASE,
+        {"meta_on": ("q", "k", "v", "qk", "qv", "kv", "qkv")},
+        ({"attention": "none"},),
+    ),
+    Study(
+        "Figures 9 and 10, embedding width",
+        "AUC against the embedding width d",
+        "satrans",
+        BASE,
+        {"width": (8, 16, 32, 64, 128)},
+        show="Curve",
+    ),
+    Study(
+        "Figures 9 and 10, layers",
+        "AUC against the number of interacting layers L",
+        "satrans",
+        BASE,
+        {"layers": (1, 2, 3, 4, 5)},
+        show="Curve",
+    ),
+    Study(
+        "Figures 9 and 10, MetaNet depth",
+        "AUC against the depth P of the MetaNet",
+        "satrans",
+        BASE,
+        {"depth": (1, 2, 3, 4)},
+        show="Curve",
+    ),
+)
 
 
 def _train(**runs: str) -> str:
@@ -30,6 +77,7 @@ TILES = (
         {"runs": "{runs}"},
         several=tuple(Wants("satrans", {"attention": kind}) for kind in ("meta", "bilinear", "gate", "none")),
         command=_train(bilinear="attention=bilinear", gate="attention=gate", none="attention=none"),
+        study="Table 3 (a)",
     ),
     Tile(
         "Table 3 (b)",
@@ -40,6 +88,7 @@ TILES = (
         {"runs": "{runs}"},
         several=tuple(Wants("satrans", {"meta_on": place}) for place in ("qk", "q", "k", "qkv")),
         command=_train(q="meta_on=q", k="meta_on=k", qkv="meta_on=qkv"),
+        study="Table 3 (b)",
     ),
     Tile(
         "Table 5",
@@ -108,6 +157,7 @@ TILES = (
         several=tuple(Wants("satrans", {"layers": count}) for count in (1, 2, 3, 4)),
         command=_train(layers_1="layers=1", layers_2="layers=2", layers_4="layers=4"),
         note="One setting at a time: these runs differ in layers; width and depth go the same way.",
+        study="Figures 9 and 10, layers",
     ),
     Tile(
         "Section 4.3",

@@ -1,6 +1,6 @@
 """Study: a run, its net, one split of a log and a seed; what every analysis asks its questions of."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from msviz.batch import Batch
 from msviz.data._dataset import Dataset, Part, open_data
-from msviz.data._slice import narrowed
+from msviz.data._slice import narrowed, rows
 from msviz.errors import MsvizError, refuse
 from msviz.nets._base import Net
 from msviz.probing import hooks
@@ -42,11 +42,13 @@ class Study:
         batch_size: int = 4096,
         slice: str = "",
         net: Net | None = None,
+        parts: Mapping[str, Part] | None = None,
         progress: Progress | None = None,
     ) -> None:
         """Hold what was opened; `net` stands in for the run's own (a net of one's own, in eval mode).
 
-        `slice` is an expression over the fields (msviz/data/_slice.py) that narrows the split.
+        `slice` is an expression over the fields (msviz/data/_slice.py) that narrows the split; `parts` are
+        rows of splits, by the split's name, that are looked at instead of all.
         """
         if batch_size < 1:
             raise refuse("batch_size", batch_size, "it must be at least 1")
@@ -56,9 +58,12 @@ class Study:
         self.device = device
         self.batch_size = batch_size
         self.progress = progress
-        self.keep = True  # whether findings that this one builds on are kept beside the run
-        self._split = split
+        # Whether findings that this one builds on are kept beside the run: those of all rows are.
+        self.keep = not parts
+        self._split, self._parts = split, parts or {}
         self.slice = slice
+        # The same log with the scenarios that the slice speaks of, where these are not the run's own.
+        self._reader: Dataset | None = None
         if net is not None:
             self.net = net.eval()
 
@@ -93,6 +98,7 @@ class Study:
     def beside(self, run: Run | Path | str) -> Self:
         """Return a study of another run with the same split, slice and seed, on the same data where it fits.
 
+        On the same data the rows are the same, also where the other run has other scenarios.
         Raises MsvizError when that run cannot be opened, or its data is not here.
         """
         run = run if isinstance(run, Run) else Run.open(Path(run))
@@ -107,6 +113,9 @@ class Study:
             slice=self.slice,
         )
         other.keep, other.progress = self.keep, self.progress
+        if same and self.slice and other.dataset.scenario_of != self.dataset.scenario_of:
+            # Kept beside the other run, the slice would be read as its own: 'scenario' is another word there.
+            other._reader, other.keep = self._reader or self.dataset, False
         return other
 
     def on(self, split: str) -> Self:
@@ -120,9 +129,10 @@ class Study:
             batch_size=self.batch_size,
             slice=self.slice,
             net=self.net if self.run is not None or "net" in self.__dict__ else None,
+            parts=self._parts,
             progress=self.progress,
         )
-        other.keep = self.keep
+        other.keep, other._reader = self.keep, self._reader
         return other
 
     @contextmanager
@@ -144,7 +154,11 @@ class Study:
     @cached_property
     def part(self) -> Part:
         """Return the rows; raise MsvizError for a split or a slice that the data does not have."""
-        return narrowed(self.dataset.split(self._split), self.slice)
+        if self.slice and self._reader is not None:
+            found = rows(self._reader.split(self._split), self.slice)
+            return self.dataset.split(self._split).only(found)
+        own = self._parts.get(self._split)
+        return narrowed(self.dataset.split(self._split) if own is None else own, self.slice)
 
     @cached_property
     def schema(self) -> Schema:

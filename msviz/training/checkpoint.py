@@ -42,6 +42,12 @@ class State:
     seconds: float = 0.0  # spent in training steps in all
     threads: int = 0  # a resumed training uses as many, so that sums come out the same
     history: list[dict[str, Any]] = field(default_factory=list)
+    # Where somebody watches: sums over the rows since the last point of the curve, and since the last mark.
+    curve_loss: float = 0.0
+    curve_rows: int = 0
+    curve_seconds: float = 0.0  # `seconds` at the last point
+    mark_loss: float = 0.0
+    mark_rows: int = 0
 
 
 class Checkpoint:
@@ -74,19 +80,19 @@ class Checkpoint:
         text = json.dumps(settings, ensure_ascii=False, indent=1)
         write_whole(self.folder / "settings.json", lambda path: path.write_text(text + "\n", "utf-8"))
 
-    def compare(self, settings: dict[str, Any]) -> None:
-        """Raise MsvizError naming the first setting in which this training differs from the stopped one."""
+    def compare(self, settings: dict[str, Any], defaults: dict[str, Any]) -> None:
+        """Raise MsvizError naming the first setting in which this training differs from the stopped one.
+
+        A setting that was not there yet when it began had its default.
+        """
         try:
             before = json.loads((self.folder / "settings.json").read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise refuse("resume", str(self.folder.parent), "there is no training to resume") from error
         for name, value in settings.items():
-            if before.get(name) != json.loads(json.dumps(value)):
-                raise refuse(
-                    f"resume: {name}",
-                    value,
-                    f"the stopped training had {before.get(name)!r}; wanted: the same",
-                )
+            had = before.get(name, defaults.get(name))
+            if had != json.loads(json.dumps(value)):
+                raise refuse(f"resume: {name}", value, f"the stopped training had {had!r}; wanted: the same")
 
     def save(self, state: State, net: Net, optimisers: list[Optimizer]) -> None:
         """Write the state of a training between two steps."""

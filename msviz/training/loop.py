@@ -21,16 +21,18 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic import Field as Setting
 
 from msviz import __version__
-from msviz.data._dataset import Dataset
+from msviz.data._dataset import Dataset, Part
 from msviz.data._loader import batches, steps
 from msviz.errors import MsvizError, refuse
-from msviz.nets._base import Layout, build, parse_config, require
+from msviz.nets._base import build, parse_config
 from msviz.run import Card, Run, TrainedOn
 from msviz.schema import first_problem
 from msviz.training._stop import Interrupted, Stop
+from msviz.training._watch import Watch, Watching
 from msviz.training.bundle import save_bundle
 from msviz.training.checkpoint import Checkpoint, State
 from msviz.training.optimisers import make_optimisers
+from msviz.training.rows import Used, fits, sees, used
 from msviz.training.scoring import Progress, evaluate
 from msviz.training.step import step as take_step
 
@@ -57,6 +59,17 @@ class Training(BaseModel):
         120.0, gt=0, le=86_400, description="seconds between checkpoints inside an epoch, at least"
     )
     threads: int = Setting(0, ge=0, le=256, description="CPU threads; 0 takes what torch was given")
+    train_where: str = Setting(
+        "",
+        description="only rows of train and valid for which this holds, as in scenario != 'Flash sale'; test "
+        "stays whole",
+    )
+    train_share: float = Setting(
+        1.0, gt=0, le=1, description="share of the rows of train, drawn alike for every seed"
+    )
+    scenario_fields: str = Setting(
+        "", description="columns between commas whose combination is the scenario, instead of the data's own"
+    )
 
 
 def parse_training(values: dict[str, Any]) -> Training:
@@ -90,19 +103,23 @@ def train(
     report: Callable[[str], None] = print,
     progress: Progress | None = None,
     stop: Stop | None = None,
+    watch: Watch | None = None,
 ) -> Run:
     """Train a model on a dataset and return the run that lies in `out`.
 
     `values` are settings of the net's config. After SIGINT or SIGTERM (or `stop.requested`) the step
     under way is finished and Interrupted raised; `resume` goes on from there with the same result.
+    `watch` looks at the net meanwhile, which changes nothing in the result; what it sees goes to OUT/frames.
     Raises MsvizError for a setting, device or folder that will not do, and for a loss that is not finite.
     """
     out, training = Path(out), training or Training()
     place = choose_device(device)
     config = parse_config(model, values or {}).model_dump(mode="json")
-    require(model, Layout.of(dataset.schema))
-    if not dataset.rows["train"]:
-        raise refuse("data", dataset.name, "its train split has no rows")
+    dataset = sees(dataset, training)
+    fits(model, dataset)
+    # Columns by name and in their order, so that these words tell which runs know the same scenarios.
+    training = training.model_copy(update={"scenario_fields": ",".join(dataset.scenario_of)})
+    rows = used(dataset, training)
     recipe = Recipe(model, config, training, seed, place)
     if resume and (out / "run.json").is_file():
         return _finished(out, recipe, dataset, report)
@@ -114,7 +131,9 @@ def train(
         torch.random.fork_rng(devices=devices),
         _threads(training.threads),
     ):
-        loop = _Loop(recipe, dataset, out, checkpoint, asked, report, progress or (lambda share, words: None))
+        loop = _Loop(recipe, rows, out, checkpoint, asked, report, progress or (lambda share, words: None))
+        if watch is not None and watch.frames:
+            loop.watch_with(watch)
         loop.begin(resume)
         run = loop.run()
     shutil.rmtree(out / "checkpoint")
@@ -145,22 +164,22 @@ class _Loop:
     def __init__(
         self,
         recipe: Recipe,
-        dataset: Dataset,
+        rows: Used,
         out: Path,
         checkpoint: Checkpoint,
         stop: Stop,
         report: Callable[[str], None],
         progress: Progress,
     ) -> None:
-        self.recipe, self.dataset, self.out, self.checkpoint = recipe, dataset, out, checkpoint
+        self.recipe, self.dataset, self.out, self.checkpoint = recipe, rows.dataset, out, checkpoint
         self.stop, self.report, self.progress = stop, report, progress
         self.training = recipe.training
-        self.train, self.valid = dataset.split("train"), dataset.split("valid")
+        self.train, self.valid, self.words = rows.train, rows.valid, rows.words
         self.steps = steps(self.train.rows, self.training.batch_size)
         # The last step of an epoch is always among them.
         checks = self.training.checks_per_epoch
         self.check_steps = sorted({math.ceil(self.steps * k / checks) for k in range(1, checks + 1)})
-        self.net = build(recipe.model, recipe.config, dataset.schema, recipe.seed).to(recipe.device)
+        self.net = build(recipe.model, recipe.config, rows.dataset.schema, recipe.seed).to(recipe.device)
         self.optimisers = make_optimisers(
             self.net, self.training.learning_rate, self.training.l2, self.training.optimiser
         )
@@ -169,6 +188,21 @@ class _Loop:
         self.saved = time.monotonic()
         self.pause = self.training.checkpoint_seconds
         self.fresh_rows, self.fresh_seconds = 0, 0.0
+        self.watching: Watching | None = None
+
+    def watch_with(self, watch: Watch) -> None:
+        """Let somebody look at the net while it is trained."""
+        self.watching = Watching(
+            watch,
+            self.out,
+            self.net,
+            self.dataset,
+            self.train,
+            self.valid,
+            steps=self.steps,
+            epochs=self.training.epochs,
+            report=self.report,
+        )
 
     def begin(self, resume: bool) -> None:
         """Start from the seed, or from the checkpoint."""
@@ -177,7 +211,7 @@ class _Loop:
         if not resume:
             self.checkpoint.begin(settings)
             return
-        self.checkpoint.compare(settings)
+        self.checkpoint.compare(settings, Training().model_dump())
         found = self.checkpoint.restore(self.net, self.optimisers)
         if found is None:
             self.report("no checkpoint was written yet: training starts at the beginning")
@@ -190,8 +224,12 @@ class _Loop:
         """Train until the epochs or the patience are used up; write and return the run."""
         for line in self.opening():
             self.report(line)
+        if self.watching:
+            self.watching.begin(self.state)
         while not self.over:
             self._epoch()
+        if self.watching:
+            self.watching.end(self.state)
         return self._finish()
 
     @property
@@ -206,6 +244,7 @@ class _Loop:
             f"training {self.recipe.model} ({parameters:,} parameters) on {self.dataset.name}: "
             f"{self.train.rows:,} rows, {self.steps:,} steps an epoch, device {self.recipe.device.type}"
         )
+        yield from self.words
         if not self.valid.rows:
             yield "the valid split has no rows: no early stopping, the last epoch's weights are kept"
 
@@ -228,6 +267,9 @@ class _Loop:
             begun = time.perf_counter()
             loss = take_step(self.net, batch.to(self.recipe.device), self.optimisers, self.amp)
             self._count(loss, len(batch), time.perf_counter() - begun)
+            if self.watching:
+                # Before the checkpoint: what lies behind one has been looked at.
+                self.watching.step(state, loss, len(batch))
             due = state.step in self.check_steps
             asked = self.stop.requested
             if asked or due or time.monotonic() - self.saved > self.pause:
@@ -272,7 +314,8 @@ class _Loop:
     def _check(self) -> None:
         """Validate, remember the best weights, and write the checkpoint that says so."""
         state = self.state
-        found = self._measured(self.valid.name)["overall"]
+        measures = self._measured(self.valid)
+        found = measures["overall"]
         value = found["auc"]["value"]
         state.checks += 1
         better = value is not None and (state.best is None or value > state.best_auc)
@@ -291,6 +334,7 @@ class _Loop:
                 "valid_logloss": found["logloss"]["value"],
                 "seconds": state.seconds,
                 "rows_per_second": state.rows / state.seconds,
+                **self._by_scenario(measures["scenarios"]),
             }
         )
         shown = f"valid AUC {value:.4f}" if value is not None else f"valid AUC {found['auc']['why']}"
@@ -300,6 +344,14 @@ class _Loop:
         state.loss, state.loss_rows = 0.0, 0
         self._save()
 
+    def _by_scenario(self, measures: dict[str, Any]) -> dict[str, list[float | None]]:
+        """Return what a validation found for each scenario, in the schema's order; None where not defined."""
+        known = [measures.get(name, {}) for name in self.dataset.schema.scenario_names[1:]]
+        return {
+            f"valid_{metric}_by_scenario": [one.get(metric, {}).get("value") for one in known]
+            for metric in ("auc", "logloss")
+        }
+
     def _finish(self) -> Run:
         """Score the best weights on valid and test and write the bundle."""
         state = self.state
@@ -307,7 +359,8 @@ class _Loop:
             kept = state.history[state.best - 1]["epoch"]
             self.report(f"keeping the weights of epoch {kept:.4g}, valid AUC {state.best_auc:.4f}")
             self.net.load_state_dict(self.checkpoint.best(state.best))
-        metrics = {name: self._measured(name) for name in ("valid", "test")}
+        # Of whole splits, whatever rows were trained on: so runs compare on the same rows.
+        metrics = {name: self._measured(self.dataset.split(name)) for name in ("valid", "test")}
         headline = metrics["test" if self.dataset.rows["test"] else "valid"]["overall"]
         card = Card(
             model=self.recipe.model,
@@ -339,12 +392,11 @@ class _Loop:
             metrics=metrics,
         )
 
-    def _measured(self, split: str) -> dict[str, Any]:
+    def _measured(self, part: Part) -> dict[str, Any]:
         def progress(share: float, words: str) -> None:
             self._heed()
             self.progress(self.state.rows / (self.train.rows * self.training.epochs), words)
 
-        part = self.valid if split == "valid" else self.dataset.split(split)
         return evaluate(self.net, part, device=self.recipe.device, progress=progress)
 
     def _save(self) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor
 from msviz.batch import Batch
 from msviz.data._dataset import Array, Dataset, Part, open_data
 from msviz.data._loader import batches
+from msviz.data._view import as_run_sees
 from msviz.errors import MsvizError, one_of, refuse
 from msviz.nets._base import Net
 from msviz.run import Run
@@ -82,6 +83,7 @@ def users(part: Part) -> Array | None:
 def find_data(run: Run, data: Dataset | Path | str | None = None) -> Dataset:
     """Return the data to look at a run with: the given, or that which the run was trained on.
 
+    Its scenarios are what the run knows as such, which need not be the log's own (`scenario_fields`).
     Without `data`, the place that the run remembers is tried, then the folder of the same name in
     $MSVIZ_DATA or data/; only the same fingerprint counts. Raises MsvizError when none fits, or when
     the given data means something else by its ids.
@@ -89,6 +91,9 @@ def find_data(run: Run, data: Dataset | Path | str | None = None) -> Dataset:
     if data is not None:
         given = data if isinstance(data, Dataset) else open_data(data)
         _same_words(run, given.schema)
+        given = as_run_sees(given, run.schema)
+        if given.schema.scenarios != run.schema.scenarios:
+            raise MsvizError(f"data: its scenarios are not those that run {run.name} was trained on")
         return given
     known = run.card.data
     shelf = Path(os.environ.get("MSVIZ_DATA", "data"))
@@ -97,7 +102,7 @@ def find_data(run: Run, data: Dataset | Path | str | None = None) -> Dataset:
         if (place / "dataset.json").is_file():
             found = open_data(place)
             if found.fingerprint == known.fingerprint:
-                return found
+                return as_run_sees(found, run.schema)
     raise refuse(
         "data",
         known.name,
@@ -118,5 +123,3 @@ def _same_words(run: Run, schema: Schema) -> None:
             raise MsvizError(
                 f"data: field {name} has other values than the one run {run.name} was trained on"
             )
-    if run.schema.scenarios != schema.scenarios:
-        raise MsvizError(f"data: its scenarios are not those that run {run.name} was trained on")

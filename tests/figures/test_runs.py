@@ -1,11 +1,13 @@
 """Pictures of several runs: a table of colour, a list with intervals, a curve over one setting."""
 
+from dataclasses import replace
+
 import findings as make
 import numpy as np
 import pytest
 
 from msviz.errors import MsvizError
-from msviz.figures.runs import curves
+from msviz.figures.runs import curves, grids
 from msviz.finding import Finding
 
 
@@ -83,3 +85,68 @@ def test_a_curve_runs_over_the_one_setting_that_changes_in_the_order_of_numbers(
         finding.figure(view="curve", setting="norm")
     with pytest.raises(MsvizError, match="no two runs of one model"):
         runs(1).figure(view="curve")
+
+
+def crossed(seeds: int = 1) -> Finding:
+    """Two settings in all combinations but one, and a run that differs in a third."""
+    finding = runs(6)
+    data = finding.data
+    rows = [["2", "on"], ["10", "on"], ["3", "on"], ["2", "off"], ["3", "off"], ["4", "off"]]
+    third = ["a", "a", "a", "a", "a", "b"]
+    settings = [[*row, other] for row, other in zip(rows, third, strict=True)]
+    data = data.drop_vars("setting").drop_vars("settings")
+    data = data.assign_coords(setting=["experts", "norm", "other"])
+    data["settings"] = (("run", "setting"), settings)
+    data["seeds"] = ("run", np.full(6, seeds))
+    data["deviation"] = (data["value"].dims, np.full(data["value"].shape, 0.004 if seeds > 1 else np.nan))
+    return replace(finding, data=data)
+
+
+def test_a_grid_holds_two_settings_in_order_with_a_gap_where_no_run_stands() -> None:
+    finding = crossed()
+    value = finding.data["value"].sel(scope="Search", metric="auc").values
+    assert grids(finding.data) == [("experts", "norm")]
+    trace = finding.figure(view="grid", scope="Search").data[0]
+    assert list(trace.y) == ["2", "3", "10"] and list(trace.x) == ["off", "on"]
+    wanted = [[value[3], value[0]], [value[4], value[2]], [np.nan, value[1]]]
+    np.testing.assert_allclose(np.asarray(trace.z), wanted, rtol=1e-6)
+    assert trace.text[0][1] == f"{value[0]:.3f}" and trace.text[2][0] == ""
+    shown = np.asarray(trace.customdata)[0, 1]
+    np.testing.assert_allclose(shown, [value[0], value[0] - 0.01, value[0] + 0.01, 1], rtol=1e-6)
+    assert "seeds" in trace.hovertemplate and "95 %" in trace.hovertemplate
+    turned = finding.figure(view="grid", scope="Search", setting="norm").data[0]
+    np.testing.assert_allclose(np.asarray(turned.z), np.array(wanted).T, rtol=1e-6)
+
+
+@pytest.mark.parametrize("metric", ["logloss", "bias"])
+def test_a_grid_is_darkest_where_the_metric_is_best(metric: str) -> None:
+    finding = crossed()
+    trace = finding.figure(view="grid", metric=metric).data[0]
+    best = np.unravel_index(np.nanargmax(np.asarray(trace.z)), trace.z.shape)
+    told = np.asarray(trace.customdata)[..., 0]
+    assert abs(told[best]) == np.nanmin(np.abs(told)) and not trace.colorbar.showticklabels
+
+
+def test_a_grid_that_no_runs_make_is_refused() -> None:
+    with pytest.raises(MsvizError, match="no runs of one model differ in two settings"):
+        runs().figure(view="grid")
+    with pytest.raises(MsvizError, match="got 'other'; valid choices: experts and norm"):
+        crossed().figure(view="grid", setting="other")
+
+
+def test_bars_of_a_curve_are_the_deviation_where_every_point_has_several_seeds() -> None:
+    figure = crossed(3).figure(view="curve", setting="experts")
+    np.testing.assert_allclose(np.asarray(figure.data[0].error_y.array), 0.004, rtol=1e-4)
+    assert "± deviation over seeds" in figure.layout.yaxis.title.text
+    figure = crossed(1).figure(view="curve", setting="experts")
+    np.testing.assert_allclose(np.asarray(figure.data[0].error_y.array), 0.01, rtol=1e-4)
+    assert "seeds" not in figure.layout.yaxis.title.text
+
+
+def test_a_long_table_shows_the_first_run_and_the_best() -> None:
+    finding = runs(60)
+    value = finding.data["value"].values[:, 0, 0]
+    names = list(finding.figure().data[0].y)
+    assert len(names) == 40 and names[0] == "run-0"
+    order = [number for number in np.argsort(-value) if number]
+    assert set(names[1:]) == {f"run-{number}" for number in order[:39]}

@@ -44,6 +44,18 @@ def test_a_stream_sees_every_row_once_and_tells_progress(study: Study) -> None:
     np.testing.assert_allclose(moments.result().mean[0], study.part.fields(slice(0, 60)).mean(0), rtol=1e-6)
 
 
+def test_parts_stand_in_for_splits_and_nothing_of_them_is_kept(study: Study, log: Dataset) -> None:
+    some = log.split("test").only(np.array([3, 30, 59]))
+    narrow = Study(None, log, net=study.net, parts={"test": some})
+    assert not narrow.keep and study.keep
+    assert narrow.part.row.tolist() == [30, 300, 590]
+    assert narrow.stream([Moments("own", narrow.groups(), ("field",))]) == 3
+    assert narrow.on("test").part.rows == 3
+    # A split without a part is looked at whole; a part without rows is a part.
+    assert narrow.on("train").part.rows == log.rows["train"]
+    assert Study(None, log, parts={"test": some.only(np.zeros(0, np.int64))}).part.rows == 0
+
+
 def test_hooks_go_also_after_an_exception(study: Study) -> None:
     class Breaks(Moments):
         def see(self, *given: object) -> None:

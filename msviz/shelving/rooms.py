@@ -1,0 +1,134 @@
+"""Rename runs, delete them with a way back, and empty the bin: what happens to the folders of a shelf."""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from msviz.errors import MsvizError, one_of, refuse
+from msviz.shelving._place import check_name, free_name, locked, told
+from msviz.shelving.notes import read_notes
+
+BIN = ".trash"
+DAYS = 30  # that a deleted run is kept
+STAMP = "%Y%m%dT%H%M%S.%fZ"
+
+
+@dataclass(frozen=True)
+class Deleted:
+    """A run in the bin: where it lies, what it was called, when it was deleted."""
+
+    path: Path
+    name: str
+    when: datetime
+
+    @property
+    def shelf(self) -> Path:
+        """Return the shelf that it came from."""
+        return self.path.parent.parent
+
+
+def rename(run: Path, name: str) -> Path:
+    """Give a run another name and return its new folder.
+
+    Raises MsvizError for a name that a folder may not have or that is taken, and while a training writes
+    there.
+    """
+    _check(run)
+    if check_name(name) == run.name:
+        return run
+    target = run.with_name(name)
+    with locked(run.parent), _no_training(run), told(f"run {run.name}"):
+        if os.path.lexists(target):
+            raise refuse("name", name, "it is taken on this shelf; choose another")
+        run.rename(target)
+    return target
+
+
+def delete(run: Path) -> Path:
+    """Move a run to the shelf's bin and return where it lies; `empty` is what removes it for good.
+
+    Raises MsvizError while a training writes there, for a run that is kept, and for a link to a folder.
+    """
+    _check(run)
+    if run.is_symlink():
+        raise refuse("run", run.name, "it is a link to a folder elsewhere: remove the link by hand")
+    if read_notes(run).kept:
+        raise refuse("run", run.name, "it is marked as kept: take the mark away first")
+    folder = run.parent / BIN
+    with locked(run.parent), _no_training(run), told(f"run {run.name}"):
+        folder.mkdir(exist_ok=True)
+        target = folder / f"{datetime.now(UTC).strftime(STAMP)}-{run.name}"
+        run.rename(target)
+    return target
+
+
+def trash(shelf: Path) -> list[Deleted]:
+    """Return the runs in a shelf's bin, the last deleted first."""
+    found = []
+    for path in shelf.glob(f"{BIN}/*/"):
+        stamp, _, name = path.name.partition("-")
+        with suppress(ValueError):
+            found.append(Deleted(path, name, datetime.strptime(stamp, STAMP).replace(tzinfo=UTC)))
+    return sorted(found, key=lambda one: one.when, reverse=True)
+
+
+def restore(entry: Deleted | Path) -> Path:
+    """Put a run from the bin back on its shelf, under a free name where its own is taken, and return it.
+
+    Raises MsvizError where it is not in the bin any more.
+    """
+    path = entry if isinstance(entry, Path) else entry.path
+    shelf = path.parent.parent
+    deleted = next((one for one in trash(shelf) if one.path.name == path.name), None)
+    if deleted is None:
+        raise refuse("deleted run", path.name, one_of([one.name for one in trash(shelf)] or ["none"]))
+    with locked(shelf), told(f"run {deleted.name}"):
+        _drop_answers(shelf / deleted.name)
+        target = shelf / free_name(shelf, deleted.name)
+        deleted.path.rename(target)
+    return target
+
+
+def empty(shelf: Path, *, days: float = DAYS) -> int:
+    """Remove for good what was deleted at least so many days ago, and return how many runs that were."""
+    limit = datetime.now(UTC) - timedelta(days=days)
+    old = [one for one in trash(shelf) if one.when <= limit]
+    for one in old:
+        with told(f"deleted run {one.name}"):
+            shutil.rmtree(one.path)
+    return len(old)
+
+
+def _check(run: Path) -> None:
+    """Raise MsvizError where a path is no run of a shelf."""
+    if not run.name or run.name.startswith(".") or not (run / "run.json").is_file():
+        raise refuse("run", str(run), "wanted: a folder that holds run.json")
+
+
+def _drop_answers(folder: Path) -> None:
+    """Remove what an answer left behind that ended after its run was deleted: kept findings, nothing else."""
+    if folder.is_dir() and {one.name for one in folder.iterdir()} == {"findings"}:
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def _no_training(run: Path) -> Iterator[None]:
+    """Hold what a training would hold; raise MsvizError where one does."""
+    try:
+        lock = (run / "checkpoint" / "lock").open("r")
+    except FileNotFoundError:
+        yield
+        return
+    except OSError as error:
+        raise MsvizError(f"run {run.name}: checkpoint: {error.strerror}") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise refuse("run", run.name, "a training writes there now: wait, or cancel it") from error
+        yield

@@ -1,0 +1,181 @@
+"""What a training would cost: some real steps and some scored rows, timed within seconds, nothing written."""
+
+import math
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from msviz.batch import Batch
+from msviz.data._dataset import Dataset, Part
+from msviz.data._loader import batches, steps
+from msviz.errors import MsvizError
+from msviz.nets._base import Layout, Net, build, parse_config, require
+from msviz.training.loop import Training, choose_device
+from msviz.training.optimisers import make_optimisers
+from msviz.training.rows import Used, used
+from msviz.training.scoring import probabilities
+from msviz.training.step import step as take_step
+
+SECONDS = 1.5  # of training steps that are timed, and half as many of scoring
+FIRST = 256  # rows of the first step, which pays for what is set up once
+LONGEST = 0.4  # seconds that one timed step should take at most
+# Beside steps and scores: reading code, writing the bundle, intervals of the metrics.
+FIXED = 1.5
+MEASURING = 1e-6  # seconds that the metrics of a scored row take
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a training takes: numbers to learn, rows a second, seconds until it is done, MiB of memory."""
+
+    parameters: int
+    rows_per_second: float
+    seconds: float
+    memory: float | None  # None where the system does not tell
+    rows: int
+    steps: int
+    device: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the numbers for JSON."""
+        return asdict(self)
+
+
+def probe(
+    model: str,
+    dataset: Dataset,
+    *,
+    values: dict[str, Any] | None = None,
+    training: Training | None = None,
+    seed: int = 0,
+    device: str = "auto",
+) -> Cost:
+    """Return what `train` with the same arguments would take, if it runs through all its epochs.
+
+    Steps are real ones on real rows, of fewer rows than batch_size where that many would take too long.
+    Raises MsvizError for what training would refuse, and for a loss that is not finite.
+    """
+    training = training or Training()
+    place = choose_device(device)
+    config = parse_config(model, values or {}).model_dump(mode="json")
+    rows = used(dataset, training)
+    schema = rows.dataset.schema
+    require(model, Layout.of(schema))
+    before, threads = resident(reset=True), torch.get_num_threads()
+    devices = [torch.cuda.current_device()] if place.type == "cuda" else []
+    if devices:
+        torch.cuda.reset_peak_memory_stats()
+    try:
+        if training.threads:
+            torch.set_num_threads(training.threads)
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(seed)
+            net = build(model, config, schema, seed).to(place)
+            learned = _train_rate(net, rows.train, training, seed, place)
+            scored = _score_rate(net, rows, place)
+    finally:
+        torch.set_num_threads(threads)
+    grown = resident() - before if not devices else torch.cuda.max_memory_allocated() / 2**20
+    return Cost(
+        parameters=sum(weight.numel() for weight in net.parameters()),
+        rows_per_second=round(learned, 1),
+        seconds=round(_seconds(rows, training, learned, scored), 1),
+        memory=None if math.isnan(grown) else round(grown, 1),
+        rows=rows.train.rows,
+        steps=steps(rows.train.rows, training.batch_size) * training.epochs,
+        device=place.type,
+    )
+
+
+def _seconds(rows: Used, training: Training, learned: float, scored: float) -> float:
+    """Return seconds of all epochs, their validations, and the last word on valid and test."""
+    whole = rows.dataset.rows
+    watched = rows.valid.rows * training.epochs * training.checks_per_epoch
+    looked_at = watched + whole["valid"] + whole["test"]
+    return rows.train.rows * training.epochs / learned + looked_at * (1 / scored + MEASURING) + FIXED
+
+
+def _train_rate(net: Net, part: Part, training: Training, seed: int, place: torch.device) -> float:
+    """Return rows a second over real steps, reading them included."""
+    optimisers = make_optimisers(net, training.learning_rate, training.l2, training.optimiser)
+    amp = torch.bfloat16 if place.type == "cuda" else None
+    histories = "behaviours" in net.needs
+    net.train()
+
+    def take(batch: Batch) -> None:
+        loss = take_step(net, batch.to(place), optimisers, amp)
+        if not math.isfinite(loss):
+            raise MsvizError(
+                f"training: the loss became {loss} within the first steps; lower learning_rate "
+                f"(now {training.learning_rate:g}) or look at the data's signals"
+            )
+
+    size = min(training.batch_size, FIRST)
+    timed = [
+        _timed(lambda rows: take(part.batch(rows, histories)), _few(part, size, turn)) for turn in (0, 1)
+    ]
+    size = min(training.batch_size, max(size, int(size / timed[-1] * LONGEST)), part.rows)
+    done, begun, first = 0, 0.0, True
+    epoch = 0
+    while True:
+        for batch in batches(part, size, seed=seed, epoch=epoch, behaviours=histories):
+            take(batch)
+            if first:  # a whole batch for the first time: memory is asked for
+                first, begun = False, time.perf_counter()
+                continue
+            done += len(batch)
+            if time.perf_counter() - begun > SECONDS:
+                return done / (time.perf_counter() - begun)
+        epoch += 1
+
+
+def _score_rate(net: Net, rows: Used, place: torch.device) -> float:
+    """Return rows a second that are scored."""
+    part = next((part for part in (rows.valid, rows.dataset.split("test")) if part.rows), rows.train)
+    histories = "behaviours" in net.needs
+    net.eval()
+    with torch.inference_mode():
+
+        def score(few: slice) -> None:
+            probabilities(net, part.batch(few, histories).to(place)).cpu()
+
+        _timed(score, _few(part, FIRST, 0))
+        size = min(4096, max(FIRST, int(FIRST / _timed(score, _few(part, FIRST, 1)) * LONGEST)))
+        done, turn, begun = 0, 0, time.perf_counter()
+        while time.perf_counter() - begun < SECONDS / 2:
+            few = _few(part, size, turn)
+            score(few)
+            done, turn = done + few.stop - few.start, turn + 1
+        return done / (time.perf_counter() - begun)
+
+
+def _few(part: Part, size: int, turn: int) -> slice:
+    """Return the `turn`-th stretch of `size` rows, from the beginning again after the last."""
+    start = turn * size % part.rows
+    return slice(start, min(start + size, part.rows))
+
+
+def _timed(work: Any, rows: slice) -> float:
+    """Return seconds for as many rows as asked for, also where the stretch is shorter."""
+    begun = time.perf_counter()
+    work(rows)
+    return max(time.perf_counter() - begun, 1e-6)
+
+
+def resident(reset: bool = False) -> float:
+    """Return the process's memory in MiB: its peak since the last reset, or with `reset` what it holds now.
+
+    Read from Linux's /proc; NaN elsewhere, and where it may not be reset.
+    """
+    try:
+        if reset:
+            Path("/proc/self/clear_refs").write_text("5")
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return float("nan")
+    wanted = "VmRSS:" if reset else "VmHWM:"
+    found = next((line for line in lines if line.startswith(wanted)), None)
+    return float("nan") if found is None else int(found.split()[1]) / 1024

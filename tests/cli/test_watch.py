@@ -1,0 +1,198 @@
+"""What a training is watched with: the picture that tells most of each model, and the command's options."""
+
+import importlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from msviz.cli import _watch, run
+from msviz.cli._watch import Look, pictures, telling
+from msviz.data._dataset import Dataset
+from msviz.errors import MsvizError
+from msviz.finding import Finding
+from msviz.probing.study import Study
+from msviz.run import Run
+from msviz.shelving.notes import read_notes
+from msviz.training.bundle import load_net
+from msviz.training.frames import Frames
+from msviz.training.loop import Training, train
+from msviz.training.scoring import predict
+
+SMALL: dict[str, tuple[str, dict[str, object]]] = {
+    "autoint": ("attention_by_scenario", {"layers": 1, "heads": 2, "width": 4, "dropout": 0.2}),
+    "satrans": ("attention_by_scenario", {"layers": 1, "heads": 2, "width": 8, "scenario_width": 4}),
+    "optmsm": ("representation", {"width": 4, "hidden": "8,4"}),
+    "hierrec": ("feature_weights", {"width": 4, "heads": 2, "bottleneck": 4}),
+    "same": (
+        "gates_over_time",
+        {"width": 8, "item_width": 4, "heads": 2, "main_net": "8,4", "bias_net": "8,4", "experts": 2},
+    ),
+    "sainet": ("migration", {"width": 4, "blocks": 1, "heads": 2, "hidden": "8"}),
+}
+SHORT = Training(epochs=1, batch_size=4096, threads=1)
+
+
+def trained(world: Dataset, out: Path, model: str, frames: int = 2, **more: object) -> tuple[Run, list[str]]:
+    told: list[str] = []
+    watch = Look(frames, told.append) if frames else None
+    made = train(
+        model, world, out, values=SMALL[model][1], training=SHORT, device="cpu", report=told.append,
+        watch=watch, **more,
+    )  # fmt: skip
+    return made, told
+
+
+@pytest.mark.parametrize("model", SMALL)
+def test_every_model_is_watched_by_its_telling_picture(
+    model: str, tiny_world: Dataset, tmp_path: Path
+) -> None:
+    plain, _ = trained(tiny_world, tmp_path / "plain", model, 0)
+    seen, told = trained(tiny_world, tmp_path / "seen", model)
+    weights = [load_file(one.path / "weights.safetensors") for one in (plain, seen)]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    assert plain.metrics == seen.metrics
+    assert not any("picture" in line or "frames" in line for line in told)
+    frames = Frames(seen.path)
+    marks = frames.marks()
+    assert [mark.number for mark in marks] == [0, 1, 2]
+    findings = [frames.finding(mark.number) for mark in marks]
+    assert {finding.analysis for finding in findings} == {SMALL[model][0]}
+    # A net that learns is seen to change.
+    assert not findings[0].data.equals(findings[2].data)
+    figures = importlib.import_module(f"msviz.figures.{findings[0].picture}")
+    scale = figures.common_scale(findings) if hasattr(figures, "common_scale") else {}
+    for finding in findings:
+        assert finding.provenance.split == ("all" if model == "same" else "valid")
+        assert finding.takeaway.endswith(".")
+        assert finding.figure(**scale).data
+    # What is written fits a shelf, whatever the vectors are.
+    assert max(file.stat().st_size for file in frames.folder.iterdir()) < 1_000_000
+
+
+@pytest.mark.parametrize("model", ["satrans", "hierrec", "same"])
+def test_scores_of_a_pass_are_those_of_scoring(model: str, tiny_world: Dataset, tmp_path: Path) -> None:
+    net = load_net(trained(tiny_world, tmp_path / "run", model, 0)[0])
+    part = tiny_world.split("valid").only(np.arange(700))
+    seen = Look(1).look(net, tiny_world, part)
+    np.testing.assert_allclose(seen.scores, predict(net, part), atol=1e-6)
+    assert seen.picture is not None
+
+
+def test_pictures_are_chosen_by_what_taps_show() -> None:
+    attention, apart = ("layer", "head", "query", "key"), ("scenario", "unit")
+    cases = {
+        "attention_by_scenario": {"a": ("expert",), "b": attention, "c": apart},
+        "representation": {"gate": ("scenario", "field"), "mixture": ("scenario", "expert"), "r": apart},
+        "gates_over_time": {"scenario": ("unit",), "gate": ("expert",), "output": ("expert", "unit")},
+        "feature_weights": {"explicit": ("unit",), "weights": ("head", "field")},
+        "migration": {"fusion": ("behaviour",), "scale_1": ("unit",)},
+    }
+    for wanted, axes in cases.items():
+        assert telling(axes) == wanted
+    assert pictures({"vectors": ("unit",)}) == ["representation"]
+    assert pictures({"r": apart}) == ["representation"], "once"
+    assert telling({}) == ""
+
+
+def test_gates_are_looked_at_over_all_days(tiny_world: Dataset, tmp_path: Path) -> None:
+    run, _ = trained(tiny_world, tmp_path / "run", "same", 1)
+    first, last = (Frames(run.path).finding(number) for number in (0, 1))
+    days = {
+        str(np.datetime64(int(t), "s"))[:10] for name in tiny_world.rows for t in tiny_world.split(name).time
+    }
+    assert first.data.sizes["day"] >= len(days) - 3
+    assert first.data["day"].equals(last.data["day"])
+    assert (first.data["rows"].values == last.data["rows"].values).all(), "always the same impressions"
+
+
+def test_attention_of_many_scenarios_and_fields_stays_small(
+    tiny_world: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, _ = trained(tiny_world, tmp_path / "run", "autoint", 0)
+    fields = len(tiny_world.schema.features)
+    monkeypatch.setattr(_watch, "CELLS", 3 * (2 + 1) * fields * fields)
+    picture = Look(1).look(load_net(run), tiny_world, tiny_world.split("valid").only(np.arange(700))).picture
+    assert picture.data.sizes["scenario"] == 3 and picture.data.attrs["left_out"] == 3
+
+
+def test_a_picture_that_the_data_does_not_allow_makes_room_for_the_next_best(
+    tiny_world: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, asked = _watch.ask, []
+
+    def ask(study: Study, name: str, options: dict[str, object]) -> Finding:
+        asked.append(name)
+        if name == "migration":
+            raise MsvizError("migration: not of these scenarios")
+        return real(study, name, options)
+
+    monkeypatch.setattr(_watch, "ask", ask)
+    run, told = trained(tiny_world, tmp_path / "run", "sainet")
+    assert asked == ["migration", *["representation"] * 3]
+    assert Frames(run.path).finding(0).analysis == "representation"
+    assert not any("picture" in line for line in told)
+
+
+def test_no_picture_is_told_once_and_marks_go_on(
+    tiny_world: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask(*given: object) -> Finding:
+        raise MsvizError("split valid: it has no rows to look at")
+
+    monkeypatch.setattr(_watch, "ask", ask)
+    run, told = trained(tiny_world, tmp_path / "run", "hierrec")
+    assert [line for line in told if "picture" in line] == [
+        "no picture of this training: split valid: it has no rows to look at"
+    ]
+    frames = Frames(run.path)
+    assert len(frames.marks()) == 3 and frames.finding(0) is None
+    assert frames.marks()[-1].auc is not None
+
+
+def command(world: Dataset, out: Path, *more: object) -> list[str]:
+    sets = ["--set", "layers=1", "--set", "heads=2", "--set", "width=4", "--set", "hidden=8"]
+    given = ["train", "autoint", "--data", world.path, "--out", out, "--epochs", 1, "--device", "cpu", *more]
+    return [*map(str, given), *sets]
+
+
+def test_the_command_keeps_frames_and_notes_the_parent(
+    tiny_world: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(command(tiny_world, tmp_path / "first")) == 0
+    assert not Frames(tmp_path / "first")
+    assert not (tmp_path / "first" / "notes.json").exists()
+    asked = command(tiny_world, tmp_path / "second", "--frames", 1, "--parent", tmp_path / "first")
+    assert run(asked) == 0
+    marks = Frames(tmp_path / "second").marks()
+    assert [mark.share for mark in marks] == [0, 1]
+    parent = read_notes(tmp_path / "second").parent
+    assert parent is not None
+    assert (parent.name, parent.digest) == ("first", Run.peek(tmp_path / "first").card.digest)
+    assert Run.open(tmp_path / "second").card.model == "autoint", "what is beside a run breaks no seal"
+    # A job that goes on after its parent was renamed is not lost.
+    (tmp_path / "first").rename(tmp_path / "renamed")
+    assert run([*asked, "--resume"]) == 0
+    assert read_notes(tmp_path / "second").parent == parent
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--frames", 201), "--frames: got '201'"),
+        (("--frames", -1), "--frames: got '-1'"),
+        (("--parent", "nowhere"), "run: got 'nowhere'; wanted: a folder that holds run.json"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_before_training(
+    more: tuple[object, ...],
+    said: str,
+    tiny_world: Dataset,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(command(tiny_world, tmp_path / "out", *more)) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
