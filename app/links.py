@@ -7,12 +7,25 @@ import streamlit as st
 from app.words import plain
 from msviz.figures.theme import ALL
 
-NOTES = "_link_notes"
+NOTES, PAGE = "_link_notes", "_link_page"
 
 
 def begin() -> None:
     """Forget what was said about the last run of the script."""
     st.session_state[NOTES] = []
+
+
+def arrive(page: str) -> None:
+    """Let a link that leads to another page win over what was chosen before, which widgets would keep."""
+    # What was chosen before may stand in the address too, in front of what the link asks for.
+    asked = {key: st.query_params.get_all(key)[-1:] for key in st.query_params}
+    before, seen = st.session_state.get(PAGE, (page, {}))
+    if before != page:
+        for key, values in asked.items():
+            held = st.session_state.get(key)
+            if isinstance(held, str) and values and values[0] != held and values != seen.get(key):
+                st.session_state[key] = values[0]
+    st.session_state[PAGE] = (page, asked)
 
 
 def say() -> None:
@@ -39,16 +52,19 @@ def several(
     key: str,
     *,
     default: Sequence[str],
-    most: int = 6,
+    most: int | None = 6,
     help: str | None = None,
 ) -> list[str]:
-    """Return up to `most` of `options`, chosen in a box that the address remembers; `default` for none."""
+    """Return up to `most` of `options`, chosen in a box that the address remembers; `default` for none.
+
+    `most` None is any number.
+    """
     asked, held = st.query_params.get_all(key), list(st.session_state.get(key) or [])
     for value in dict.fromkeys([*asked, *held]):
         if value not in options:
-            _note(label, str(value), "it is left out")
-    for value in asked[most:]:
-        _note(label, value, f"{most} can be shown at a time")
+            note(label, str(value), "it is left out")
+    for value in asked[most or len(asked) :]:
+        note(label, value, f"{most} can be shown at a time")
     if key in st.session_state:
         fitting = [value for value in held if value in options][:most]
         if fitting != held:
@@ -78,7 +94,7 @@ def whole(label: str, key: str, *, help: str | None = None) -> int | None:
     """Return a whole number from 0 that the address remembers, or None."""
     raw = st.query_params.get(key)
     if raw and not raw.isdigit():
-        _note(label, raw, "it is not a whole number")
+        note(label, raw, "it is not a whole number")
     value = st.number_input(
         label,
         min_value=0,
@@ -99,12 +115,13 @@ def _check(label: str, options: Sequence[str], key: str, fallback: str) -> None:
     for value in dict.fromkeys((asked, held)):
         # What the reader never chose is no news: a view without "All scenarios" just starts elsewhere.
         if value and value not in options and value != ALL:
-            _note(label, str(value), f"{fallback} is shown instead")
+            note(label, str(value), f"{fallback} is shown instead")
     if held is not None and held not in options:
         del st.session_state[key]
 
 
-def _note(label: str, value: str, what: str) -> None:
+def note(label: str, value: str, what: str) -> None:
+    """Say above the page that something which the link asks for is not to be had."""
     note = f'{plain(label)} "{plain(value[:80])}" is not available here: {plain(what)}.'
     if note not in st.session_state[NOTES]:
         st.session_state[NOTES].append(note)

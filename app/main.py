@@ -33,8 +33,9 @@ pages = {
 sections: dict[str, list[st.Page]] = {}
 for shown, about in pages.items():
     sections.setdefault(about.section, []).append(shown)
-page = st.navigation(sections)
-run = choosing.run(shelf.runs())
+page = st.navigation(sections, expanded=True)  # every page is a click away
+links.arrive(pages[page].stem)
+run = choosing.run(shelf.runs(), pages[page].stem)
 slicing.choose(run)
 st.title(page.title, anchor=False)
 slicing.say()

@@ -2,7 +2,13 @@
 
 import re
 
+MARKED = re.compile(r"\\(.)")
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|$~:&-])")
+
+
+def raw(text: str) -> str:
+    """Return what `plain` was made of, for places that show no Markdown."""
+    return MARKED.sub(r"\1", text)
 
 
 def plain(text: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 from app import shelf, slicing
-from app.words import plain
+from app.words import plain, raw
 from msviz.data._dataset import Dataset
 from msviz.errors import MsvizError
 from msviz.finding import Finding
@@ -187,7 +187,8 @@ def folder_of_jobs() -> Path:
 
 
 def _begin(folder: Path, arguments: list[str], what: str) -> Job:
-    return submit(arguments, kind="answer", title=what[:1].upper() + what[1:], key=folder.name)
+    title = raw(what[:1].upper() + what[1:])
+    return submit(arguments, kind="answer", title=title, key=folder.name)
 
 
 def _reader() -> str:

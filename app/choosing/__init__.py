@@ -13,7 +13,8 @@ from typing import Any
 
 import streamlit as st
 
-from app import links, shelf
+from app import links
+from app import shelf as ours  # `shelf` is the name of a page in this folder
 from app.words import plain
 from msviz.errors import MsvizError
 from msviz.run import Run
@@ -48,8 +49,8 @@ def chosen() -> Any:
     return st.session_state["_chosen"]
 
 
-def run(runs: list[Run]) -> Run | None:
-    """Choose the run that all pages speak of."""
+def run(runs: list[Run], here: str = "") -> Run | None:
+    """Choose the run that all pages speak of; `here` is the page that is shown."""
     with st.sidebar:
         if not runs:
             st.caption("No runs on the shelf yet.")
@@ -61,6 +62,22 @@ def run(runs: list[Run]) -> Run | None:
         score = f", test AUC {auc:.3f}" if auc is not None else ""
         st.caption(f"{plain(found.card.model)} trained on {plain(found.card.data.name)}{score}")
         with suppress(MsvizError):
-            if shelf.simulated(shelf.data_of(found)):
+            if ours.simulated(ours.data_of(found)):
                 st.badge("simulated data", color="orange", icon=":material/science:")
+        _retrain(found, here)
         return found
+
+
+def _retrain(run: Run, here: str) -> None:
+    """Link to the form that changes a setting of this run and trains it again; run and slice go along."""
+    label, icon = "Retrain this run with …", ":material/model_training:"
+    if here == "train":  # a link to the page that is shown leads nowhere
+        st.button(label, icon=icon, type="tertiary", key="retrain", on_click=_afresh, args=(run.name,))
+    else:
+        st.page_link(
+            "pages_look/train.py", label=label, icon=icon, query_params={"from": run.name, "afresh": "yes"}
+        )
+
+
+def _afresh(name: str) -> None:
+    st.session_state.update({"from": name, "set": "", "grid": "", "train_view": "One training"})

@@ -42,7 +42,7 @@ def choose(run: Run | None) -> Chosen | None:
     if not run:
         _common.nothing()
         return None
-    taps = _taps(str(run.path), run.card.digest)
+    taps = _taps(run)
     if not taps:
         _needs_a_gate(run)
     left, right = st.columns([4, 1], vertical_alignment="bottom")
@@ -127,18 +127,16 @@ def _ways(schema: Schema) -> dict[str, str]:
     return first | fields
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
-def _taps(path: str, digest: str) -> tuple[str, ...]:
+def _taps(run: Run) -> tuple[str, ...]:
     """Return where a model weighs experts against each other."""
-    from msviz.analyses import shown
     from msviz.analyses.gates_over_time import TAPS
 
-    return tuple(name for name, axes in shown(Run.peek(path)).items() if axes in TAPS)
+    return tuple(name for name, axes in shelf.taps(run).items() if axes in TAPS)
 
 
 def _needs_a_gate(run: Run) -> None:
     """Say what the other views need, and offer the runs that have it."""
-    others = [other.name for other in shelf.runs() if _taps(str(other.path), other.card.digest)]
+    others = [other.name for other in shelf.able("gates_over_time")]
     what = (
         f"{plain(run.card.model)} mixes no experts by weights that can move: the other views need a gate "
         "over two experts or more (SAME, or OptMSM with transfer moe or cgc). Click rates are shown below."

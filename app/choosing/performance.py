@@ -13,8 +13,8 @@ from msviz.run import Run
 TITLE, ICON, SECTION, ORDER = "Performance", ":material/trending_up:", "Models", 2
 METRICS = {"AUC": "auc", "Logloss": "logloss", "AUC by user": "gauc", "Bias": "bias"}
 VIEWS = ("One run", "Runs", "Cost")
-PICTURES = {"Table": "table", "List": "list", "Curve": "curve"}
-MOST = 40  # runs that a table shows
+PICTURES = {"Table": "table", "List": "list", "Curve": "curve", "Grid": "grid"}
+NAMED = 200  # runs that a command line names one by one; beyond, the whole shelf is read
 TESTS = ("Not tested", "Tested on the same rows")
 COSTS = {
     "Predicting": "predicting",
@@ -63,7 +63,7 @@ def choose(run: Run | None) -> Chosen | None:
         picture = PICTURES[links.switch("Show", list(PICTURES), "runs_show")]
     names = [other.name for other in shelf.runs() if other.card.data.fingerprint == run.card.data.fingerprint]
     picked = links.several(
-        "Runs", names, "runs", default=[], most=MOST, help="All on the shelf where none is chosen"
+        "Runs", names, "runs", default=[], most=None, help="All on the shelf where none is chosen"
     )
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     with left:
@@ -91,8 +91,7 @@ def _beside(run: Run, picked: Sequence[str] = ()) -> tuple[str, ...]:
     """Return the paths of the runs picked, or of all on the shelf that were trained on the same data."""
     mark = run.card.data.fingerprint
     found = [other for other in shelf.runs() if other.card.data.fingerprint == mark]
-    return tuple(
-        sorted(
-            str(other.path.resolve()) for other in found if not picked or other.name in (*picked, run.name)
-        )
-    )
+    if not picked and len(found) > NAMED:
+        return (str(shelf.models().resolve()),)
+    kept = {*picked, run.name}
+    return tuple(sorted(str(other.path.resolve()) for other in found if not picked or other.name in kept))

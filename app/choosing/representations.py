@@ -65,7 +65,7 @@ def _vectors(run: Run) -> dict[str, str]:
     """Choose the tap, and which of its entries; the second run shows its own most telling ones."""
     from msviz.analyses._vectors import taps, ways
 
-    axes = shelf_axes(str(run.path), run.card.digest)
+    axes = shelf.taps(run)
     known = {
         f"{name}, {WORDS[way]}" if len(ways(axes[name])) > 1 else name: {"tap": name, "entries": way}
         for name in taps(axes)
@@ -74,11 +74,3 @@ def _vectors(run: Run) -> dict[str, str]:
     default = next(iter(known))
     picked = links.choose("Vectors", list(known), "vectors", help="Which vectors of the model are looked at")
     return {} if picked == default else known[picked]
-
-
-@st.cache_resource(max_entries=32, show_spinner=False)
-def shelf_axes(path: str, digest: str) -> dict[str, tuple[str, ...]]:
-    """Return the axes of a run's taps; laying out a net takes a while."""
-    from msviz.analyses import shown
-
-    return shown(next(run for run in shelf.runs() if str(run.path) == path))

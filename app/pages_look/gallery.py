@@ -61,6 +61,13 @@ def show(one: Hung, finding: Finding | None, why: str, number: int) -> None:
             st.caption(f":material/hourglass_empty: {plain(why) if why else 'Not drawn yet.'}")
         if tile.note:
             st.caption(plain(tile.note))
+        if tile.study:
+            st.page_link(
+                "pages_look/train.py",
+                label="Train what this varies",
+                icon=":material/model_training:",
+                query_params={"train_view": "Sweep", "study": f"{one.paper}:{tile.study}"},
+            )
         if one.ready is not None:
             st.page_link(
                 f"pages_look/{tile.page}.py",

@@ -12,13 +12,16 @@ from msviz.figures.theme import ALL
 from msviz.finding import Finding
 from msviz.run import Run
 
+NEWEST = 10  # runs that are listed here
 
-def models(runs: list[Run]) -> None:
-    """List the shelf."""
+
+def models(found: list[Run]) -> None:
+    """List the newest runs of the shelf."""
     st.subheader("Which models are on the shelf?", anchor=False)
-    if not runs:
+    if not found:
         view.empty("No runs on the shelf", NO_RUN, command=TRAIN)
         return
+    runs = found[:NEWEST]
     cards = [run.card for run in runs]
     table = pd.DataFrame(
         {
@@ -29,13 +32,14 @@ def models(runs: list[Run]) -> None:
             "Test logloss": [card.headline.get("logloss") for card in cards],
             "Parameters": [card.parameters for card in cards],
             "Epochs": [card.epochs for card in cards],
-            "Trained": pd.to_datetime([card.created for card in cards], utc=True, format="ISO8601"),
+            "Trained": pd.to_datetime(
+                pd.Series([card.created for card in cards]), utc=True, format="ISO8601", errors="coerce"
+            ),
         }
     )
     st.dataframe(
         table,
         hide_index=True,
-        height="auto" if len(runs) <= 10 else 388,
         column_config={
             "Test AUC": st.column_config.NumberColumn(format="%.4f", help="Higher is better; 0.5 is chance"),
             "Test logloss": st.column_config.NumberColumn(format="%.4f", help="Lower is better"),
@@ -43,6 +47,9 @@ def models(runs: list[Run]) -> None:
             "Trained": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm"),
         },
     )
+    more = len(found) - len(runs)
+    label = f"All {len(found):,} runs on the shelf" if more else "Search, compare and tag them on the shelf"
+    st.page_link("pages_look/shelf.py", label=label, icon=":material/shelves:")
 
 
 def log(data: Dataset) -> None:

@@ -2,10 +2,10 @@
 
 import streamlit as st
 
-from app import view, work
+from app import links, view, work
 from app.choosing import chosen
 from app.choosing.performance import Chosen
-from msviz.figures.runs import curves
+from msviz.figures.runs import curves, grids
 from msviz.figures.theme import ALL
 from msviz.finding import Finding
 from msviz.run import Run
@@ -18,6 +18,21 @@ NAMES = {
     "logloss": "Logloss",
     "gauc": "AUC by user",
     "bias": "Bias",
+}
+
+NOTHING = {
+    "curve": (
+        "No curve to draw",
+        "No two runs of one model differ in a single setting. Train the same model with another value of "
+        "one setting, and it appears here: the Train page does so for a list of values.",
+        "show_chart",
+    ),
+    "grid": (
+        "No grid to draw",
+        "No runs of one model differ in two settings and in nothing else. Train the same model with "
+        "several values of two settings, and it appears here: the Train page does so in one go.",
+        "grid_on",
+    ),
 }
 
 COSTS = {
@@ -52,7 +67,7 @@ def one(choice: Chosen, run: Run) -> None:
 
 
 def several(choice: Chosen, run: Run) -> None:
-    if len(choice.beside) < 2:
+    if choice.beside == (str(run.path.resolve()),):
         view.empty(
             "A second run is needed",
             "Train another model, or other settings, on the same data.",
@@ -65,15 +80,14 @@ def several(choice: Chosen, run: Run) -> None:
     )
     if finding is None:
         return
-    if choice.picture == "curve" and not curves(finding.data):
-        view.empty(
-            "No curve to draw",
-            "No two runs of one model differ in a single setting. Train the same model with another value of "
-            "one setting, and it appears here.",
-            icon="show_chart",
-        )
-        return
     where = {} if choice.picture == "table" else {"scope": choice.scenario}
+    if choice.picture in NOTHING:
+        along = settings(finding, choice.picture)
+        if not along:
+            title, what, icon = NOTHING[choice.picture]
+            view.empty(title, what, icon=icon)
+            return
+        where |= along
     told = choice.metric if choice.scenario == ALL else f"{choice.metric}, {choice.scenario}"
     view.show(
         finding,
@@ -86,6 +100,16 @@ def several(choice: Chosen, run: Run) -> None:
     )
     with st.expander("All numbers", icon=":material/table:"):
         compared(finding, choice)
+
+
+def settings(finding: Finding, picture: str) -> dict[str, str]:
+    """Choose the settings that a curve or a grid runs over; {} where no runs make one."""
+    pairs = grids(finding.data) if picture == "grid" else [(key,) for key in curves(finding.data)]
+    if not pairs:
+        return {}
+    told = [" by ".join(pair) for pair in pairs]
+    chosen = links.choose("Over", told, f"over_{picture}") if len(pairs) > 1 else told[0]
+    return dict(zip(("setting", "second"), pairs[told.index(chosen)], strict=False))
 
 
 def compared(finding: Finding, choice: Chosen) -> None:

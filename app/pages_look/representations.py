@@ -41,10 +41,9 @@ def show(choice: Chosen) -> None:
 
 def _of_other(choice: Chosen, other: Run) -> dict[str, Any]:
     """Ask the second run for the same vectors where it has them, else for its own most telling ones."""
-    from app.choosing.representations import shelf_axes
     from msviz.analyses._vectors import taps, ways
 
-    axes = shelf_axes(str(other.path), other.card.digest)
+    axes = shelf.taps(other)
     tap = choice.asked.get("tap")
     same = tap in taps(axes) and choice.asked["entries"] in ways(axes[tap])
     return choice.asked if same else {"rows": choice.asked["rows"]}

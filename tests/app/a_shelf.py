@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from msviz.analyses import analyse
+from msviz.cli._watch import Look
 from msviz.data._dataset import Dataset
 from msviz.run import Run
 from msviz.training.loop import Training, train
@@ -10,6 +11,8 @@ from msviz.training.loop import Training, train
 KEPT = ("performance", "attention_by_scenario", "impressions")
 # Only these have findings kept; the newest, tiny-satrans, is the one that pages open with.
 KEPT_OF = ("tiny-autoint", "tiny-satrans")
+# Only these were looked at while they were trained, so many times after the first.
+WATCHED, FRAMES = ("tiny-same", "tiny-satrans"), 3
 SMALL: dict[str, tuple[str, dict[str, object]]] = {
     "tiny-optmsm": ("optmsm", {"width": 4, "hidden": "8,4"}),
     "tiny-hierrec": ("hierrec", {"width": 4, "heads": 2, "bottleneck": 4}),
@@ -46,4 +49,5 @@ def _trained(name: str, world: Dataset, models: Path) -> Run:
         values=values,
         training=Training(epochs=1, batch_size=1024, threads=1),
         report=lambda *told: None,
+        watch=Look(FRAMES) if name in WATCHED else None,
     )

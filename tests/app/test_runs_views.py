@@ -7,6 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from test_pages import charts, words
 
+from app.choosing import performance
 from msviz.analyses import analyse
 from msviz.data._dataset import Dataset
 from msviz.run import Run, shelf
@@ -53,6 +54,24 @@ def test_a_curve_that_no_runs_make_is_said(app: Open, kept: Run) -> None:
     at = app("performance", run="tiny-satrans", performance_view="Runs", runs_show="Curve")
     assert not at.exception and not charts(at)
     assert "No curve to draw" in words(at)
+
+
+def test_a_grid_that_no_runs_make_is_said(app: Open, kept: Run) -> None:
+    at = app("performance", run="tiny-satrans", performance_view="Runs", runs_show="Grid")
+    assert not at.exception and not charts(at)
+    assert "No grid to draw" in words(at)
+
+
+def test_a_shelf_of_hundreds_is_compared_by_its_folder(
+    kept: Run, shelf_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command line has no room for a thousand paths."""
+    many = [Run(shelf_folder / f"run-{number}", kept.card) for number in range(300)]
+    monkeypatch.setattr("app.shelf.runs", lambda: [kept, *many])
+    monkeypatch.setenv("MSVIZ_MODELS", str(shelf_folder))
+    assert performance._beside(kept) == (str(shelf_folder.resolve()),)
+    picked = performance._beside(kept, [f"run-{number}" for number in range(250)])
+    assert len(picked) == 251 and str(kept.path.resolve()) in picked
 
 
 def test_cost_is_bars_and_growth_is_lines(app: Open, kept: Run) -> None:

@@ -3,17 +3,20 @@
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 from playwright.sync_api import Browser, Page, Response, expect, sync_playwright
 
 from msviz.data._dataset import Dataset
+from msviz.jobs import Queue
 
 ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT / "tests" / "app"))
@@ -30,48 +33,85 @@ def shelf_folder(tiny_world: Dataset, tmp_path_factory: pytest.TempPathFactory) 
     return a_shelf.build(tmp_path_factory.mktemp("shelf"), tiny_world)
 
 
+class Server:
+    """The app as a user starts it, on a free port; `said` is what it printed."""
+
+    def __init__(self, models: Path, data: Path, jobs: Path, warm: bool = True) -> None:
+        self.jobs = jobs
+        self.environment = {
+            **os.environ,
+            "MSVIZ_MODELS": str(models),
+            "MSVIZ_DATA": str(data),
+            "MSVIZ_JOBS": str(jobs),
+            "MSVIZ_WARM": "on" if warm else "off",
+        }
+        with socket.socket() as found:
+            found.bind(("127.0.0.1", 0))
+            self.port = found.getsockname()[1]
+        self.address = f"http://127.0.0.1:{self.port}"
+        self.start()
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        self.process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "streamlit", "run", "app/main.py"),
+                *(f"--server.port={self.port}", "--server.address=127.0.0.1", "--server.headless=true"),
+            ],
+            cwd=ROOT,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.said: list[str] = []
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.said.append(line)
+            if "URL" in line:
+                break
+        else:
+            pytest.fail("the app did not start:\n" + "".join(self.said))
+        # Whoever leaves a pipe unread stops the writer some day.
+        self.reader = threading.Thread(target=self._read, args=(self.process.stdout,), daemon=True)
+        self.reader.start()
+
+    def kill(self) -> None:
+        """Let it die as in a crash."""
+        self.process.kill()
+        self._collect()
+
+    def stop(self) -> None:
+        """End it, and whatever it left running."""
+        self.process.terminate()
+        self._collect()
+        for job in Queue(self.jobs).jobs():
+            job.signal(signal.SIGKILL)
+        assert "Traceback" not in "".join(self.said), "".join(self.said)
+
+    def _read(self, stream: TextIO) -> None:
+        self.said.extend(stream)
+
+    def _collect(self) -> None:
+        self.process.wait(timeout=20)
+        self.reader.join()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+
 @pytest.fixture(scope="session")
-def address(
+def server(
     shelf_folder: Path, tiny_world: Dataset, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
-    """Start the app as a user does, on a free port."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
-    environment = {
-        **os.environ,
-        "MSVIZ_MODELS": str(shelf_folder),
-        "MSVIZ_DATA": str(tiny_world.path.parent),
-        "MSVIZ_JOBS": str(tmp_path_factory.mktemp("jobs")),
-    }
-    server = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "streamlit", "run", "app/main.py"),
-            *(f"--server.port={port}", "--server.address=127.0.0.1", "--server.headless=true"),
-        ],
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    said: list[str] = []
-    assert server.stdout is not None
-    for line in server.stdout:
-        said.append(line)
-        if "URL" in line:
-            break
-    else:
-        pytest.fail("the app did not start:\n" + "".join(said))
-    # Whoever leaves a pipe unread stops the writer some day.
-    reader = threading.Thread(target=lambda: said.extend(server.stdout or ()), daemon=True)
-    reader.start()
-    yield f"http://127.0.0.1:{port}"
-    server.terminate()
-    server.wait(timeout=20)
-    reader.join()
-    server.stdout.close()
-    assert "Traceback" not in "".join(said), "".join(said)
+) -> Iterator[Server]:
+    """The app for all tests that leave it alive."""
+    found = Server(shelf_folder, tiny_world.path.parent, tmp_path_factory.mktemp("jobs"))
+    yield found
+    found.stop()
+
+
+@pytest.fixture(scope="session")
+def address(server: Server) -> str:
+    return server.address
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,239 @@
+"""The queue on a page: what runs, what waits in which order, what has ended, what can be done about it."""
+
+import time
+from collections.abc import Callable
+from functools import partial
+
+import streamlit as st
+
+from app import view, work
+from app.words import plain
+from msviz.errors import MsvizError
+from msviz.jobs import Job, Status
+
+ENDED = 12  # jobs that have ended and are listed; the log of each is a click away
+JOB, WANTED, TROUBLE = "job", "_job_wanted", "_queue_trouble"
+ALL = "all jobs"  # the choice of no job in particular
+ICONS = {
+    "queued": ":material/schedule:",
+    "running": ":material/play_circle:",
+    "cancelling": ":material/stop_circle:",
+    "finished": ":material/check_circle:",
+    "failed": ":material/error:",
+    "cancelled": ":material/cancel:",
+    "interrupted": ":material/power_off:",
+}
+COLOURS = {"running": "blue", "cancelling": "orange", "finished": "green", "failed": "red", "queued": "gray"}
+
+
+@st.fragment(run_every=1.0)
+def show() -> None:
+    """List all jobs with what can be done about each; looked at anew every second."""
+    _heed()
+    jobs = [(job, job.status()) for job in work.queue().jobs()]
+    active = [(job, status) for job, status in jobs if is_active(status)]
+    # An answer that is there needs no more attention; its page shows it.
+    over = [
+        (job, status)
+        for job, status in jobs
+        if not is_active(status) and (job.kind == "training" or status.state != "finished")
+    ]
+    if trouble := st.session_state.pop(TROUBLE, ""):
+        st.warning(plain(trouble), icon=":material/error:")
+    if not active and not over:
+        view.empty(
+            "Nothing runs and nothing waits",
+            "Trainings that you start, and answers that pages compute, are listed here.",
+            icon="hourglass_empty",
+        )
+        return
+    _groups(jobs)
+    st.subheader("Running and waiting", anchor=False)
+    if not active:
+        st.caption("Nothing runs and nothing waits.")
+    line = {kind: [job.id for job, status in active if job.kind == kind and status.state == "queued"]
+            for kind in ("training", "answer")}  # fmt: skip
+    for job, status in sorted(active, key=lambda one: one[1].state == "queued"):
+        _active(job, status, line[job.kind])
+    if over:
+        st.subheader("Ended", anchor=False)
+        over.sort(key=lambda one: one[1].ended or one[0].created, reverse=True)
+        for job, status in over[:ENDED]:
+            _over(job, status)
+        if len(over) > ENDED:
+            st.caption(f"{len(over) - ENDED} older ones are not listed.")
+
+
+def _heed() -> None:
+    """Run the whole page again where a button of this part chose another job."""
+    if WANTED in st.session_state:
+        st.rerun(scope="app")
+
+
+def is_active(status: Status) -> bool:
+    """Tell whether a job waits or runs."""
+    return status.state in ("queued", "running", "cancelling")
+
+
+@st.fragment(run_every=1.0)
+def one(job: Job) -> None:
+    """Show a single job with what can be done about it; when its state changes, the page runs again."""
+    _heed()
+    if work.queue().job(job.id) is None:
+        st.rerun(scope="app")
+    status = job.status()
+    before = st.session_state.get(f"_state-{job.id}")
+    st.session_state[f"_state-{job.id}"] = status.state
+    if before not in (None, status.state):
+        st.rerun(scope="app")
+    if is_active(status):
+        line = [one.id for one in work.queue().jobs() if one.kind == job.kind and work.waits(one)]
+        _active(job, status, line, watch=False)
+    else:
+        _over(job, status, watch=False)
+
+
+def _groups(jobs: list[tuple[Job, Status]]) -> None:
+    """Say how far each sweep is, while any of it is listed, with the way to its comparison."""
+    jobs = [(job, status) for job, status in jobs if job.kind == "training"]
+    groups = {job.group: None for job, _ in reversed(jobs) if job.group}
+    for group in list(groups)[:3]:
+        mine = [status.state for job, status in jobs if job.group == group]
+        done = mine.count("finished")
+        with st.container(border=True):
+            st.progress(done / len(mine), text=f"Sweep {plain(group)}: {done} of {len(mine)} trained")
+            if done > 1:
+                compare(group)
+
+
+def compare(group: str) -> None:
+    """Link to the comparison of a sweep's runs."""
+    made = [job.result for job in work.queue().jobs() if job.group == group and job.result is not None]
+    names = sorted(path.name for path in made if (path / "run.json").is_file())
+    if len(names) > 1:
+        st.page_link(
+            "pages_look/performance.py",
+            label=f"Compare the {len(names)} runs of the sweep",
+            icon=":material/compare_arrows:",
+            query_params={"performance_view": "Runs", "run": names[0], "runs": names[1:]},
+        )
+
+
+def _active(job: Job, status: Status, line: list[str], watch: bool = True) -> None:
+    with st.container(border=True):
+        _head(job, status)
+        if status.state == "queued":
+            # Another tab may have changed the line since.
+            place = line.index(job.id) if job.id in line else 0
+            st.caption(f"{plain(status.words[:1].upper() + status.words[1:])}, {_ordinal(place + 1)} in line")
+        else:
+            st.progress(
+                status.share, text="stopping" if status.state == "cancelling" else plain(status.words)
+            )
+        with st.container(horizontal=True, gap="small"):
+            if job.kind == "training" and watch:
+                _watch(job)
+            if status.state == "queued":
+                _button("Earlier", "arrow_upward", job, partial(_move, job.id, -1), disabled=place == 0)
+                last = place == len(line) - 1
+                _button("Later", "arrow_downward", job, partial(_move, job.id, 1), disabled=last)
+                _button("Remove", "delete", job, partial(_remove, job.id))
+            elif status.state == "running":
+                _button("Cancel", "stop", job, partial(_cancel, job.id))
+
+
+def _over(job: Job, status: Status, watch: bool = True) -> None:
+    with st.container(border=True):
+        _head(job, status)
+        if status.state in ("failed", "interrupted") and status.error:
+            st.markdown(plain(status.error[:1].upper() + status.error[1:]) + ".")
+        with st.container(horizontal=True, gap="small"):
+            if job.kind == "training" and watch:
+                _watch(job, "Result" if status.state == "finished" else "Look")
+            if status.state != "finished":
+                title = "Go on" if job.kind == "training" and _has_checkpoint(job) else "Run again"
+                _button(title, "replay", job, partial(_resume, job.id))
+            _button("Remove", "delete", job, partial(_remove, job.id))
+            with st.popover("Log", icon=":material/article:", type="tertiary"):
+                st.code(job.log(4000) or "Nothing was printed.", language=None)
+
+
+def _head(job: Job, status: Status) -> None:
+    """Say what a job is, where it is, and who asked for it when."""
+    when = time.strftime("%d %b, %H:%M", time.localtime(job.created))
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(f"**{plain(job.title)}**", width="content")
+        st.badge(
+            status.state, icon=ICONS[status.state], color=COLOURS.get(status.state, "orange")  # type: ignore[arg-type]
+        )  # fmt: skip
+        if status.lost:
+            times = "once" if status.lost == 1 else f"{status.lost} times"
+            st.badge(f"interrupted {times}", icon=":material/power_off:", color="orange")
+    made = f" · makes {job.result.name}" if job.result else ""
+    st.caption(plain(f"{job.kind} · {job.who} · {when}{made}"))
+
+
+def _watch(job: Job, title: str = "Watch") -> None:
+    _button(title, "visibility", job, partial(look, job.id), kind="primary")
+
+
+def _button(
+    title: str,
+    icon: str,
+    job: Job,
+    act: Callable[[], None],
+    *,
+    disabled: bool = False,
+    kind: str = "secondary",
+) -> None:
+    st.button(
+        title,
+        key=f"{title}-{job.id}",
+        icon=f":material/{icon}:",
+        on_click=act,
+        disabled=disabled,
+        type=kind,  # type: ignore[arg-type]
+    )
+
+
+def _has_checkpoint(job: Job) -> bool:
+    return job.result is not None and (job.result / "checkpoint" / "settings.json").is_file()
+
+
+def look(name: str) -> None:
+    """Show a job alone, or all of them; for a button's on_click. The choice of the job takes it up."""
+    st.session_state[WANTED] = name
+
+
+def _try(act: Callable[[Job], None], name: str) -> None:
+    """Do something to a job; what became impossible meanwhile, in another tab say, is told."""
+    job = work.queue().job(name)
+    if job is None:
+        st.session_state[TROUBLE] = "This job is gone: somebody removed it."
+        return
+    try:
+        act(job)
+    except MsvizError as error:
+        st.session_state[TROUBLE] = str(error)
+
+
+def _cancel(name: str) -> None:
+    _try(work.queue().cancel, name)
+
+
+def _resume(name: str) -> None:
+    work.ready()
+    _try(work.queue().resume, name)
+
+
+def _move(name: str, steps: int) -> None:
+    _try(lambda job: work.queue().move(job, steps), name)
+
+
+def _remove(name: str) -> None:
+    _try(lambda job: work.queue().remove(job, leftovers=True), name)
+
+
+def _ordinal(number: int) -> str:
+    last = "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{last}"

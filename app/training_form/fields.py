@@ -1,0 +1,224 @@
+"""Widgets made from the typed configs: one a setting, with its sentence, range, default and what it costs."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+from app.training_form import link
+from app.training_form.draft import FAST, Draft
+from app.training_form.draft import presets as of_presets
+from app.words import plain
+from msviz.training.settings import SettingInfo, by_name, describe_settings, said
+
+OPENED, ADD, ALL = "_train_opened", "train-add", "train-all"
+ACROSS = 3
+ELSEWHERE = "epochs"  # stands with the rows
+
+
+def presets(draft: Draft) -> None:
+    """Offer whole sets of settings as buttons."""
+    with st.container(horizontal=True, gap="small"):
+        for title, values in of_presets(draft.base, draft.dataset.rows["train"]).items():
+            quick = title == FAST
+            # A fast look keeps what is changed; other settings take the place of all.
+            wanted = {**draft.changes, **values} if quick else values
+            st.button(
+                title, key=f"train-preset-{title}", icon=f":material/{'bolt' if quick else 'article'}:",
+                on_click=link.replace, args=(wanted,),
+                help="Few rows, once: about 10 s on the demo" if quick else "As far as the paper tells",
+            )  # fmt: skip
+        st.button(
+            "From this run" if draft.origin else "From the start", key="train-preset-base",
+            icon=":material/undo:", on_click=undo, disabled=not draft.changes,
+            help="Every setting as it is in what this starts from",
+        )  # fmt: skip
+
+
+def chips(draft: Draft) -> None:
+    """Show what is changed, each change with a way back."""
+    told = {name: words for name, words in draft.told.items() if name in draft.changes}
+    if not told:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        for name, words in told.items():
+            st.button(
+                plain(words),
+                key=f"train-chip-{name}",
+                icon=":material/close:",
+                on_click=_take_back,
+                args=(name,),
+                help="Take this change back",
+            )
+        if len(told) > 1:
+            st.button(
+                "Undo all", key="train-undo", icon=":material/undo:", type="tertiary",
+                on_click=undo, help="Back to what it starts from",
+            )  # fmt: skip
+
+
+def changed_first(draft: Draft) -> None:
+    """Show the settings that are changed, a way to change another one, and all the others behind a click."""
+    known = by_name(draft.base.model)
+    wanted = _opened() | set(draft.problems) | set(draft.told)
+    here = [info.name for info in _settings(draft)]
+    shown = [name for name in here if name in wanted]
+    rest = [name for name in here if name not in wanted]
+    st.session_state.setdefault(ADD, None)
+    st.selectbox(
+        "Change a setting",
+        rest,
+        format_func=lambda name: f"{name}: {known[name].sentence}" if name in known else str(name),
+        key=ADD,
+        on_change=_open,
+        placeholder="Choose or type, as in experts",
+    )
+    _block(draft, [known[name] for name in shown])
+    _rest(draft, "All other settings", [known[name] for name in rest])
+
+
+def grouped(draft: Draft) -> None:
+    """Show the settings that are used most, model's and training's, and the others behind a click."""
+    settings = _settings(draft)
+    for group, title in (("model", "Model"), ("training", "Training")):
+        st.markdown(f"**{title}**")
+        _block(draft, [info for info in settings if info.group == group and _upfront(info, draft)])
+    _rest(draft, "Further settings", [info for info in settings if not _upfront(info, draft)])
+
+
+def _settings(draft: Draft) -> list[SettingInfo]:
+    """Return the settings that are no matter of rows."""
+    known = describe_settings(draft.base.model)
+    return [info for info in known if info.group != "rows" and info.name != ELSEWHERE]
+
+
+def _upfront(info: SettingInfo, draft: Draft) -> bool:
+    return info.often or info.name in draft.told or info.name in draft.problems
+
+
+def _rest(draft: Draft, title: str, settings: Sequence[SettingInfo]) -> None:
+    """Show settings behind a click; they are not even made before it, thirty widgets take their time."""
+    wrong = [info.name for info in settings if info.name in draft.problems]
+    box = st.expander(
+        f"{title} ({len(settings)})" + (f": {', '.join(wrong)} will not do" if wrong else ""),
+        key=ALL,
+        on_change="rerun",
+        icon=":material/tune:",
+    )
+    if box.open:
+        with box:
+            _block(draft, settings)
+
+
+def _block(draft: Draft, settings: Sequence[SettingInfo]) -> None:
+    for start in range(0, len(settings), ACROSS):
+        row = settings[start : start + ACROSS]
+        for column, info in zip(st.columns(ACROSS), row, strict=False):
+            with column:
+                show(info, draft)
+
+
+def show(info: SettingInfo, draft: Draft) -> None:
+    """Show one setting, marked where it is changed, with what is wrong with it."""
+    value, base = draft.plan.full[info.name], draft.base.full[info.name]
+    key = f"field-{info.name}"
+    label = f":blue[**{info.name}**] :blue-badge[changed]" if info.name in draft.told else f"**{info.name}**"
+    common: dict[str, Any] = {
+        "key": key,
+        "help": _help(info, draft),
+        "on_change": _changed,
+        "args": (info, base),
+    }
+    # Before the widget is made its value is that of the link, whoever changed it there.
+    st.session_state[key] = value
+    if info.kind == "bool" and isinstance(value, bool):
+        st.toggle(label, **common)
+    elif info.kind == "choice":
+        options = [*info.choices, *([value] if value not in info.choices else [])]
+        st.selectbox(label, options, **common)
+    elif info.kind in ("int", "float") and _fits(info, value):
+        _number(info, label, value, common)
+    else:
+        st.session_state[key] = str(value)
+        st.text_input(label, placeholder=_example(info), **common)
+    if why := draft.problems.get(info.name):
+        st.markdown(f":red[:material/error: {plain(why)}]")
+
+
+def _number(info: SettingInfo, label: str, value: Any, common: dict[str, Any]) -> None:
+    whole = info.kind == "int"
+    kind = int if whole else float
+    st.number_input(
+        label,
+        min_value=None if info.low is None else kind(info.low),
+        max_value=None if info.high is None else kind(info.high),
+        step=1 if whole else _step(value or info.default or info.high or 1.0),
+        format=None if whole else "%g",
+        **common,
+    )
+
+
+def _fits(info: SettingInfo, value: Any) -> bool:
+    """Tell whether a number box can hold a value; what a link says may be anything."""
+    wanted = int if info.kind == "int" else float
+    if not isinstance(value, wanted) or isinstance(value, bool) or not math.isfinite(value):
+        return False
+    return (info.low is None or value >= info.low) and (info.high is None or value <= info.high)
+
+
+def _step(value: float) -> float:
+    """Return a tenth to a half of a number's size: 0.001 goes in steps of 0.0005, 0.3 in steps of 0.1."""
+    size = 10.0 ** math.floor(math.log10(abs(value)))
+    return float(f"{size if abs(value) > size else size / 2:g}")
+
+
+def _example(info: SettingInfo) -> str:
+    return "widths such as 256,128; empty for none" if info.kind == "widths" else info.wanted
+
+
+def _help(info: SettingInfo, draft: Draft) -> str:
+    """Return the sentence of a setting, what it may be, its default and what its next value costs."""
+    owner = "The paper's default" if info.group == "model" else "Default"
+    cost = draft.cost(info.name) if info.group == "model" else _steps(info, draft)
+    parts = [part for part in (info.sentence, info.range, f"{owner}: {said(info.default)}", cost) if part]
+    return plain(". ".join(part[:1].upper() + part[1:] for part in parts) + ".")
+
+
+def _steps(info: SettingInfo, draft: Draft) -> str:
+    """Return how many steps a training takes, for the settings that say so."""
+    full = draft.plan.full
+    if info.name not in ("epochs", "batch_size") or draft.problems or not draft.rows:
+        return ""
+    steps = -(-draft.rows // full["batch_size"])
+    return f"{steps:,} steps an epoch, {steps * full['epochs']:,} in all"
+
+
+def _changed(info: SettingInfo, base: Any) -> None:
+    value = st.session_state[f"field-{info.name}"]
+    link.change(info.name, info.typed(value), base)
+    # It stays where it stands, also when it is set back by hand.
+    _opened().add(info.name)
+
+
+def _open() -> None:
+    if name := st.session_state[ADD]:
+        _opened().add(name)
+    st.session_state[ADD] = None
+
+
+def _take_back(name: str) -> None:
+    link.change(name, None, None)
+    _opened().discard(name)
+
+
+def undo() -> None:
+    """Take all changes back; for a button's on_click."""
+    link.replace({})
+    _opened().clear()
+
+
+def _opened() -> set[str]:
+    """Return the settings that a reader has put on the form without having changed them yet."""
+    found: set[str] = st.session_state.setdefault(OPENED, set())
+    return found
