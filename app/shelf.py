@@ -104,7 +104,10 @@ def why_not(name: str, path: str, digest: str) -> str:
 
         if len(told) > MOST_TOLD:
             told.clear()
-        told[key] = str(asked(name, entry.run))
+        try:
+            told[key] = str(asked(name, entry.run))
+        except MsvizError as error:  # a run of a model that is not here
+            told[key] = str(error)
     return told[key]
 
 
@@ -145,7 +148,10 @@ def taps(run: Run) -> dict[str, tuple[str, ...]]:
 def _taps(shape: str, _run: Run) -> dict[str, tuple[str, ...]]:
     from msviz.analyses import shown
 
-    return shown(_run)
+    try:
+        return shown(_run)
+    except MsvizError:  # a run of a model that is not here
+        return {}
 
 
 def load(path: Path) -> Finding | None:

@@ -146,11 +146,20 @@ def submit(
     result: Path | None = None,
     group: str = "",
     key: str | None = None,
+    start: bool = True,
 ) -> Job:
     """Write a job down and start it where there is room, as `Queue.submit` does."""
-    ready()
+    if start:
+        ready()
     return queue().submit(
-        arguments, kind=kind, title=title, who=who or _reader(), result=result, group=group, key=key
+        arguments,
+        kind=kind,
+        title=title,
+        who=who or _reader(),
+        result=result,
+        group=group,
+        key=key,
+        start=start,
     )
 
 

@@ -21,6 +21,7 @@ ROWS = 12  # of the table, before it scrolls
 DOWNLOADS = 20
 MOST_TOLD = 50  # folders that cannot be read, one by one
 COLUMNS = {
+    "Run": st.column_config.TextColumn(pinned=True),
     "Test AUC": st.column_config.NumberColumn(format="%.4f", help="Higher is better; 0.5 is chance"),
     "Test logloss": st.column_config.NumberColumn(format="%.4f", help="Lower is better"),
     "Parameters": st.column_config.NumberColumn(format="localized"),
@@ -184,7 +185,15 @@ def broken(seen: Seen) -> None:
     what = "One folder is no run that can be read" if count == 1 else f"{count:,} folders cannot be read"
     with st.expander(what, icon=":material/broken_image:"):
         for found in seen.broken[:MOST_TOLD]:
-            st.markdown(f"**{plain(found.path.name)}**: {plain(found.why)}")
+            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+                st.button(
+                    "Delete",
+                    key=f"broken-{found.path.name}",
+                    icon=":material/delete:",
+                    on_click=tidying.delete,
+                    args=([found.path],),
+                )
+                st.markdown(f"**{plain(found.path.name)}**: {plain(found.why)}", width="content")
 
 
 def show(choice: Chosen) -> None:

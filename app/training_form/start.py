@@ -107,12 +107,19 @@ def button(orders: Sequence[Order], group: str, reasons: Sequence[str]) -> None:
 def start(orders: Sequence[Order], group: str) -> None:
     """Put trainings in line and look at the first; what is refused is told on the form."""
     jobs = []
-    for order in orders:
+    for number, order in enumerate(orders, 1):
         out = (shelf.models() / order.name).resolve()
         plan = absolute(order.plan)
         try:
             jobs.append(
-                work.submit(plan.arguments(out), kind="training", title=order.title, result=out, group=group)
+                work.submit(
+                    plan.arguments(out),
+                    kind="training",
+                    title=order.title,
+                    result=out,
+                    group=group,
+                    start=number == len(orders),
+                )
             )
         except (MsvizError, OSError) as error:
             st.session_state[TROUBLE] = f"{order.name}: {error}"

@@ -20,7 +20,8 @@ from typing import get_args
 from msviz.errors import MsvizError, refuse
 from msviz.jobs import _files
 from msviz.jobs._job import ACTIVE, GRACE, Job, Kind, State
-from msviz.jobs._process import birth, start
+from msviz.jobs._process import birth
+from msviz.jobs._process import start as start_process
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 ROOM: Mapping[Kind, str] = {"training": "MSVIZ_TRAININGS", "answer": "MSVIZ_ANSWERS"}
@@ -47,9 +48,11 @@ class Queue:
         result: Path | None = None,
         group: str = "",
         key: str | None = None,
+        start: bool = True,
     ) -> Job:
         """Write a job down: the command line `msviz ARGUMENTS`; it starts at once where there is room.
 
+        Who submits many lets only the last of them `start`: a look at the whole queue is enough.
         With `key`, the folder is called so: asked for again, an active job is returned as it is and one that
         has ended is done again. Raises MsvizError where another job makes the same `result`.
         """
@@ -61,7 +64,8 @@ class Queue:
             if result is not None:
                 self._refuse_taken(result.resolve(), name)
             self._write(name, list(arguments), kind, title, who or getpass.getuser(), result, group)
-        self.dispatch()
+        if start:
+            self.dispatch()
         return Job(self.folder / name)
 
     def _refuse_taken(self, result: Path, name: str) -> None:
@@ -220,7 +224,7 @@ class Queue:
         _files.write(job.folder / "process.json", {"pid": 0, "born": "", "at": time.time()})
         try:
             _files.reserve(job.folder / "exit.reserved")
-            pid = start(job.folder, arguments, self.warm)
+            pid = start_process(job.folder, arguments, self.warm)
         except OSError as error:
             line = f"it could not be started: {error.strerror}"
             _files.write(job.folder / "exit.json", {"code": 1, "line": line, "at": time.time()})

@@ -209,6 +209,24 @@ def test_broken_folders_and_notes_are_told(app: Open, shelf: Path) -> None:
     at = app("shelf")
     assert "bad: run.json cannot be read" in words(at).replace("*", "") and len(names(at)) == 6
     assert "Its notes are left out" in words(select(at, "tiny-same")) and not at.exception
+    at.button(key="broken-bad").click().run()
+    assert "Deleted bad." in words(at) and not (shelf / "bad").exists() and not at.exception
+
+
+def test_a_run_of_a_model_that_is_not_here_breaks_no_page(app: Open, shelf: Path) -> None:
+    original = Run.peek(shelf / "tiny-same")
+    card = original.card.model_copy(
+        update={"model": "oracle", "created": "2030-01-01T00:00:00+00:00"}
+    ).sealed()
+    shutil.copytree(shelf / "tiny-same", shelf / "other")
+    (shelf / "other" / "run.json").write_text(card.model_dump_json())
+    for page in ("shelf", "overview", "performance", "attention", "gates"):
+        at = app(page)
+        assert not at.exception and at.selectbox(key="run").value == "other", page
+    assert "Model: got 'oracle'" in words(app("attention"))
+    at = app("attention", run="tiny-same")
+    assert not at.exception and "These runs do:" in words(at)
+    assert "open-attention_by_scenario-other" not in [button.key for button in at.button]
 
 
 def test_an_empty_shelf_says_what_to_do(app: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -285,6 +303,27 @@ def thousand(shelf_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     originals = sorted(path for path in shelf_folder.glob("tiny-*") if (path / "run.json").is_file())
     many_runs.clone(originals, folder, 1_000)
     return folder
+
+
+def test_few_nets_are_laid_out_to_tell_which_runs_can_answer(
+    app: Open, thousand: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from app import shelf
+
+    monkeypatch.setenv("MSVIZ_MODELS", str(thousand))
+    asked: list[str] = []
+
+    def why(name: str, path: str, digest: str) -> str:
+        asked.append(Path(path).name.split("-")[0])
+        return "" if asked[-1] in ("satrans", "autoint") else "it shows none"
+
+    monkeypatch.setattr(shelf, "why_not", why)
+    found = shelf.able("made_up")
+    assert len(asked) == shelf.LOOKED_AT and len(set(asked)) == 6, "every model was asked"
+    assert {run.card.model for run in found} == {"satrans", "autoint"}
+    names = [run.name for run in shelf.runs() if run.card.model in ("satrans", "autoint")]
+    assert [run.name for run in found] == names
+    assert [run.name for run in shelf.able("made_up", shelf.runs()[:6])] == names[:2]
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ def test_a_run_leaves_as_a_zip_and_comes_back(page: Page, own: Server, tmp_path:
     page.get_by_text("Bring a run in").click()
     files = page.get_by_test_id("stFileUploaderDropzoneInput")
     files.set_input_files([tmp_path / "tiny-same.zip", tmp_path / "bad.zip"])
-    expect(page.get_by_test_id("stFileUploaderFile")).to_have_count(2)
+    expect(page.get_by_test_id("stFileChip")).to_have_count(2)
     page.get_by_role("button", name="Put on the shelf").click()
     expect(page.get_by_text("tiny-same is on the shelf")).to_be_visible()
     expect(page.get_by_text("bundle bad.zip: it cannot be read as a zip")).to_be_visible()
