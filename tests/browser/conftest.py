@@ -23,6 +23,8 @@ sys.path.append(str(ROOT / "tests" / "app"))
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # Streamlit asks for these under every path of the address until one answers.
 expect.set_options(timeout=60_000)
+# What is told of answers elsewhere, and what parts that look anew each second say when their page is left.
+HARMLESS = ("Failed to load resource", "Cannot send rerun backMessage when disconnected from server")
 PROBES = re.compile(r"/_stcore/(health|host-config)$")
 
 
@@ -144,7 +146,7 @@ def page(chromium: Browser) -> Iterator[Page]:
         "console",
         lambda message: (
             wrong.append(message.text)
-            if message.type == "error" and "Failed to load resource" not in message.text
+            if message.type == "error" and not any(known in message.text for known in HARMLESS)
             else None
         ),
     )
