@@ -26,7 +26,7 @@ COLUMNS = {
     "Test logloss": st.column_config.NumberColumn(format="%.4f", help="Lower is better"),
     "Parameters": st.column_config.NumberColumn(format="localized"),
     "Tags": st.column_config.ListColumn(),
-    "Parent": st.column_config.TextColumn(help="The run that it was retrained from"),
+    "Parent": st.column_config.TextColumn(help="The run that it was retrained from", width="small"),
     "Changed": st.column_config.TextColumn(help="What differs from its parent", width="medium"),
     "Trained": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm"),
     "Kept": st.column_config.CheckboxColumn(help="It cannot be deleted"),

@@ -10,6 +10,8 @@ from msviz.run import Run
 Settings = Mapping[str, Any]
 SHELF = "make demo-runs"
 EXPERIMENT = "python benchmarks/demo_experiment.py"
+# A paper's figures are of all rows, and of the log's own scenarios, unless it says otherwise.
+ORDINARY: Settings = {"train_where": "", "train_share": 1.0, "scenario_fields": ""}
 
 
 @dataclass(frozen=True)
@@ -22,8 +24,15 @@ class Wants:
     def fits(self, run: Run) -> bool:
         """Tell whether a run is of this kind."""
         card = run.card
-        return card.model == self.model and all(
+        if card.model != self.model:
+            return False
+        own = all(
             card.training.get(name, card.config.get(name)) == value for name, value in self.settings.items()
+        )
+        return own and all(
+            card.training.get(name, value) == value
+            for name, value in ORDINARY.items()
+            if name not in self.settings
         )
 
     def words(self) -> str:

@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -87,8 +86,10 @@ class Server:
         """End it, and whatever it left running."""
         self.process.terminate()
         self._collect()
-        for job in Queue(self.jobs).jobs():
-            job.signal(signal.SIGKILL)
+        queue = Queue(self.jobs)
+        for job in queue.jobs():
+            queue.cancel(job, grace=0)  # what is only killed goes on
+            job.wait()
         assert "Traceback" not in "".join(self.said), "".join(self.said)
 
     def _read(self, stream: TextIO) -> None:

@@ -75,6 +75,17 @@ def test_a_tile_takes_the_newest_runs_that_fit_and_saw_the_same_data() -> None:
     assert [wants.words() for wants in tile.missing(shelf[:2])] == ["autoint"]
 
 
+def test_a_paper_s_figure_is_not_drawn_from_a_quick_look_or_other_scenarios() -> None:
+    wants = Wants("satrans")
+    one = run("satrans-fast", "satrans")
+    for changed in ({"train_share": 0.1}, {"train_where": "hour < 12"}, {"scenario_fields": "grade"}):
+        card = one.card.model_copy(update={"training": {"epochs": 1, **changed}})
+        assert not wants.fits(Run(one.path, card))
+        assert Wants("satrans", changed).fits(Run(one.path, card))
+    whole = {"train_share": 1.0, "train_where": "", "scenario_fields": ""}
+    assert wants.fits(Run(one.path, one.card.model_copy(update={"training": whole}))) and wants.fits(one)
+
+
 def test_several_runs_are_named_in_order_and_logs_and_rows_are_needed_where_asked() -> None:
     several = Tile(
         "T",
