@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from app import bringing, choosing, tidying, view
+from app import bringing, choosing, taking, tidying, view
 from app.choosing import chosen
 from app.choosing._common import NO_RUN, TRAIN
 from app.choosing.shelf import Chosen, forget
@@ -92,6 +92,7 @@ def actions(picked: Sequence[Entry]) -> None:
             link = {"performance_view": "Runs", "run": first.name, "runs": [entry.name for entry in picked]}
             page("performance", f"Compare {len(picked):,} runs", ":material/compare_arrows:", link)
         downloads(picked)
+        taking.offer(paths)
         tags(picked)
         kept = all(entry.notes.kept for entry in picked)
         st.button(
@@ -199,6 +200,7 @@ def broken(seen: Seen) -> None:
 def show(choice: Chosen) -> None:
     seen, listed = choice.seen, choice.listed
     tidying.say()
+    taking.follow()
     if not seen.entries:
         view.empty("No runs on the shelf", NO_RUN, command=TRAIN)
     elif not listed:

@@ -288,6 +288,32 @@ def test_a_run_comes_from_an_address(
     assert not at.exception
 
 
+def test_runs_are_taken_to_an_address(app: Open, shelf: Path, tmp_path: Path) -> None:
+    from app import work
+
+    at = select(app("shelf"), "tiny-same", "tiny-satrans")
+    at.text_input(key="shelf-take-address").set_value("ftp://host")
+    press(at, "Copy there")
+    assert "address: got 'ftp://host'; valid choices: file://, s3://" in said(at)
+    at = select(at, "tiny-same", "tiny-satrans")
+    at.text_input(key="shelf-take-address").set_value(str(tmp_path / "away") + "/")
+    press(at, "Copy there")
+    jobs = work.queue().jobs()
+    assert [job.arguments[-2:] for job in jobs] == [
+        [name, str(tmp_path / "away" / name)] for name in ("tiny-same", "tiny-satrans")
+    ]
+    for job in jobs:
+        work.queue().dispatch()
+        assert job.wait().state == "finished"
+    told = said(at)
+    for _ in range(2):  # the first run finds that the jobs have ended, and asks for another
+        told += said(at.run())
+    for name in ("tiny-same", "tiny-satrans"):
+        assert f"{name} to {tmp_path / 'away'}: it is there" in told
+    assert not at.exception and not at.get("progress")
+    assert Run.open(tmp_path / "away" / "tiny-satrans").name == "tiny-satrans"
+
+
 def test_the_overview_lists_the_newest_and_leads_to_the_rest(
     app: Open, shelf: Path, tiny_world: Dataset
 ) -> None:
