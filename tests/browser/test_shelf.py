@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Server
+from app_server import Server
 from playwright.sync_api import Page, expect
 
 from msviz.data._dataset import Dataset

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Server
+from app_server import Server
 from playwright.sync_api import Browser, Page, expect
 
 from msviz.data._dataset import Dataset
