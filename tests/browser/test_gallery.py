@@ -39,7 +39,7 @@ def test_every_tile_opens_its_view(paper: str, page: Page, address: str, drawn: 
     page.goto(f"{address}/gallery?paper={TITLES[paper]}")
     tiles = registry.load("papers", paper).TILES
     expect(page.get_by_text(re.compile(rf"^\d+ of {len(tiles)} drawn"))).to_be_visible()
-    links = page.locator('[data-testid="stPageLink"] a')
+    links = page.locator('[data-testid="stPageLink"] a', has_text="Open in")
     waiting = page.get_by_text("This shelf cannot show it")
     expect(links.or_(waiting)).to_have_count(len(tiles))
     settled(page)
