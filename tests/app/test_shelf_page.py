@@ -374,7 +374,7 @@ def test_a_page_over_a_thousand_runs_lays_out_few_nets_and_reads_no_card_twice(
     monkeypatch.setattr(Queue, "dispatch", lambda queue: False)  # what is asked for waits
     assert app(page, **{key: value for key, value in asked.items() if key != "run"}), "imports are paid"
     monkeypatch.setenv("MSVIZ_MODELS", str(thousand))
-    # What made pages take a minute; benchmarks/many_runs.py times them.
+    # What made pages take a minute; benchmarks/shelf_speed.py times them.
     read, laid = [], []
     card, layout = run_module._read_card, analyses.laid_out
     monkeypatch.setattr(run_module, "_read_card", lambda file: read.append(file) or card(file))

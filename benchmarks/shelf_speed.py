@@ -1,6 +1,6 @@
 """A shelf of many runs: seconds the server needs for a page, opened first and again.
 
-    python benchmarks/many_runs.py [--runs 1000]
+    python benchmarks/shelf_speed.py [--runs 1000]
 
 Runs are clones of the demo's with other names, settings, days and notes (tests/app/many_runs.py). Each page
 is first opened on the demo's own shelf, which pays for imports; nothing is computed that pages ask for.
