@@ -5,6 +5,7 @@ import streamlit as st
 from app import shelf, tidying, work
 from app.words import plain
 from msviz.errors import MsvizError
+from msviz.jobs import ACTIVE
 from msviz.shelving.exchange import Limits, check_address, unpack
 
 JOB = "_bringing"  # the job that fetches, and which runs were there before
@@ -93,7 +94,7 @@ def _follow() -> None:
     number, before = st.session_state[JOB]
     job = work.queue().job(number)
     status = job.status() if job else None
-    if job and status and status.state in ("queued", "running", "cancelling"):
+    if job and status and status.state in ACTIVE:
         words = "waiting" if status.state == "queued" else status.words or "fetching"
         st.progress(status.share, text=plain(words))
         st.button("Cancel", key="shelf-cancel", on_click=work.queue().cancel, args=(job,))

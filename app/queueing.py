@@ -9,7 +9,7 @@ import streamlit as st
 from app import view, work
 from app.words import plain
 from msviz.errors import MsvizError
-from msviz.jobs import Job, Status
+from msviz.jobs import ACTIVE, Job, Status
 
 ENDED = 12  # jobs that have ended and are listed; the log of each is a click away
 JOB, WANTED, TROUBLE = "job", "_job_wanted", "_queue_trouble"
@@ -31,12 +31,12 @@ def show() -> None:
     """List all jobs with what can be done about each; looked at anew every second."""
     _heed()
     jobs = [(job, job.status()) for job in work.queue().jobs()]
-    active = [(job, status) for job, status in jobs if is_active(status)]
+    active = [(job, status) for job, status in jobs if status.state in ACTIVE]
     # An answer that is there needs no more attention; its page shows it.
     over = [
         (job, status)
         for job, status in jobs
-        if not is_active(status) and (job.kind == "training" or status.state != "finished")
+        if status.state not in ACTIVE and (job.kind == "training" or status.state != "finished")
     ]
     if trouble := st.session_state.pop(TROUBLE, ""):
         st.warning(plain(trouble), icon=":material/error:")
@@ -70,11 +70,6 @@ def _heed() -> None:
         st.rerun(scope="app")
 
 
-def is_active(status: Status) -> bool:
-    """Tell whether a job waits or runs."""
-    return status.state in ("queued", "running", "cancelling")
-
-
 @st.fragment(run_every=1.0)
 def one(job: Job) -> None:
     """Show a single job with what can be done about it; when its state changes, the page runs again."""
@@ -86,7 +81,7 @@ def one(job: Job) -> None:
     st.session_state[f"_state-{job.id}"] = status.state
     if before not in (None, status.state):
         st.rerun(scope="app")
-    if is_active(status):
+    if status.state in ACTIVE:
         line = [one.id for one in work.queue().jobs() if one.kind == job.kind and work.waits(one)]
         _active(job, status, line, watch=False)
     else:

@@ -8,6 +8,7 @@ import streamlit as st
 from app import shelf, tidying, work
 from app.words import plain
 from msviz.errors import MsvizError
+from msviz.jobs import ACTIVE
 from msviz.shelving.exchange import check_address
 
 JOBS, ADDRESS = "_taking", "shelf-take-address"  # the jobs that copy, and where to
@@ -59,7 +60,7 @@ def _follow() -> None:
         status = job.status() if job else None
         if job is None or status is None:
             continue
-        if status.state in ("queued", "running", "cancelling"):
+        if status.state in ACTIVE:
             left.append(name)
             words = "waiting" if status.state == "queued" else status.words or "starting"
             st.progress(status.share, text=plain(f"{job.title}: {words}"))

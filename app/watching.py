@@ -14,10 +14,9 @@ from app.words import plain
 from msviz.errors import MsvizError
 from msviz.figures.theme import ALL
 from msviz.finding import Finding
+from msviz.jobs import ACTIVE
 from msviz.run import Run
 from msviz.training.frames import Mark, Number
-
-ACTIVE = ("queued", "running", "cancelling")
 
 
 class Told(Protocol):

@@ -5,7 +5,7 @@ import streamlit as st
 from app import beside, queueing, work
 from app.words import plain
 from msviz.errors import MsvizError
-from msviz.jobs import Job
+from msviz.jobs import ACTIVE, Job
 from msviz.run import Run
 from msviz.shelving.notes import read_notes
 
@@ -31,7 +31,7 @@ def running(name: str) -> None:
         return
     from app import watching
 
-    if job.status().state in ("queued", "running", "cancelling"):
+    if job.status().state in ACTIVE:
         watching.live(job.result, job, bar=False)
     elif (job.result / "run.json").is_file():
         made(job)

@@ -10,11 +10,10 @@ import streamlit as st
 from app import work
 from app.training_form.draft import Draft
 from app.words import plain
-from msviz.jobs import Job
+from msviz.jobs import ACTIVE, Job
 from msviz.training.plans import Plan
 
 LAST = "_train_probe"
-ACTIVE = ("queued", "running", "cancelling")
 
 
 def show(draft: Draft, count: int = 1) -> None:

@@ -11,6 +11,7 @@ from app.training_form import before
 from app.training_form.draft import Draft
 from app.words import plain
 from msviz.errors import MsvizError
+from msviz.jobs import ACTIVE
 from msviz.training.plans import Plan, name_trouble, names
 
 NAME, EDITED, TROUBLE = "train-name", "_train_named", "_train_trouble"
@@ -28,9 +29,7 @@ class Order:
 
 def taken() -> list[str]:
     """Return the names that a new run cannot have: those on the shelf, and of trainings not yet ended."""
-    waiting = [
-        job.result.name for job in work.queue().jobs() if job.result and job.status().state in before.ACTIVE
-    ]
+    waiting = [job.result.name for job in work.queue().jobs() if job.result and job.status().state in ACTIVE]
     folder = shelf.models()
     there = [entry.name for entry in folder.iterdir() if entry.is_dir()] if folder.is_dir() else []
     return [*there, *waiting]

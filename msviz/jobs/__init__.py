@@ -5,7 +5,7 @@ is a command line of msviz in a process of its own; the folder holds all the tru
 the same.
 """
 
-from msviz.jobs._job import Job, Kind, State, Status
+from msviz.jobs._job import ACTIVE, Job, Kind, State, Status
 from msviz.jobs._queue import Queue
 
-__all__ = ["Job", "Kind", "Queue", "State", "Status"]
+__all__ = ["ACTIVE", "Job", "Kind", "Queue", "State", "Status"]

@@ -28,7 +28,6 @@ from msviz.jobs._process import birth, send
 Kind = Literal["training", "answer"]
 State = Literal["queued", "running", "cancelling", "finished", "failed", "cancelled", "interrupted"]
 ACTIVE: tuple[State, ...] = ("queued", "running", "cancelling")
-ENDED: tuple[State, ...] = ("finished", "failed", "cancelled", "interrupted")
 GRACE = 4.0  # seconds to end in peace after a cancel
 STARTING = 30.0  # seconds in which a process that was asked for may write its number down
 STOPPED = 130  # the exit code of a command that was asked to end
