@@ -51,6 +51,7 @@ class Card(BaseModel):
     device: str
     created: str
     headline: dict[str, float | None] = Setting(description="test AUC and logloss, for listings")
+    doubts: list[str] = Setting([], description="sentences that speak against using it, for listings")
     msviz: str
     digests: dict[str, str]
     digest: str = ""
@@ -71,6 +72,8 @@ class Card(BaseModel):
 
     def _own_digest(self) -> str:
         content = self.model_dump(mode="json", exclude={"digest"})
+        if not content["doubts"]:
+            del content["doubts"]  # as in runs that were written before there were any
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-NOUNS = {"errors", "registry", "schema", "batch", "run", "trace", "finding"}
+NOUNS = {"errors", "registry", "schema", "batch", "run", "trace", "finding", "statistics"}
 # A room may import itself, the nouns, and the rooms named here.
 MAY = {
     "data": set(),

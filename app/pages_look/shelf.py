@@ -22,6 +22,7 @@ DOWNLOADS = 20
 MOST_TOLD = 50  # folders that cannot be read, one by one
 COLUMNS = {
     "Run": st.column_config.TextColumn(pinned=True),
+    "Beware": st.column_config.TextColumn(help="What speaks against using it", width="medium"),
     "Test AUC": st.column_config.NumberColumn(format="%.4f", help="Higher is better; 0.5 is chance"),
     "Test logloss": st.column_config.NumberColumn(format="%.4f", help="Lower is better"),
     "Parameters": st.column_config.NumberColumn(format="localized"),
@@ -62,6 +63,9 @@ def table(entries: Sequence[Entry], seen: Seen) -> list[Entry]:
             "Kept": [entry.notes.kept for entry in entries],
         }
     )
+    doubted = ["; ".join(card.doubts) for card in cards]
+    if any(doubted):
+        data.insert(1, "Beware", doubted)
     # A selection is of places in the list: it goes when other runs stand there.
     mark = hashlib.sha256("\n".join(entry.card.digest for entry in entries).encode()).hexdigest()[:12]
     event = st.dataframe(
@@ -175,6 +179,8 @@ def one(entry: Entry, seen: Seen) -> None:
         if parent:
             told.append(change_words(differences(parent.card, card)) or "with the same settings")
         st.caption(plain("; ".join(told)))
+        for doubt in card.doubts:
+            st.markdown(f":orange[:material/warning: {plain(doubt[:1].upper() + doubt[1:])}.]")
         tidying.form(entry)
 
 

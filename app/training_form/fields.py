@@ -10,7 +10,9 @@ from app.training_form import link
 from app.training_form.draft import FAST, Draft
 from app.training_form.draft import presets as of_presets
 from app.words import plain
-from msviz.training.settings import SettingInfo, by_name, describe_settings, said
+from msviz.training.loop import Training
+from msviz.training.settings import AUTO, SettingInfo, by_name, describe_settings, said
+from msviz.training.sizes import sized
 
 OPENED, ADD, ALL = "_train_opened", "train-add", "train-all"
 ACROSS = 3
@@ -153,6 +155,8 @@ def _number(info: SettingInfo, label: str, value: Any, common: dict[str, Any]) -
         label,
         min_value=None if info.low is None else kind(info.low),
         max_value=None if info.high is None else kind(info.high),
+        value=None if info.auto else "min",
+        placeholder=AUTO if info.auto else None,
         step=1 if whole else _step(value or info.default or info.high or 1.0),
         format=None if whole else "%g",
         **common,
@@ -162,6 +166,8 @@ def _number(info: SettingInfo, label: str, value: Any, common: dict[str, Any]) -
 def _fits(info: SettingInfo, value: Any) -> bool:
     """Tell whether a number box can hold a value; what a link says may be anything."""
     wanted = int if info.kind == "int" else float
+    if info.auto and value is None:
+        return True
     if not isinstance(value, wanted) or isinstance(value, bool) or not math.isfinite(value):
         return False
     return (info.low is None or value >= info.low) and (info.high is None or value <= info.high)
@@ -190,8 +196,12 @@ def _steps(info: SettingInfo, draft: Draft) -> str:
     full = draft.plan.full
     if info.name not in ("epochs", "batch_size") or draft.problems or not draft.rows:
         return ""
-    steps = -(-draft.rows // full["batch_size"])
-    return f"{steps:,} steps an epoch, {steps * full['epochs']:,} in all"
+    taken = sized(Training(batch_size=full["batch_size"], epochs=full["epochs"]), draft.rows)
+    steps = -(-draft.rows // (taken.batch_size or 1))
+    words = f"{steps:,} steps an epoch, {steps * (taken.epochs or 1):,} in all at most"
+    if full[info.name] is not None:
+        return words
+    return f"{AUTO} is {getattr(taken, info.name):,} for these {draft.rows:,} rows; {words}"
 
 
 def _changed(info: SettingInfo, base: Any) -> None:

@@ -7,6 +7,7 @@ from urllib.parse import quote, unquote
 import streamlit as st
 
 from app import links
+from msviz.training.settings import AUTO
 
 SET, GRID = "set", "grid"
 SAFE = " '\"=<>!()[]`/-_."  # these stand in a link as they are; , : + % are ours
@@ -73,6 +74,8 @@ def replace(values: Mapping[str, Any]) -> None:
 
 
 def _value(value: Any) -> str:
+    if value is None:
+        return AUTO
     if isinstance(value, bool):
         return "on" if value else "off"
     text = f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)

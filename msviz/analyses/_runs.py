@@ -3,17 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from scipy.special import ndtr
-from scipy.stats import rankdata
-
-from msviz.analyses._words import Z
 from msviz.errors import refuse
 from msviz.run import Run, shelf
 
-Array = np.ndarray[Any, Any]
 # What a training may differ in without being another training.
 ASIDE = ("threads", "checkpoint_seconds", "checks_per_epoch")
 # What an empty setting means, where nothing else says it.
@@ -80,14 +73,16 @@ def entries(first: Run, others: Sequence[Run], fingerprint: str) -> tuple[list[E
 
 def _settings(run: Run) -> dict[str, str]:
     """Return model and training settings as words; one that is younger than the run had its default."""
-    from msviz.training.loop import Training
+    from msviz.training.loop import EARLIER, Training
 
-    training = {**Training().model_dump(mode="json"), **run.card.training}
+    training = {**Training().model_dump(mode="json"), **EARLIER, **run.card.training}
     training = {key: value for key, value in training.items() if key not in ASIDE}
     return {key: _word(key, value) for key, value in {**training, **run.card.config}.items()}
 
 
 def _word(key: str, value: object) -> str:
+    if value is None:
+        return "auto"
     if value == "" and key in UNSET:
         return UNSET[key]
     return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
@@ -96,71 +91,3 @@ def _word(key: str, value: object) -> str:
 def _varied(found: Sequence[Mapping[str, str]]) -> list[str]:
     keys = dict.fromkeys(key for settings in found for key in settings)
     return [key for key in keys if len({settings.get(key, "") for settings in found}) > 1]
-
-
-@dataclass(frozen=True)
-class Placements:
-    """What an AUC is made of: the share of others below each click, and of clicks above each other."""
-
-    clicks: Array  # (clicks,) share of the others that stand below
-    others: Array  # (others,) share of the clicks that stand above
-
-    @property
-    def auc(self) -> float:
-        """Return the area under the curve."""
-        return float(self.clicks.mean())
-
-
-def placements(label: Array, score: Array) -> Placements | None:
-    """Return V10 and V01 of DeLong, DeLong and Clarke-Pearson (1988) by midranks (Sun and Xu 2014).
-
-    None where one class has fewer than two rows.
-    """
-    hit = np.asarray(label) > 0.5
-    positive, negative = np.asarray(score, np.float64)[hit], np.asarray(score, np.float64)[~hit]
-    if min(len(positive), len(negative)) < 2:
-        return None
-    ranks = rankdata(np.concatenate([positive, negative]))
-    beaten = (ranks[: len(positive)] - rankdata(positive)) / len(negative)
-    beats = 1 - (ranks[len(positive) :] - rankdata(negative)) / len(positive)
-    return Placements(beaten, beats)
-
-
-def mean_placements(parts: Sequence[Placements]) -> Placements:
-    """Return the placements of the mean AUC of several scorings of the same rows."""
-    return Placements(*(np.mean([getattr(p, side) for p in parts], 0) for side in ("clicks", "others")))
-
-
-@dataclass(frozen=True)
-class Paired:
-    """A difference second - first on the same rows, its 95 % interval and two-sided p."""
-
-    difference: float
-    low: float
-    high: float
-    p: float
-
-
-NOTHING = Paired(np.nan, np.nan, np.nan, np.nan)
-
-
-def delong(first: Placements, second: Placements) -> Paired:
-    """Return DeLong's test of two correlated AUCs: var = var(ΔV10) / clicks + var(ΔV01) / others."""
-    clicks, others = second.clicks - first.clicks, second.others - first.others
-    error = float(np.sqrt(clicks.var(ddof=1) / len(clicks) + others.var(ddof=1) / len(others)))
-    return _normal(second.auc - first.auc, error)
-
-
-def paired_mean(first: Array, second: Array) -> Paired:
-    """Return the paired test of two means (n,) over the same rows, normal since rows are many."""
-    if len(first) < 2:
-        return NOTHING
-    apart = second - first
-    return _normal(float(apart.mean()), float(apart.std(ddof=1) / len(apart) ** 0.5))
-
-
-def _normal(difference: float, error: float) -> Paired:
-    if error == 0:
-        return Paired(difference, difference, difference, 1.0 if difference == 0 else 0.0)
-    p = 2 * float(ndtr(-abs(difference) / error))
-    return Paired(difference, difference - Z * error, difference + Z * error, p)

@@ -9,24 +9,14 @@ from pydantic import Field as Setting
 
 from msviz.analyses._asking import Asking
 from msviz.analyses._attention import ALL
-from msviz.analyses._runs import (
-    NOTHING,
-    Entry,
-    Paired,
-    Placements,
-    delong,
-    entries,
-    mean_placements,
-    named,
-    paired_mean,
-    placements,
-)
+from msviz.analyses._runs import Entry, entries, named
 from msviz.analyses._statistics import discoveries
 from msviz.analyses._words import listed, rows
 from msviz.errors import MsvizError
 from msviz.finding import Finding, Provenance
 from msviz.probing.study import Study
 from msviz.run import Run
+from msviz.statistics import NOTHING, Paired, Placements, delong, mean_placements, paired_mean, placements
 
 Array = np.ndarray[Any, Any]
 QUESTION = "Which run predicts better, and where?"

@@ -40,8 +40,8 @@ def list_runs(
 
     --json prints {"runs": [{"name", "path", "model", "data", "auc", "logloss", "parameters", "created",
     "seed", "tags", "description", "kept", "parent": null or {"name", "digest"}, "changes": {SETTING:
-    [BEFORE, AFTER]}, "digest"}], "broken": [{"path", "why"}]}; "changes" are from the parent, where it is on
-    the shelf.
+    [BEFORE, AFTER]}, "digest", "doubts": [SENTENCE]}], "broken": [{"path", "why"}]}; "changes" are from the
+    parent, where it is on the shelf.
     """
     from msviz.shelving.listing import listed
     from msviz.shelving.search import ORDERS, chosen, differences
@@ -66,6 +66,7 @@ def list_runs(
                 **notes.model_dump(mode="json"),
                 "changes": differences(parent.card, card) if parent else {},
                 "digest": card.digest,
+                "doubts": card.doubts,
             }
         )
     if as_json:
@@ -74,6 +75,9 @@ def list_runs(
         return
     _table(lines)
     print(f"\n{len(found):,} of {len(seen.entries):,} runs")
+    for entry in found:
+        for doubt in entry.card.doubts:
+            print(f"beware of {entry.name}: {doubt}")
     for one in seen.broken:
         print(f"not a run that can be read: {one.path.name}: {one.why}")
     for entry in found:

@@ -1,4 +1,4 @@
-"""Feeds a split as batches: in order, or all rows shuffled anew each epoch with an order that a seed repeats."""
+"""Feeds a split as batches: in order, or all rows shuffled anew each epoch as a seed repeats it."""
 
 from collections.abc import Iterator
 
@@ -27,10 +27,10 @@ def batches(
 ) -> Iterator[Batch]:
     """Yield every row of a split once, in batches of (B,) rows; raise MsvizError for a batch_size below 1.
 
-    Without a seed rows come in the order of the log, batch_size at a time. With one, all rows are shuffled: the
-    same (seed, epoch) gives the same order, and `batch_size` is the most that a batch holds: all are of one
-    size, give or take a row, so that no step weighs a row more than another does. The first `start` batches are
-    skipped without being read.
+    Without a seed rows come in the order of the log, batch_size at a time. With one, all rows are shuffled:
+    the same (seed, epoch) gives the same order, and `batch_size` is the most that a batch holds: all are of
+    one size, give or take a row, so that no step weighs a row more than another does. The first `start`
+    batches are skipped without being read.
     """
     total = steps(part.rows, batch_size)
     if seed is None:

@@ -1,5 +1,6 @@
 """What every net is built from and how it is reached: config, layout, forward, loss."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -82,6 +83,20 @@ class Net(nn.Module):
     def order(self, batch: Batch) -> Tensor | None:
         """Return an order of the rows (B,) in which pieces of them are cheapest; None if it is all one."""
         return None
+
+    def start_at(self, odds: Tensor) -> None:
+        """Let the untrained net answer with log odds (S + 1,) of a click: of all rows at 0, then by scenario.
+
+        Here the bias of `output`, the last linear map, is set; a net without one, or with one for each
+        scenario, has its own way. A net that started at even odds would spend its first steps on that.
+        """
+        output = getattr(self, "output", None)
+        if isinstance(output, nn.Linear) and output.bias is not None:
+            nn.init.constant_(output.bias, float(odds[0]))
+
+    def learning_rates(self) -> Iterator[tuple[nn.Parameter, float]]:
+        """Yield parameters that learn faster or slower, each with what the learning rate is multiplied by."""
+        yield from ()
 
     def columns(self, tap: str) -> tuple[int, ...]:
         """Return the features (columns of Batch.fields) that the axis `field` of a tap runs over."""

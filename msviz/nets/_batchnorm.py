@@ -1,5 +1,9 @@
 """Batch norm that counts a value as often as it stands for rows, and survives batches without spread."""
 
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -45,3 +49,43 @@ class BatchNorm(nn.Module):
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(variance * (rows / (rows - 1)), self.momentum)
         return centred * (variance + self.eps).rsqrt() * self.weight + self.bias
+
+
+Fed = TypeVar("Fed")
+
+
+def settle(net: nn.Module, batches: Iterable[Fed], feed: Callable[[Fed], object]) -> None:
+    """Give every batch norm of a net the mean statistics of what `feed` puts through it, batch after batch.
+
+    What training leaves behind trails the weights by some ten steps and, early, still holds what it started
+    with (mean 0, variance 1), so evaluation would see another net than the one that was trained (Wu and
+    Johnson, 2021, "Rethinking Batch in BatchNorm"). Nothing is fed to a net without batch norm.
+    """
+    norms = [module for module in net.modules() if isinstance(module, BatchNorm)]
+    if not norms:
+        return
+    training, momenta = net.training, [norm.momentum for norm in norms]
+    net.train()
+    try:
+        with torch.no_grad():
+            for number, batch in enumerate(batches, 1):
+                for norm in norms:
+                    norm.momentum = 1 / number  # the mean of all batches so far
+                feed(batch)
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+        net.train(training)
+
+
+@contextmanager
+def kept_statistics(net: nn.Module) -> Iterator[None]:
+    """Put the statistics of every batch norm back afterwards."""
+    norms = [module for module in net.modules() if isinstance(module, BatchNorm)]
+    before = [(norm.running_mean.clone(), norm.running_var.clone()) for norm in norms]
+    try:
+        yield
+    finally:
+        for norm, (mean, variance) in zip(norms, before, strict=True):
+            norm.running_mean.copy_(mean)
+            norm.running_var.copy_(variance)

@@ -31,16 +31,20 @@ def with_one(values: Tensor) -> Tensor:
     return F.pad(values, (0, 1), value=1.0)
 
 
-def fresh(units: int, bottleneck: int, inputs: int, energy: float) -> tuple[Tensor, Tensor]:
+def fresh(units: int, bottleneck: int, inputs: int, energy: float, most: float) -> tuple[Tensor, Tensor]:
     """Draw what makes conditions of some inputs and a one: (n, U + 1, inputs + 1) and (U, n + 1, inputs + 1).
 
-    Generated weights start with variance 1 / fan-in, biases at 0. Half of the variance comes from the
-    inputs, whose expected squared length is `energy`, half from the one: the part that all scenarios share.
+    Generated weights start with variance 1 / fan-in, biases at 0. Half of it comes from the inputs, whose
+    expected squared length is `energy`, and less where that would take numbers of a standard deviation above
+    `most`; the rest from the one: the part that all scenarios and rows share. An optimiser moves a weight by
+    its learning rate a step, so generators that started large would stay what they were drawn as.
     """
     made = []
     for outputs, fan_in in ((bottleneck, units), (units, bottleneck)):
-        drawn = torch.randn(outputs, fan_in + 1, inputs + 1) * (0.5 / fan_in) ** 0.5
-        drawn[..., :inputs] *= energy**-0.5
+        drawn = torch.randn(outputs, fan_in + 1, inputs + 1)
+        deviation = min((0.5 / fan_in / energy) ** 0.5, most)
+        drawn[..., :inputs] *= deviation
+        drawn[..., inputs] *= (1 / fan_in - energy * deviation**2) ** 0.5
         drawn[:, fan_in] = 0
         made.append(drawn)
     return made[0], made[1]

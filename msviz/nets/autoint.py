@@ -1,5 +1,6 @@
 """AutoInt (Song 2019): self-attention between the fields, the same for every scenario."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -27,6 +28,18 @@ class AutoIntConfig(NetConfig):
     )
     hidden: Widths = Setting("256,128", description="widths of the MLP beside the attention; empty for none")
     linear: bool = Setting(True, description="add one weight per field value to the logit")
+    initial_deviation: float = Setting(
+        0.3,
+        gt=0,
+        le=10,
+        description="standard deviation of first embeddings; small ones look all alike to attention",
+    )
+    attention_deviation: float = Setting(
+        0.05, gt=0, le=10, description="standard deviation of the interacting layers' first matrices"
+    )
+    attention_rate: float = Setting(
+        1.0, gt=0, le=1000, description="learning rate of the interacting layers, times learning_rate"
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> "AutoIntConfig":
@@ -39,11 +52,11 @@ class InteractingLayer(nn.Module):
     """ReLU(attention over the fields + W_res h), paper's Eq. 5-9: (d, B, N) becomes (d, B, N)."""
 
     def __init__(self, config: AutoIntConfig) -> None:
-        """Draw the d × d matrices of query, key, value and residual from N(0, 0.05²)."""
+        """Draw the d × d matrices of query, key, value and residual from N(0, attention_deviation²)."""
         super().__init__()
         self.config = config
         # One product for all four, one under another.
-        self.project = nn.Parameter(torch.randn(4 * config.width, config.width) * 0.05)
+        self.project = nn.Parameter(torch.randn(4 * config.width, config.width) * config.attention_deviation)
         self.attention_tap = Tap("head", "query", "key")
 
     def forward(self, values: Tensor) -> Tensor:
@@ -100,12 +113,17 @@ class AutoInt(Net):
     def __init__(self, config: AutoIntConfig, layout: Layout) -> None:
         """Build the layers for the fields of a layout."""
         super().__init__(config, layout)
-        self.embedding = FusedEmbedding(layout.sizes, config.width)
+        self.embedding = FusedEmbedding(layout.sizes, config.width, config.initial_deviation)
         self.blocks = nn.ModuleList(InteractingLayer(config) for _ in range(config.layers))
         flat = len(layout.sizes) * config.width
         self.mlp = Mlp(flat, config.hidden, config.dropout) if config.hidden else None
         self.output = nn.Linear(flat + (self.mlp.outputs if self.mlp else 0), 1)
         self.first_order = FusedEmbedding(layout.sizes, 1, 1e-4) if config.linear else None
+
+    def learning_rates(self) -> Iterator[tuple[nn.Parameter, float]]:
+        """Yield the interacting layers' matrices with their factor."""
+        for parameter in self.blocks.parameters():
+            yield parameter, self.config.attention_rate
 
     def forward(self, batch: Batch) -> Tensor:
         """Return the logits (B,)."""

@@ -1,5 +1,6 @@
 """HierRec (Gao 2024): layers whose weights the scenario makes, then layers whose weights the row makes."""
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 import torch
@@ -35,6 +36,15 @@ class HierRecConfig(NetConfig):
     initial_deviation: float = Setting(0.1, gt=0, le=10, description="standard deviation of first embeddings")
     unseen_rate: float = Setting(
         0.01, ge=0, le=0.5, description="share of training rows whose scenario is hidden"
+    )
+    generator_deviation: float = Setting(
+        0.1,
+        gt=0,
+        le=10,
+        description="largest standard deviation of what first makes weights of a scenario or row",
+    )
+    heads_rate: float = Setting(
+        30.0, gt=0, le=1000, description="learning rate of the heads' field weights, times learning_rate"
     )
 
     @model_validator(mode="after")
@@ -97,7 +107,7 @@ class HierRec(Net):
         self.condition = nn.ModuleList(Fc(a, b, config.dropout) for a, b in pairwise(widths))
         # Half of a normed unit's square passes the ReLU.
         energy = hidden[-1] / 2 if hidden else inputs * config.initial_deviation**2
-        maps = fresh(config.units, config.bottleneck, widths[-1], energy)
+        maps = fresh(config.units, config.bottleneck, widths[-1], energy, config.generator_deviation)
         self.explicit = nn.Parameter(torch.cat([part.flatten(0, 1) for part in maps]))
         self.explicit_tap = Tap("unit")
 
@@ -106,12 +116,20 @@ class HierRec(Net):
         self.attend = nn.Linear(inputs, config.heads * fields)
         # Weights of about 1 / I each leave d / I of the embeddings' variance.
         energy = config.width * config.initial_deviation**2 / fields
-        narrow, wide = fresh(config.units, config.bottleneck, fields * config.width, energy)
+        narrow, wide = fresh(
+            config.units, config.bottleneck, fields * config.width, energy, config.generator_deviation
+        )
         # As the products want them: (U + 1, n, K + 1), what the layer reads comes first.
         self.narrow = nn.Parameter(narrow.transpose(0, 1).contiguous())
         self.wide = nn.Parameter(wide)
         self.weights_tap = Tap("head", "field")
         self.implicit_tap = Tap("head", "unit")
+
+    def learning_rates(self) -> Iterator[tuple[nn.Parameter, float]]:
+        """Yield the layer that makes the heads' field weights with its factor."""
+        if self.config.implicit:
+            for parameter in self.attend.parameters():
+                yield parameter, self.config.heads_rate
 
     def columns(self, tap: str) -> tuple[int, ...]:
         """Return the common features, which the weights run over."""

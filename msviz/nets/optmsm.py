@@ -1,5 +1,6 @@
 """OptMSM (Tang 2023): a representation for every scenario, kept apart, and towers that a network scales."""
 
+from collections.abc import Iterator
 from typing import ClassVar, Literal
 
 import torch
@@ -52,6 +53,9 @@ class OptMSMConfig(NetConfig):
     initial_deviation: float = Setting(0.1, gt=0, le=10, description="standard deviation of first embeddings")
     unseen_rate: float = Setting(
         0.01, ge=0, le=0.5, description="share of training rows whose scenario is hidden"
+    )
+    gate_rate: float = Setting(
+        10.0, gt=0, le=1000, description="learning rate of gates and hypernetwork, times learning_rate"
     )
 
     @property
@@ -168,6 +172,20 @@ class OptMSM(Net):
             # Layers differ in width, so each has a tap of its own.
             for level in range(1, len(widths)):
                 self.add_module(f"scale_{level}_tap", Tap("unit"))
+
+    def start_at(self, odds: Tensor) -> None:
+        """Set the bias of every scenario's tower to its log odds (S + 1,), row 0 to those of all rows."""
+        last = self.towers.layers[-1]
+        assert isinstance(last, ScenarioLinear)
+        with torch.no_grad():
+            last.biases.weight.copy_(odds[:, None])
+
+    def learning_rates(self) -> Iterator[tuple[nn.Parameter, float]]:
+        """Yield the weights of the gates and of the hypernetwork with their factor."""
+        for module in (self.gate, self.hyper):
+            if module is not None:
+                for parameter in module.parameters():
+                    yield parameter, self.config.gate_rate
 
     def order(self, batch: Batch) -> Tensor | None:
         """Return the rows' order (B,) that puts rows of one scenario next to one another."""

@@ -1,6 +1,7 @@
 """SAINet (Huang 2024): histories read with the scenarios they happened in, tailored to the row's own."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar
@@ -47,6 +48,9 @@ class SAINetConfig(NetConfig):
     )
     unseen_rate: float = Setting(
         0.01, ge=0, le=0.5, description="share of scenarios hidden in training: of rows and of behaviours"
+    )
+    attention_rate: float = Setting(
+        1.0, gt=0, le=1000, description="learning rate of attention and gates, times learning_rate"
     )
 
     @model_validator(mode="after")
@@ -211,6 +215,17 @@ class SAINet(Net):
         self.blocks = nn.ModuleList(Block(config, width) for _ in range(config.blocks))
         self.fusion = Fusion(width) if config.fusion else None
         self.tower = Tower(config, width + len(layout.sizes) * config.width, width)
+
+    def start_at(self, odds: Tensor) -> None:
+        """Set the tower's last bias to the log odds of all rows, the first of (S + 1,)."""
+        nn.init.constant_(self.tower.output.bias, float(odds[0]))
+
+    def learning_rates(self) -> Iterator[tuple[nn.Parameter, float]]:
+        """Yield the weights of the scenario-adaptive blocks and of the fusion with their factor."""
+        for module in (self.blocks, self.fusion):
+            if module is not None:
+                for parameter in module.parameters():
+                    yield parameter, self.config.attention_rate
 
     def order(self, batch: Batch) -> Tensor | None:
         """Return the rows' order (B,) that puts histories of like length next to one another."""

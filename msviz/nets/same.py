@@ -1,5 +1,7 @@
 """SAME (Pan 2022): experts with attention over behaviours, mixed by what the day's signals say."""
 
+from collections.abc import Iterator
+
 import torch
 from pydantic import Field as Setting
 from pydantic import model_validator
@@ -49,6 +51,12 @@ class SameConfig(NetConfig):
     history: int = Setting(50, ge=1, le=1000, description="latest behaviours read")
     signal_bins: int = Setting(
         16, ge=2, le=256, description="one expert only: bins of a signal, even under a normal distribution"
+    )
+    gate_rate: float = Setting(
+        10.0, gt=0, le=1000, description="learning rate of the gate, times learning_rate"
+    )
+    attention_rate: float = Setting(
+        1.0, gt=0, le=1000, description="learning rate of the experts' attention, times learning_rate"
     )
 
     @model_validator(mode="after")
@@ -133,6 +141,14 @@ class Same(Net):
         self.gate = Gate(config, len(layout.signals), units) if config.experts > 1 else None
         self.prediction = Mlp(units, config.prediction, config.dropout) if config.prediction else None
         self.output = nn.Linear(self.prediction.outputs if self.prediction else units, 1)
+
+    def learning_rates(self) -> Iterator[tuple[nn.Parameter, float]]:
+        """Yield the weights of the gate and of the experts' attention with their factors."""
+        if self.gate is not None:
+            for parameter in self.gate.parameters():
+                yield parameter, self.config.gate_rate
+        for parameter in self.spau.parameters():
+            yield parameter, self.config.attention_rate
 
     def order(self, batch: Batch) -> Tensor | None:
         """Return the rows' order (B,) that puts histories of like length next to one another."""

@@ -1,5 +1,6 @@
 """SATrans (Min 2023): self-attention between the fields, adapted to the scenario."""
 
+from collections.abc import Iterator
 from typing import Literal
 
 import torch
@@ -48,6 +49,9 @@ class SATransConfig(NetConfig):
     )
     unseen_rate: float = Setting(
         0.01, ge=0, le=0.5, description="share of training rows whose scenario is hidden from the encoder"
+    )
+    scenario_rate: float = Setting(
+        1.0, gt=0, le=1000, description="learning rate of what makes scenario vectors, times learning_rate"
     )
 
     @model_validator(mode="after")
@@ -159,6 +163,12 @@ class SATrans(Net):
             config.encoder, layout, config.scenario_width, config.units, len(self.places), deviation
         )
         self.factors = radix(layout)
+
+    def learning_rates(self) -> Iterator[tuple[nn.Parameter, float]]:
+        """Yield the scenario encoder's weights with their factor."""
+        if self.encoder is not None:
+            for parameter in self.encoder.parameters():
+                yield parameter, self.config.scenario_rate
 
     def order(self, batch: Batch) -> Tensor | None:
         """Return the rows' order (B,) that puts rows of one scenario next to one another."""

@@ -14,7 +14,13 @@ if TYPE_CHECKING:
 # What a training may differ in without being another training.
 ASIDE = ("threads", "checkpoint_seconds", "checks_per_epoch")
 # What runs of earlier versions do not name, and trained with all the same.
-NEWER = {"train_where": "", "train_share": 1.0, "scenario_fields": ""}
+NEWER = {
+    "train_where": "",
+    "train_share": 1.0,
+    "scenario_fields": "",
+    "keep": "auc",
+    "precision": "auto",
+}
 
 
 def chosen(
@@ -112,4 +118,6 @@ def change_words(changes: Mapping[str, tuple[str, str]]) -> str:
 
 
 def _word(value: object) -> str:
+    if value is None:
+        return "auto"
     return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)

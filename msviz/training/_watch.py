@@ -19,6 +19,7 @@ from msviz.data._dataset import Array, Dataset, Part
 from msviz.data._sample import drawn
 from msviz.finding import Finding
 from msviz.nets._base import Net
+from msviz.nets._batchnorm import kept_statistics
 from msviz.training.checkpoint import State
 from msviz.training.frames import POINTS, Mark, Measures, Point, Writer
 from msviz.training.metrics import measure
@@ -64,10 +65,15 @@ class Watching:
         *,
         steps: int,
         epochs: int,
+        settle: Callable[[], None],
         report: Callable[[str], None],
     ) -> None:
-        """Draw the rows that will be looked at; `steps` are those of one epoch."""
+        """Draw the rows that will be looked at; `steps` are those of one epoch.
+
+        `settle` gives batch norms the statistics of the net as it is, which a look takes back.
+        """
         self.watch, self.net, self.dataset, self.report = watch, net, dataset, report
+        self.settle = settle
         self.steps, self.total, self.planned = steps, steps * epochs, train.rows * epochs
         self.moments = moments(self.total, watch.frames)
         self.part = sampled(valid if valid.rows else train, self.planned, watch.frames)
@@ -135,7 +141,8 @@ class Watching:
         loss = state.mark_loss / state.mark_rows if state.mark_rows else None
         state.mark_loss, state.mark_rows = 0.0, 0
         begun = time.perf_counter()
-        with _untouched(self.net):
+        with _untouched(self.net), kept_statistics(self.net):
+            self.settle()
             seen = self.watch.look(self.net, self.dataset, self.part)
         names = self.dataset.schema.scenario_names
         found = measure(self.part.label, seen.scores, self.part.scenario, names)

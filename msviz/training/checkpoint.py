@@ -2,7 +2,7 @@
 
     settings.json            what was asked for; a resumed training must ask for the same
     state.safetensors        weights, optimisers, random numbers; as metadata the progress and history
-    best-<check>.safetensors the weights of the best validation so far
+    best-<check>.safetensors weights and scores of a validation that may be the one to keep
 
 `state` is one file that is renamed into place, so a process killed at any moment leaves a whole one.
 History lives inside it: what was logged after the checkpoint goes with what was trained after it.
@@ -21,6 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.optim import Optimizer
 
+from msviz.data._dataset import Array
 from msviz.errors import MsvizError, refuse
 from msviz.nets._base import Net
 from msviz.training.bundle import packed, read_tensors, write_whole
@@ -33,9 +34,9 @@ class State:
     epoch: int = 0
     step: int = 0  # steps done in this epoch
     checks: int = 0  # validations done in all
-    stale: int = 0  # validations since the best one
-    best: int | None = None  # number of the best validation
-    best_auc: float = 0.0
+    stale: int = 0  # validations in a row that were better than those before in neither AUC nor logloss
+    # Validations that may still turn out to be the ones to keep, the best first: number, AUC, logloss.
+    kept: list[tuple[int, float | None, float | None]] = field(default_factory=list)
     loss: float = 0.0  # sum over the rows since the last validation
     loss_rows: int = 0
     rows: int = 0  # rows trained on in all
@@ -114,7 +115,7 @@ class Checkpoint:
             self.folder / "state.safetensors", lambda path: save_file(packed(tensors), path, metadata=words)
         )
         for file in self.folder.glob("best-*.safetensors"):
-            if file != self._best(state.best):
+            if file not in {self._best(number) for number, *_ in state.kept}:
                 file.unlink()
 
     def restore(self, net: Net, optimisers: list[Optimizer]) -> State | None:
@@ -145,15 +146,21 @@ class Checkpoint:
             torch.cuda.set_rng_state(tensors["random.cuda"])
         return state
 
-    def keep_best(self, check: int, net: Net) -> None:
-        """Write the weights of the best validation so far; the next `save` drops the one before."""
-        write_whole(self._best(check), lambda path: save_file(packed(net.state_dict()), path))
+    def keep(self, check: int, net: Net, score: Array) -> None:
+        """Write the weights at a validation and its scores (rows,); `save` drops those no longer kept."""
+        tensors = {f"net.{name}": value for name, value in net.state_dict().items()}
+        tensors["score"] = torch.from_numpy(score)
+        write_whole(self._best(check), lambda path: save_file(packed(tensors), path))
 
-    def best(self, check: int) -> dict[str, Tensor]:
-        """Return the weights that `keep_best` wrote."""
-        return read_tensors(self._best(check), "checkpoint")
+    def weights(self, check: int) -> dict[str, Tensor]:
+        """Return the weights that `keep` wrote."""
+        return _under("net.", read_tensors(self._best(check), "checkpoint"))
 
-    def _best(self, check: int | None) -> Path:
+    def score(self, check: int) -> Array:
+        """Return the scores (rows,) that `keep` wrote."""
+        return read_tensors(self._best(check), "checkpoint")["score"].numpy()
+
+    def _best(self, check: int) -> Path:
         return self.folder / f"best-{check}.safetensors"
 
 

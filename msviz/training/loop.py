@@ -12,31 +12,45 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from pydantic import Field as Setting
 
 from msviz import __version__
-from msviz.data._dataset import Dataset, Part
+from msviz.batch import Batch
+from msviz.data._dataset import Array, Dataset, Part
 from msviz.data._loader import batches, steps
 from msviz.errors import MsvizError, refuse
-from msviz.nets._base import build, parse_config
+from msviz.nets._base import parse_config
+from msviz.nets._batchnorm import settle
 from msviz.run import Card, Run, TrainedOn
 from msviz.schema import first_problem
 from msviz.training._stop import Interrupted, Stop
 from msviz.training._watch import Watch, Watching
 from msviz.training.bundle import save_bundle
 from msviz.training.checkpoint import Checkpoint, State
+from msviz.training.doubts import doubts
+from msviz.training.metrics import measure
 from msviz.training.optimisers import make_optimisers
 from msviz.training.rows import Used, fits, sees, used
-from msviz.training.scoring import Progress, evaluate
+from msviz.training.scoring import Progress, predict, users
+from msviz.training.selection import Checked, Keep, candidates, improves
+from msviz.training.sizes import sized, told
+from msviz.training.start import fresh_net
 from msviz.training.step import step as take_step
 
 DEVICES = ("auto", "cpu", "cuda")
+EARLIER = {"keep": "auc"}  # what runs did that do not name these settings
+AUTO = "auto"  # how people write a setting that follows the number of rows
+# How an epoch takes the rows: a training that was stopped under another rule cannot go on under this one.
+ROW_ORDER = "all rows shuffled"
+SETTLING = 16_384  # rows from which batch norm's statistics are taken before a validation
 
 
 class Training(BaseModel):
@@ -44,15 +58,27 @@ class Training(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    epochs: int = Setting(5, ge=1, le=1000, description="passes over the training rows at most")
-    batch_size: int = Setting(4096, ge=1, le=1_048_576, description="rows of one optimiser step")
+    epochs: int | None = Setting(
+        None, ge=1, le=1000, description="passes over the training rows at most; auto follows their number"
+    )
+    batch_size: int | None = Setting(
+        None, ge=1, le=1_048_576, description="rows of one optimiser step; auto follows the number of rows"
+    )
     optimiser: Literal["adam", "adagrad"] = Setting(
         "adam", description="adagrad is what SAME's paper takes, with learning_rate 0.01 and batch_size 256"
     )
     learning_rate: float = Setting(1e-3, gt=0, le=1, description="step size of the optimiser")
     l2: float = Setting(0.0, ge=0, le=1, description="l2 * weight is added to gradients of embedding rows")
     patience: int = Setting(
-        2, ge=1, le=1000, description="validations without a better AUC before training stops"
+        2, ge=1, le=1000, description="validations better in neither AUC nor logloss before training stops"
+    )
+    keep: Keep = Setting(
+        "logloss",
+        description="what a kept step is best in: logloss, among those whose AUC is not told apart from the "
+        "best, or AUC",
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Setting(
+        "auto", description="numbers of products in training; auto is bfloat16 on a GPU, float32 on a CPU"
     )
     checks_per_epoch: int = Setting(1, ge=1, le=100, description="validations in one pass over the rows")
     checkpoint_seconds: float = Setting(
@@ -71,6 +97,11 @@ class Training(BaseModel):
         "", description="columns between commas whose combination is the scenario, instead of the data's own"
     )
 
+    @field_validator("epochs", "batch_size", mode="before")
+    @classmethod
+    def _auto(cls, value: Any) -> Any:
+        return None if value == AUTO else value
+
 
 def parse_training(values: dict[str, Any]) -> Training:
     """Return the typed settings; raise MsvizError for a value out of range."""
@@ -87,6 +118,12 @@ def choose_device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise refuse("device", name, "this machine shows no CUDA device; valid choices: auto, cpu")
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def number_format(training: Training, device: torch.device) -> torch.dtype | None:
+    """Return the number format of mixed precision, None for none."""
+    on = training.precision == "bfloat16" or (training.precision == "auto" and device.type == "cuda")
+    return torch.bfloat16 if on else None
 
 
 def train(
@@ -155,6 +192,7 @@ class Recipe:
         # How often a checkpoint is written changes nothing in the result.
         kept = self.training.model_dump(exclude={"checkpoint_seconds"})
         fixed = {"model": self.model, "data": fingerprint, "seed": self.seed, "device": self.device.type}
+        fixed["row_order"] = ROW_ORDER
         return {**fixed, **self.config, **kept}
 
 
@@ -173,17 +211,20 @@ class _Loop:
     ) -> None:
         self.recipe, self.dataset, self.out, self.checkpoint = recipe, rows.dataset, out, checkpoint
         self.stop, self.report, self.progress = stop, report, progress
-        self.training = recipe.training
-        self.train, self.valid, self.words = rows.train, rows.valid, rows.words
-        self.steps = steps(self.train.rows, self.training.batch_size)
+        self.train, self.valid = rows.train, rows.valid
+        self.training = sized(recipe.training, self.train.rows)
+        self.words = (*rows.words, *told(recipe.training, self.training, self.train.rows))
+        self.steps = steps(self.train.rows, self.batch_size)
         # The last step of an epoch is always among them.
         checks = self.training.checks_per_epoch
         self.check_steps = sorted({math.ceil(self.steps * k / checks) for k in range(1, checks + 1)})
-        self.net = build(recipe.model, recipe.config, rows.dataset.schema, recipe.seed).to(recipe.device)
+        net = fresh_net(recipe.model, recipe.config, rows.dataset.schema, recipe.seed, self.train)
+        self.net = net.to(recipe.device)
         self.optimisers = make_optimisers(
             self.net, self.training.learning_rate, self.training.l2, self.training.optimiser
         )
-        self.amp = torch.bfloat16 if recipe.device.type == "cuda" else None
+        self.amp = number_format(self.training, recipe.device)
+        self.candidates: list[Checked] = []
         self.state = State(threads=torch.get_num_threads())
         self.saved = time.monotonic()
         self.pause = self.training.checkpoint_seconds
@@ -200,7 +241,8 @@ class _Loop:
             self.train,
             self.valid,
             steps=self.steps,
-            epochs=self.training.epochs,
+            epochs=self.epochs,
+            settle=self._settle,
             report=self.report,
         )
 
@@ -217,6 +259,7 @@ class _Loop:
             self.report("no checkpoint was written yet: training starts at the beginning")
             return
         self.state = found
+        self.candidates = [Checked(*kept, self.checkpoint.score(kept[0])) for kept in found.kept]
         torch.set_num_threads(found.threads)
         self.report(f"resuming in epoch {found.epoch + 1} after step {found.step:,} of {self.steps:,}")
 
@@ -233,9 +276,21 @@ class _Loop:
         return self._finish()
 
     @property
+    def epochs(self) -> int:
+        """Return the passes over the rows at most."""
+        assert self.training.epochs is not None
+        return self.training.epochs
+
+    @property
+    def batch_size(self) -> int:
+        """Return the rows of a step at most."""
+        assert self.training.batch_size is not None
+        return self.training.batch_size
+
+    @property
     def over(self) -> bool:
         """Tell whether training is done."""
-        return self.state.epoch >= self.training.epochs or self.state.stale >= self.training.patience
+        return self.state.epoch >= self.epochs or self.state.stale >= self.training.patience
 
     def opening(self) -> Iterator[str]:
         """Yield what a user should know before the first step."""
@@ -252,14 +307,7 @@ class _Loop:
         state = self.state
         if state.step in self.check_steps and state.checks < self._checks_due():
             self._check()  # stopped between the step and its validation
-        feed = batches(
-            self.train,
-            self.training.batch_size,
-            seed=self.recipe.seed,
-            epoch=state.epoch,
-            start=state.step,
-            behaviours="behaviours" in self.net.needs,
-        )
+        feed = self._feed(state.epoch, state.step)
         self.net.train()
         for batch in feed:
             if self.over:
@@ -282,6 +330,21 @@ class _Loop:
         if not self.over:
             state.epoch, state.step = state.epoch + 1, 0
 
+    def _feed(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """Yield the batches of an epoch from the `start`-th on."""
+        behaviours = "behaviours" in self.net.needs
+        seed = self.recipe.seed
+        return batches(
+            self.train, self.batch_size, seed=seed, epoch=epoch, start=start, behaviours=behaviours
+        )
+
+    def _settle(self) -> None:
+        """Give batch norms the statistics of the net as it is, from a fixed sample of the training rows."""
+        devices = [self.recipe.device] if self.recipe.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):  # dropout draws, and training shall not notice
+            some = islice(self._feed(0), max(1, SETTLING // self.batch_size))
+            settle(self.net, some, lambda batch: self.net(batch.to(self.recipe.device)))
+
     def _checks_due(self) -> int:
         """Return how many validations should lie behind the current step."""
         here = sum(step <= self.state.step for step in self.check_steps)
@@ -303,27 +366,30 @@ class _Loop:
         self.fresh_rows += rows
         self.fresh_seconds += seconds
         rate = self.fresh_rows / self.fresh_seconds
-        total = self.train.rows * self.training.epochs
+        total = self.train.rows * self.epochs
         left = (total - state.rows) / rate
         self.progress(
             state.rows / total,
-            f"epoch {state.epoch + 1}/{self.training.epochs} · loss {state.loss / state.loss_rows:.4f} · "
+            f"epoch {state.epoch + 1}/{self.epochs} · loss {state.loss / state.loss_rows:.4f} · "
             f"{rate:,.0f} rows/s · {clock(left)} left",
         )
 
     def _check(self) -> None:
-        """Validate, remember the best weights, and write the checkpoint that says so."""
+        """Validate, remember the weights that may be kept, and write the checkpoint that says so."""
         state = self.state
-        measures = self._measured(self.valid)
+        self._settle()
+        measures, score = self._scored(self.valid)
         found = measures["overall"]
-        value = found["auc"]["value"]
+        value, logloss = found["auc"]["value"], found["logloss"]["value"]
         state.checks += 1
-        better = value is not None and (state.best is None or value > state.best_auc)
-        if better:
-            state.best, state.best_auc, state.stale = state.checks, value, 0
-            self.checkpoint.keep_best(state.checks, self.net)
-        elif value is not None:
-            state.stale += 1
+        new = Checked(state.checks, value, logloss, score)
+        before = [(line["valid_auc"], line["valid_logloss"]) for line in state.history]
+        better = improves(new, before)
+        state.stale = 0 if better or (value is None and logloss is None) else state.stale + 1
+        self.candidates = candidates(self.candidates, new, self.valid.label, self.training.keep)
+        if new in self.candidates:
+            self.checkpoint.keep(new.number, self.net, score)
+        state.kept = [(one.number, one.auc, one.logloss) for one in self.candidates]
         state.history.append(
             {
                 "epoch": state.epoch + state.step / self.steps,
@@ -331,14 +397,15 @@ class _Loop:
                 "rows": state.rows,
                 "train_loss": state.loss / state.loss_rows,
                 "valid_auc": value,
-                "valid_logloss": found["logloss"]["value"],
+                "valid_logloss": logloss,
                 "seconds": state.seconds,
                 "rows_per_second": state.rows / state.seconds,
                 **self._by_scenario(measures["scenarios"]),
             }
         )
         shown = f"valid AUC {value:.4f}" if value is not None else f"valid AUC {found['auc']['why']}"
-        shown += ", the best so far" if better else ""
+        shown += "" if logloss is None else f", logloss {logloss:.4f}"
+        shown += ", the best so far" if self.candidates[0] is new else ""
         line = state.history[-1]
         self.report(f"epoch {line['epoch']:.4g}: train loss {line['train_loss']:.4f}, {shown}")
         state.loss, state.loss_rows = 0.0, 0
@@ -355,17 +422,20 @@ class _Loop:
     def _finish(self) -> Run:
         """Score the best weights on valid and test and write the bundle."""
         state = self.state
-        if state.best is not None:
-            kept = state.history[state.best - 1]["epoch"]
-            self.report(f"keeping the weights of epoch {kept:.4g}, valid AUC {state.best_auc:.4f}")
-            self.net.load_state_dict(self.checkpoint.best(state.best))
+        kept = self.candidates[0]
+        self.net.load_state_dict(self.checkpoint.weights(kept.number))
+        self._tell_kept(kept)
         # Of whole splits, whatever rows were trained on: so runs compare on the same rows.
-        metrics = {name: self._measured(self.dataset.split(name)) for name in ("valid", "test")}
-        headline = metrics["test" if self.dataset.rows["test"] else "valid"]["overall"]
+        metrics = {name: self._scored(self.dataset.split(name))[0] for name in ("valid", "test")}
+        last = "test" if self.dataset.rows["test"] else "valid"
+        headline = metrics[last]["overall"]
+        found = list(doubts(headline, float(np.mean(self.train.label)), last))
+        for doubt in found:
+            self.report(f"beware: {doubt}")
         card = Card(
             model=self.recipe.model,
             config=self.recipe.config,
-            training=self.training.model_dump(),
+            training=self.recipe.training.model_dump(),  # as asked for: auto stays auto when it is retrained
             data=TrainedOn(
                 name=self.dataset.name,
                 fingerprint=self.dataset.fingerprint,
@@ -380,6 +450,7 @@ class _Loop:
             device=self.recipe.device.type,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             headline={name: headline[name]["value"] for name in ("auc", "logloss")},
+            doubts=found,
             msviz=__version__,
             digests={},
         )
@@ -392,12 +463,28 @@ class _Loop:
             metrics=metrics,
         )
 
-    def _measured(self, part: Part) -> dict[str, Any]:
+    def _tell_kept(self, kept: Checked) -> None:
+        """Say which step's weights are kept, and why where it is not the best AUC."""
+        if kept.auc is None and kept.logloss is None:
+            return
+        history = self.state.history
+        words = f"keeping the weights of epoch {history[kept.number - 1]['epoch']:.4g}"
+        words += "" if kept.auc is None else f", valid AUC {kept.auc:.4f}"
+        words += "" if kept.logloss is None else f", logloss {kept.logloss:.4f}"
+        best = max((line["valid_auc"] for line in history if line["valid_auc"] is not None), default=None)
+        if kept.auc is not None and best is not None and best > kept.auc:
+            words += f": the best AUC, {best:.4f}, is not told apart from it"
+        self.report(words)
+
+    def _scored(self, part: Part) -> tuple[dict[str, Any], Array]:
+        """Return the measures of a split, and its rows' click probabilities."""
+
         def progress(share: float, words: str) -> None:
             self._heed()
-            self.progress(self.state.rows / (self.train.rows * self.training.epochs), words)
+            self.progress(self.state.rows / (self.train.rows * self.epochs), words)
 
-        return evaluate(self.net, part, device=self.recipe.device, progress=progress)
+        score = predict(self.net, part, device=self.recipe.device, progress=progress)
+        return measure(part.label, score, part.scenario, part.schema.scenario_names, users(part)), score
 
     def _save(self) -> None:
         begun = time.monotonic()

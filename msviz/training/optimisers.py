@@ -161,10 +161,10 @@ def make_optimisers(
 ) -> list[Optimizer]:
     """Return the row-wise optimiser for the net's sparse tables and torch's own for the rest.
 
-    `l2` adds l2 · w to the gradients of embedding rows in the batch (not to the other weights).
+    `l2` adds l2 · w to the gradients of embedding rows in the batch (not to the other weights). What
+    `Net.learning_rates` yields learns at that multiple of `learning_rate`.
     """
-    tables = [m.weight for m in net.modules() if isinstance(m, nn.Embedding) and m.sparse]
-    known = {id(table) for table in tables}
+    tables = {id(m.weight) for m in net.modules() if isinstance(m, nn.Embedding) and m.sparse}
     # Towers' weights lie in tables too, but are no embeddings: l2 would pull what multiplies by 1 towards 0.
     towers = {
         id(table.weight)
@@ -172,19 +172,31 @@ def make_optimisers(
         if isinstance(module, ScenarioLinear)
         for table in (module.weights, module.biases)
     }
-    groups = [
-        {"params": [table for table in tables if id(table) not in towers], "l2": l2},
-        {"params": [table for table in tables if id(table) in towers], "l2": 0.0},
+    factors = {id(parameter): factor for parameter, factor in net.learning_rates()}
+    # Groups of what is treated alike: whether it is a table, its l2, its learning rate.
+    groups: dict[tuple[bool, float, float], list[nn.Parameter]] = {}
+    for parameter in net.parameters():
+        sparse = id(parameter) in tables
+        decay = l2 if sparse and id(parameter) not in towers else 0.0
+        rate = learning_rate * factors.get(id(parameter), 1.0)
+        groups.setdefault((sparse, decay, rate), []).append(parameter)
+    sparse_groups: list[dict[str, Any]] = [
+        {"params": found, "l2": decay, "lr": rate}
+        for (sparse, decay, rate), found in groups.items()
+        if sparse
     ]
-    rest = [parameter for parameter in net.parameters() if id(parameter) not in known]
+    dense_groups: list[dict[str, Any]] = [
+        {"params": found, "lr": rate} for (sparse, _, rate), found in groups.items() if not sparse
+    ]
     made: list[Optimizer] = []
-    if tables:
+    if sparse_groups:
         rowwise = RowwiseAdam if kind == "adam" else RowwiseAdagrad
-        made.append(rowwise([group for group in groups if group["params"]], learning_rate))
-    if rest:
+        made.append(rowwise(sparse_groups, learning_rate))
+    if dense_groups:
         if kind == "adam":
-            made.append(torch.optim.Adam(rest, learning_rate, fused=True))
+            made.append(torch.optim.Adam(dense_groups, learning_rate, fused=True))
         else:
             # torch has no fused Adagrad elsewhere.
-            made.append(torch.optim.Adagrad(rest, learning_rate, fused=rest[0].device.type == "cpu"))
+            on_cpu = next(net.parameters()).device.type == "cpu"
+            made.append(torch.optim.Adagrad(dense_groups, learning_rate, fused=on_cpu))
     return made

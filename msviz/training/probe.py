@@ -12,11 +12,13 @@ from msviz.batch import Batch
 from msviz.data._dataset import Dataset, Part
 from msviz.data._loader import batches, steps
 from msviz.errors import MsvizError
-from msviz.nets._base import Layout, Net, build, parse_config, require
-from msviz.training.loop import Training, choose_device
+from msviz.nets._base import Layout, Net, parse_config, require
+from msviz.training.loop import Training, choose_device, number_format
 from msviz.training.optimisers import make_optimisers
 from msviz.training.rows import Used, used
 from msviz.training.scoring import probabilities
+from msviz.training.sizes import sized
+from msviz.training.start import fresh_net
 from msviz.training.step import step as take_step
 
 SECONDS = 1.5  # of training steps that are timed, and half as many of scoring
@@ -58,10 +60,10 @@ def probe(
     Steps are real ones on real rows, of fewer rows than batch_size where that many would take too long.
     Raises MsvizError for what training would refuse, and for a loss that is not finite.
     """
-    training = training or Training()
     place = choose_device(device)
     config = parse_config(model, values or {}).model_dump(mode="json")
-    rows = used(dataset, training)
+    rows = used(dataset, training or Training())
+    training = sized(training or Training(), rows.train.rows)
     schema = rows.dataset.schema
     require(model, Layout.of(schema))
     before, threads = resident(reset=True), torch.get_num_threads()
@@ -73,7 +75,7 @@ def probe(
             torch.set_num_threads(training.threads)
         with torch.random.fork_rng(devices=devices):
             torch.manual_seed(seed)
-            net = build(model, config, schema, seed).to(place)
+            net = fresh_net(model, config, schema, seed, rows.train).to(place)
             learned = _train_rate(net, rows.train, training, seed, place)
             scored = _score_rate(net, rows, place)
     finally:
@@ -85,7 +87,7 @@ def probe(
         seconds=round(_seconds(rows, training, learned, scored), 1),
         memory=None if math.isnan(grown) else round(grown, 1),
         rows=rows.train.rows,
-        steps=steps(rows.train.rows, training.batch_size) * training.epochs,
+        steps=steps(rows.train.rows, training.batch_size or 1) * (training.epochs or 1),
         device=place.type,
     )
 
@@ -93,15 +95,16 @@ def probe(
 def _seconds(rows: Used, training: Training, learned: float, scored: float) -> float:
     """Return seconds of all epochs, their validations, and the last word on valid and test."""
     whole = rows.dataset.rows
-    watched = rows.valid.rows * training.epochs * training.checks_per_epoch
+    epochs = training.epochs or 1
+    watched = rows.valid.rows * epochs * training.checks_per_epoch
     looked_at = watched + whole["valid"] + whole["test"]
-    return rows.train.rows * training.epochs / learned + looked_at * (1 / scored + MEASURING) + FIXED
+    return rows.train.rows * epochs / learned + looked_at * (1 / scored + MEASURING) + FIXED
 
 
 def _train_rate(net: Net, part: Part, training: Training, seed: int, place: torch.device) -> float:
     """Return rows a second over real steps, reading them included."""
     optimisers = make_optimisers(net, training.learning_rate, training.l2, training.optimiser)
-    amp = torch.bfloat16 if place.type == "cuda" else None
+    amp = number_format(training, place)
     histories = "behaviours" in net.needs
     net.train()
 
@@ -113,11 +116,12 @@ def _train_rate(net: Net, part: Part, training: Training, seed: int, place: torc
                 f"(now {training.learning_rate:g}) or look at the data's signals"
             )
 
-    size = min(training.batch_size, FIRST)
+    batch_size = training.batch_size or 1
+    size = min(batch_size, FIRST)
     timed = [
         _timed(lambda rows: take(part.batch(rows, histories)), _few(part, size, turn)) for turn in (0, 1)
     ]
-    size = min(training.batch_size, max(size, int(size / timed[-1] * LONGEST)), part.rows)
+    size = min(batch_size, max(size, int(size / timed[-1] * LONGEST)), part.rows)
     done, begun, first = 0, 0.0, True
     epoch = 0
     while True:

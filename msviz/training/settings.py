@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 
 from msviz.nets._base import net_class
 from msviz.nets._layers import Widths
-from msviz.training.loop import Training
+from msviz.training.loop import AUTO, Training
 
 Settings = Mapping[str, Any]
 Group = Literal["model", "training", "rows"]
@@ -35,6 +35,7 @@ class SettingInfo:
     open: bool = False  # `low` itself is not allowed
     choices: tuple[str, ...] = ()
     often: bool = False  # among those that are changed most
+    auto: bool = False  # may be left to the number of rows: None, which people write as auto
 
     @property
     def range(self) -> str:
@@ -50,10 +51,13 @@ class SettingInfo:
     def wanted(self) -> str:
         """Return what a value should be: 'a whole number from 1 to 8'; '' where only its reader knows."""
         kinds: dict[Kind, str] = {"int": "a whole number", "float": "a number", "bool": "on or off"}
-        return " ".join(part for part in (kinds.get(self.kind, ""), self.range) if part)
+        words = " ".join(part for part in (kinds.get(self.kind, ""), self.range) if part)
+        return f"{words}, or {AUTO}" if self.auto else words
 
     def typed(self, value: Any) -> Any:
         """Return a value of this setting's type where it can be read as one, else as it is."""
+        if self.auto and value in (None, AUTO):
+            return None
         try:
             return _adapter(self.kind).validate_python(value)
         except ValidationError:
@@ -82,7 +86,9 @@ def by_name(model: str) -> dict[str, SettingInfo]:
 
 
 def said(value: Any) -> str:
-    """Return a setting's value as people read it: on, off, none, 0.001."""
+    """Return a setting's value as people read it: on, off, none, auto, 0.001."""
+    if value is None:
+        return AUTO
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, int):
@@ -96,6 +102,7 @@ def _info(name: str, field: FieldInfo, group: Group, often: bool) -> SettingInfo
     low: Any = None
     high: Any = None
     is_open = False
+    auto = type(None) in get_args(field.annotation)
     for limit in field.metadata:
         if isinstance(limit, annotated_types.Ge | annotated_types.Gt):
             is_open = isinstance(limit, annotated_types.Gt)
@@ -105,13 +112,13 @@ def _info(name: str, field: FieldInfo, group: Group, often: bool) -> SettingInfo
     kind = _kind(field)
     choices = tuple(map(str, get_args(field.annotation))) if kind == "choice" else ()
     words = field.description or ""
-    return SettingInfo(name, group, kind, words, field.default, low, high, is_open, choices, often)
+    return SettingInfo(name, group, kind, words, field.default, low, high, is_open, choices, often, auto)
 
 
 def _kind(field: FieldInfo) -> Kind:
     if field.annotation is bool:
         return "bool"
-    if field.annotation is int:
+    if field.annotation is int or int in get_args(field.annotation):
         return "int"
     if field.annotation is float:
         return "float"

@@ -280,7 +280,7 @@ def test_mixed_precision_adds_up_the_rows_of_a_scenario_in_full_precision():
 def test_generated_weights_start_as_those_of_a_fresh_layer():
     torch.manual_seed(5)
     units, bottleneck, inputs, energy = 40, 20, 60, 3.0
-    drawn = _hierrec.fresh(units, bottleneck, inputs, energy)
+    drawn = _hierrec.fresh(units, bottleneck, inputs, energy, 1.0)
     condition = torch.randn(inputs)
     condition *= energy**0.5 / condition.norm()
     for maps, fan_in in zip(drawn, (units, bottleneck), strict=True):
@@ -288,6 +288,16 @@ def test_generated_weights_start_as_those_of_a_fresh_layer():
         assert float(made[:, :fan_in].var()) * fan_in == pytest.approx(1, rel=0.2)
         assert float(maps[:, :fan_in, -1].var()) * fan_in == pytest.approx(0.5, rel=0.2)
         assert not made[:, fan_in].any()
+
+
+def test_generators_start_no_larger_than_asked_and_what_they_make_keeps_its_variance():
+    torch.manual_seed(6)
+    units, bottleneck, inputs, energy = 40, 20, 60, 0.05
+    # √(0.5 / 40 / 0.05) = 0.5 would be wanted of the inputs, above the 0.1 that is allowed.
+    narrow, _ = _hierrec.fresh(units, bottleneck, inputs, energy, 0.1)
+    assert float(narrow[:, :units, :inputs].std()) == pytest.approx(0.1, rel=0.02)
+    # The rest comes from the one: 1/40 - 0.05 · 0.01.
+    assert float(narrow[:, :units, -1].var()) == pytest.approx(0.0245, rel=0.15)
 
 
 def test_batch_norm_counts_a_value_as_often_as_it_stands_for_rows():

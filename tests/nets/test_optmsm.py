@@ -263,7 +263,7 @@ def test_the_constraint_makes_representations_perpendicular(net_of):
 @pytest.mark.parametrize("values", WITHOUT)
 def test_training_makes_the_loss_fall(values):
     torch.manual_seed(0)
-    start = {"tower": "16", "unseen_rate": 0.01, "initial_deviation": 0.3}
+    start = {"tower": "16", "unseen_rate": 0.01, "initial_deviation": 0.3, "gate_rate": 1.0}
     settings = SMALL | values | start | {"hidden": "16,8"}
     net = net_class("optmsm")(parse_config("optmsm", settings), FULL)
     batch = random_batch(600, layout=FULL)

@@ -217,14 +217,15 @@ def test_a_training_that_ends_early_is_looked_at_as_it_ends(tiny_world, tmp_path
     from msviz.training import loop
 
     values = iter([0.6, 0.5, 0.4, 0.3])
-    monkeypatch.setattr(
-        loop,
-        "evaluate",
-        lambda *given, **rest: {
-            "overall": {"auc": {"value": next(values, 0.2), "why": ""}, "logloss": {"value": 0.1}},
-            "scenarios": {},
-        },
-    )
+    real = loop.measure
+
+    def worse_and_worse(*given):
+        measures = real(*given)
+        measures["overall"]["auc"]["value"] = value = next(values, 0.2)
+        measures["overall"]["logloss"]["value"] = 1 - value
+        return measures
+
+    monkeypatch.setattr(loop, "measure", worse_and_worse)
     training = SHORT.model_copy(update={"epochs": 9})
     run = watched(tiny_world, tmp_path / "run", training=training)
     marks = Frames(run.path).marks()

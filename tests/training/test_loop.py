@@ -1,5 +1,6 @@
 """The training loop: determinism, stopping and resuming without a difference, and what it refuses."""
 
+import json
 import os
 import shutil
 import signal
@@ -14,6 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 from msviz.data._dataset import Dataset, DatasetWriter, open_data
+from msviz.data._loader import batches
 from msviz.errors import MsvizError
 from msviz.run import Run
 from msviz.schema import Schema
@@ -208,22 +210,103 @@ def test_resuming_a_finished_run_returns_it(tiny_world, whole):
     assert told == ["run run is finished already"]
 
 
-def test_patience_keeps_the_best_weights(tiny_world, tmp_path, monkeypatch):
-    aucs = iter([0.6, 0.7, 0.65, 0.7, 0.9])  # a tie is no improvement, so the fourth ends it
-    seen = []
+def measures_of(monkeypatch, values):
+    """Let validations measure these pairs (AUC, logloss) in turn; return the nets' weights there."""
+    real, seen, left = loop.measure, [], iter(values)
 
-    def measured(net, part, **rest):
+    def measured(*given):
+        measures = real(*given)
+        auc, logloss = next(left, (0.5, 0.9))
+        measures["overall"]["auc"]["value"], measures["overall"]["logloss"]["value"] = auc, logloss
+        return measures
+
+    def predicted(net, part, **rest):
         seen.append({name: value.clone() for name, value in net.state_dict().items()})
-        value = {"value": next(aucs, 0.5), "why": ""}
-        return {"overall": {"auc": value, "logloss": {"value": 0.1}}, "scenarios": {}}
+        return scored(net, part, **rest)
 
-    monkeypatch.setattr(loop, "evaluate", measured)
-    training = SHORT.model_copy(update={"epochs": 9, "checks_per_epoch": 1})
+    scored = loop.predict
+    monkeypatch.setattr(loop, "measure", measured)
+    monkeypatch.setattr(loop, "predict", predicted)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("keep", "kept"),
+    # No test tells these AUCs apart here: logloss decides.
+    [("logloss", 2), ("auc", 1)],
+)
+def test_patience_waits_for_either_measure_and_the_best_weights_are_kept(
+    tiny_world, tmp_path, monkeypatch, keep, kept
+):
+    # The third is better in logloss alone; a tie in AUC, and what is worse in both end it.
+    values = [(0.6, 0.5), (0.7, 0.6), (0.65, 0.4), (0.7, 0.41), (0.6, 0.5), (0.9, 0.1)]
+    seen = measures_of(monkeypatch, values)
+    monkeypatch.setattr("msviz.training.selection._worse", lambda one, best, label: False)
+    training = SHORT.model_copy(update={"epochs": 9, "checks_per_epoch": 1, "keep": keep})
     run = quick(tiny_world, tmp_path / "run", training=training)
-    assert run.history["valid_auc"].tolist() == [0.6, 0.7, 0.65, 0.7]
-    kept = load_file(run.path / "weights.safetensors")
-    assert all(torch.equal(kept[name], seen[1][name]) for name in kept)
-    assert not all(torch.equal(kept[name], seen[3][name]) for name in kept)
+    assert run.history["valid_auc"].tolist() == [0.6, 0.7, 0.65, 0.7, 0.6]  # not the sixth
+    weights = load_file(run.path / "weights.safetensors")
+    assert [all(torch.equal(weights[n], one[n]) for n in weights) for one in seen[:5]].index(True) == kept
+
+
+def test_a_training_that_was_stopped_under_another_order_of_rows_is_not_gone_on_with(tiny_world, tmp_path):
+    stop = After(2)
+    with pytest.raises(Interrupted):
+        quick(tiny_world, tmp_path / "run", stop=stop, progress=stop.progress)
+    file = tmp_path / "run" / "checkpoint" / "settings.json"
+    before = json.loads(file.read_text())
+    del before["row_order"]
+    file.write_text(json.dumps(before))
+    with pytest.raises(MsvizError, match=r"^resume: row_order: got 'all rows shuffled'"):
+        quick(tiny_world, tmp_path / "run", resume=True)
+
+
+def test_sizes_that_follow_from_the_rows_are_told_and_kept_as_asked(tiny_world, tmp_path):
+    told = []
+    run = quick(tiny_world, tmp_path / "run", training=Training(train_share=0.1), report=told.append)
+    rows = round(0.1 * tiny_world.rows["train"])
+    assert (
+        f"taken for {rows:,} training rows: batches of 32 rows (batch_size) and at most 20 epochs (epochs)"
+        in told
+    )
+    assert run.card.training["batch_size"] is None and run.card.training["epochs"] is None
+
+
+def test_batch_norm_is_settled_before_every_validation_and_changes_no_step(tiny_world, tmp_path, monkeypatch):
+    given = {"values": {"width": 4, "units": 8, "bottleneck": 4}}
+    one_epoch = SHORT.model_copy(update={"epochs": 1})
+
+    def weights(run):
+        return load_file(run.path / "weights.safetensors")
+
+    often = train(
+        "hierrec", tiny_world, tmp_path / "a", training=one_epoch, report=lambda line: None, **given
+    )
+    once = one_epoch.model_copy(update={"checks_per_epoch": 1})
+    seldom = train("hierrec", tiny_world, tmp_path / "b", training=once, report=lambda line: None, **given)
+    if often.history["valid_logloss"].idxmin() == 1:  # both keep the last step
+        assert all(torch.equal(value, weights(often)[name]) for name, value in weights(seldom).items())
+    # What the net knows of its inputs is what a pass over the settled batches gives.
+    from msviz.training.bundle import load_net
+
+    net = load_net(seldom).train()
+    inputs = []
+    net.shared.linear.register_forward_hook(lambda module, given, out: inputs.append(out.detach()))
+    with torch.no_grad():
+        for batch in batches(tiny_world.split("train"), 2048, seed=0):
+            net(batch)
+    mean = torch.stack([one.mean(0) for one in inputs]).mean(0)
+    torch.testing.assert_close(weights(seldom)["shared.norm.running_mean"], mean, rtol=1e-4, atol=1e-5)
+
+
+def test_a_run_that_is_of_no_use_says_so(tiny_world, tmp_path):
+    told = []
+    awful = Training(epochs=1, batch_size=64, learning_rate=1.0, train_share=0.02, patience=1)
+    run = quick(tiny_world, tmp_path / "run", training=awful, report=told.append)
+    assert run.card.doubts and [f"beware: {doubt}" for doubt in run.card.doubts] == [
+        line for line in told if line.startswith("beware")
+    ]
+    assert Run.open(run.path).card.doubts == run.card.doubts
 
 
 def test_a_loss_that_is_no_number_is_one_line(tiny_world, tmp_path, monkeypatch):

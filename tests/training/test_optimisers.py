@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from msviz.nets._base import Layout, net_class, parse_config
+from msviz import registry
+from msviz.nets._base import Layout, build, net_class, parse_config
 from msviz.training import optimisers
 from msviz.training.optimisers import RowwiseAdagrad, RowwiseAdam, make_optimisers
 
@@ -120,7 +121,7 @@ def test_tables_are_rowwise_and_the_rest_is_not():
     assert {id(p) for p in rowwise.param_groups[0]["params"]} == tables
     assert rowwise.param_groups[0]["l2"] == 0.1
     assert len(dense.param_groups[0]["params"]) == len(list(net.parameters())) - 2
-    towers = net_class("optmsm")(parse_config("optmsm", {}), Layout((5, 4), (1,), 3))
+    towers = net_class("optmsm")(parse_config("optmsm", {"gate_rate": 1.0}), Layout((5, 4), (1,), 3))
     embeddings, weights = make_optimisers(towers, 0.01, l2=0.1)[0].param_groups
     assert (embeddings["l2"], weights["l2"]) == (0.1, 0.0)
     assert id(towers.embedding.weight) in {id(table) for table in embeddings["params"]}
@@ -128,6 +129,38 @@ def test_tables_are_rowwise_and_the_rest_is_not():
     rowwise, dense = make_optimisers(net, 0.01, kind="adagrad")
     assert isinstance(rowwise, RowwiseAdagrad)
     assert isinstance(dense, torch.optim.Adagrad)
+
+
+def test_inner_parts_learn_at_their_own_rate():
+    """A first step of Adam moves every weight by its learning rate, whatever the gradient."""
+    layout = Layout((5, 4), (1,), 3)
+    net = net_class("optmsm")(parse_config("optmsm", {"gate_rate": 10.0, "hyper_width": 4}), layout)
+    before = {name: value.detach().clone() for name, value in net.named_parameters()}
+    for optimiser in make_optimisers(net, 0.01):
+        for group in optimiser.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = torch.ones_like(parameter)
+                if isinstance(optimiser, RowwiseAdam):
+                    parameter.grad = parameter.grad.to_sparse(1)
+        optimiser.step()
+    moved = {name: (value - before[name]).abs() for name, value in net.named_parameters()}
+    fast = [name for name in moved if name.startswith(("gate.", "hyper."))]
+    assert len(fast) == 2 + 2 * (1 + 3)  # the gate's table and biases; weights and biases of the hypernetwork
+    for name, steps in moved.items():
+        wanted = 0.1 if name in fast else 0.01
+        torch.testing.assert_close(steps, torch.full_like(steps, wanted), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("model", registry.names("nets"))
+def test_every_factor_belongs_to_a_weight_and_is_a_setting(model, tiny_world):
+    """A factor for a weight that the net does not have, or one given twice, would be lost in silence."""
+    net = build(model, {}, tiny_world.schema)
+    known = {id(parameter) for parameter in net.parameters()}
+    factors = list(net.learning_rates())
+    assert len({id(parameter) for parameter, _ in factors}) == len(factors)
+    assert {id(parameter) for parameter, _ in factors} <= known
+    rates = {name for name in type(net).Config.model_fields if name.endswith("_rate")} - {"unseen_rate"}
+    assert {factor for _, factor in factors} == {getattr(net.config, name) for name in rates}
 
 
 def test_ten_million_rows_do_not_slow_a_step():

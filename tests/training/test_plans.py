@@ -86,6 +86,9 @@ def test_a_command_line_says_what_is_not_the_default_and_reads_back_equal() -> N
     assert tail == ["--seed", "3", "--device", "auto", "--frames", "24", "--parent", "models/demo-same-2"]
     read = Plan("same", DATA, settings(pairs), 3)
     assert read.changed(train_where="").differences(plan) == {}
+    auto = plan.changed(epochs="auto")
+    assert auto.differences(plan) == {"epochs": "epochs auto instead of 4"}
+    assert not any(word.startswith("epochs") for word in auto.arguments("x"))
     new = Plan("same", DATA).arguments("x", frames=0)
     assert new == ["train", "same", "--data", "data/demo", "--out", "x", "--seed", "0", "--device", "auto"]
 
@@ -108,7 +111,7 @@ def test_all_that_is_wrong_is_told_at_once_and_where(schema: Schema) -> None:
         "bias_net": "bias_net needs at least one layer, such as 64",
         "gate_net": "wanted widths from 1 to 4096 separated by commas, such as 256,128, or nothing",
         "dropout": "got much; wanted: a number from 0 to 0.9",
-        "epochs": "got 0; wanted: a whole number from 1 to 1,000",
+        "epochs": "got 0; wanted: a whole number from 1 to 1,000, or auto",
         "seed": "wanted: a whole number from 0",
         "device": "valid choices: auto, cpu, cuda",
     }

@@ -66,7 +66,9 @@ def test_it_takes_bounded_time_also_where_one_step_would_not(
     monkeypatch.setattr(probing, "take_step", slow)
     monkeypatch.setattr(probing, "probabilities", score)
     values = {"layers": 1, "heads": 2, "width": 4, "hidden": "8"}
-    cost = probe("autoint", tiny_world, values=values, training=Training(batch_size=16_384), device="cpu")
+    cost = probe(
+        "autoint", tiny_world, values=values, training=Training(epochs=5, batch_size=16_384), device="cpu"
+    )
     assert clock.now < 4 and max(seen) <= 2_000 * probing.LONGEST
     assert cost.rows_per_second == pytest.approx(2_000, rel=0.01)
     # Five epochs, each with a look at valid, and both splits at the end.

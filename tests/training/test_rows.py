@@ -38,7 +38,7 @@ def spied(monkeypatch: pytest.MonkeyPatch) -> Callable[[], tuple[np.ndarray, lis
     """Tell the rows of the log that steps were taken on, and those of each part that was scored."""
     trained: list[int] = []
     scored: list[np.ndarray] = []
-    batches, evaluate = loop.batches, loop.evaluate
+    batches, predict = loop.batches, loop.predict
 
     def feed(*given: Any, **more: Any) -> Any:
         for batch in batches(*given, **more):
@@ -47,10 +47,10 @@ def spied(monkeypatch: pytest.MonkeyPatch) -> Callable[[], tuple[np.ndarray, lis
 
     def measured(net: Any, part: Part, **more: Any) -> Any:
         scored.append(np.array(part.row))
-        return evaluate(net, part, **more)
+        return predict(net, part, **more)
 
     monkeypatch.setattr(loop, "batches", feed)
-    monkeypatch.setattr(loop, "evaluate", measured)
+    monkeypatch.setattr(loop, "predict", measured)
     return lambda: (np.sort(np.array(trained)), scored)
 
 
