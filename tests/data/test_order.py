@@ -11,7 +11,7 @@ import pytest
 import torch
 from scipy import stats
 
-from msviz.data import _dataset, _loader, _shuffle
+from msviz.data import _dataset, _loader, _shuffle, table
 from msviz.data._dataset import SPLITS, Dataset, DatasetWriter, Part, open_data
 from msviz.data._describe import describe
 from msviz.data._loader import BlockOrder, batches, row_order
@@ -205,6 +205,17 @@ def test_the_dataset_says_what_is_shuffled(tmp_path: Path, monkeypatch: pytest.M
     file = large.path / "dataset.json"
     file.write_text(file.read_text().replace('"shuffled"', '"other"'))
     assert open_data(large.path).shuffled == ()
+
+
+def test_an_import_of_a_large_log_says_that_it_is_shuffled(tmp_path: Path, on_disk: None) -> None:
+    rows = "".join(f"{i % 2},{i % 3},{i},{1_650_000_000 + i}\n" for i in range(2_000))
+    (tmp_path / "log.csv").write_text("click,tab,item_id,ts\n" + rows)
+    told: list[str] = []
+    data = table.import_log(str(tmp_path / "log.csv"), tmp_path / "out", table.Options(), told.append)
+    assert any(line.startswith("rows of train lie in random order") for line in told)
+    part = data.split("train")
+    assert part.shuffled and abs(np.corrcoef(part.time, np.arange(len(part)))[0, 1]) < 4 / np.sqrt(len(part))
+    np.testing.assert_array_equal(part.time - part.row, np.full(len(part), 1_650_000_000))
 
 
 def test_a_shuffle_that_fails_leaves_nothing(
