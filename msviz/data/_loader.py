@@ -1,4 +1,4 @@
-"""Feeds a split as batches: in order, or all rows shuffled anew each epoch, as a seed says."""
+"""Feeds a split as batches: in order, or all rows shuffled anew each epoch as a seed repeats it."""
 
 from collections.abc import Callable, Iterator
 
