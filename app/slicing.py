@@ -155,9 +155,10 @@ def _builder(dataset: Dataset) -> None:
     }
     name = st.selectbox("Field", [*taken, *fields], key="build-field")
     if name == "Day":
-        part = dataset.split("test")
-        ends = [np.datetime64(int(part.time[i]), "s").astype("datetime64[D]").item() for i in (0, -1)]
-        low, high = min(ends), max(ends)
+        time = dataset.split("test").time  # in the order of the log, which need not be that of time
+        low, high = (
+            np.datetime64(int(end), "s").astype("datetime64[D]").item() for end in (time.min(), time.max())
+        )
         days = st.date_input("From, to", (low, high), low, high, key="build-days")
         ready = isinstance(days, tuple) and len(days) == 2
         chosen = tuple(map(str, days)) if ready else ("", "")

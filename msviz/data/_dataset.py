@@ -3,11 +3,11 @@
     DIR/dataset.json     version, name, rows, fingerprint, where it came from, what was rejected
     DIR/schema.json      fields, vocabularies, scenarios
     DIR/truth.json       only in a planted world
-    DIR/<split>/*.bin    rows of one split, in the order of the log
+    DIR/<split>/*.bin    rows of one split, in the order of the log; a large train split in random order
     DIR/events/*.bin     behaviours, where the log has them: a row's history is a stretch of these
 
 Histories of one user overlap, so rows say where their stretch starts and how long it is. Signals change
-seldom: only the rows at which one changes are kept.
+seldom: only the rows at which one changes are kept, and a shuffled split tells of each row which it has.
 
 The N features are kept in up to three row-major matrices, one per integer width (u1, u2, i4), so
 that a log of small vocabularies stays small; a gather from each gives a batch.
@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import numpy as np
 
+from msviz.data._shuffle import Shuffle, signals_by_row
 from msviz.errors import MsvizError, one_of, refuse
 from msviz.schema import Schema
 
@@ -38,6 +39,7 @@ SPLITS = ("train", "valid", "test")
 WIDTHS = (("u1", 2**8), ("u2", 2**16), ("i4", 2**31))
 LENGTH = "u2"  # of a history
 COLUMNS = {"scenario": "i4", "label": "u1", "time": "i8", "row": "i8"}
+SHUFFLE_FROM = 50_000_000  # rows of train that are too many to be gathered from anywhere for each batch
 Array = np.ndarray[Any, Any]
 
 
@@ -49,10 +51,14 @@ def width(size: int) -> str:
 class Part:
     """The rows of one split, memory-mapped; opening costs the same at any size."""
 
-    def __init__(self, folder: Path, rows: int, schema: Schema) -> None:
-        """Map the split's files; raise MsvizError when one is missing or too short."""
+    def __init__(self, folder: Path, rows: int, schema: Schema, shuffled: bool = False) -> None:
+        """Map the split's files; raise MsvizError when one is missing or too short.
+
+        `shuffled` says that the rows lie in random order, so that any stretch of them is a fair sample.
+        """
         self.name = folder.name
         self.rows = rows
+        self.shuffled = shuffled
         self.schema = schema
         self.folder = folder
         groups: dict[str, list[int]] = {}
@@ -115,20 +121,33 @@ class Part:
 
     def signals(self, rows: "slice | Array") -> Array:
         """Return the signals (n, K) float32 of the chosen rows, as they stand in the log."""
-        start, values = self._signals
+        place, values = self._signals
+        if place is None:
+            return np.array(values[rows], np.float32)
+        if self.shuffled:
+            return np.array(values[place[rows]], np.float32)
         # A numbering of all rows, once a batch, would cost more than the look-up.
         numbers = np.arange(*rows.indices(self.rows)) if isinstance(rows, slice) else np.asarray(rows)
         if numbers.dtype == bool:
             numbers = np.flatnonzero(numbers)
-        place = np.searchsorted(start, numbers, side="right") - 1
-        return np.array(values[place], np.float32)
+        return np.array(values[np.searchsorted(place, numbers, side="right") - 1], np.float32)
 
     @cached_property
-    def _signals(self) -> tuple[Array, Array]:
-        """Map the rows from which on other signals hold, and their values."""
-        count = (self.folder / "signals.start.bin").stat().st_size // 8
-        values = self._map("signals.value", "f4", len(self.schema.signals), count)
-        return self._map("signals.start", "i8", rows=count), values
+    def _signals(self) -> tuple[Array | None, Array]:
+        """Map a table of signals, and the rows from which on each of its rows holds.
+
+        For a shuffled split, the place of each row in the table instead, None where that is the row's own.
+        """
+        columns = len(self.schema.signals)
+        file = self.folder / "signals.value.bin"
+        count = file.stat().st_size // (4 * columns) if file.is_file() else 0
+        if not self.shuffled:
+            return self._map("signals.start", "i8", rows=count), self._map(
+                "signals.value", "f4", columns, count
+            )
+        if (self.folder / "signals.index.bin").is_file():
+            return self._map("signals.index", "u4"), self._map("signals.value", "f4", columns, count)
+        return None, self._map("signals.value", "f4", columns)
 
     @cached_property
     def events(self) -> tuple[list[Array], Array, Array | None]:
@@ -208,6 +227,8 @@ class _Chosen(Part):
         self.name, self.folder, self.schema = whole.name, whole.folder, whole.schema
         self.rows = len(positions)
         self._whole, self._positions = whole, positions
+        # Some rows of a random order are in random order too, as long as they keep theirs.
+        self.shuffled = whole.shuffled and bool(np.all(positions[1:] > positions[:-1]))
 
     @cached_property
     def scenario(self) -> Array:
@@ -297,6 +318,11 @@ class Dataset:
         """Return the rows of each split."""
         return dict(self.meta["rows"])
 
+    @property
+    def shuffled(self) -> tuple[str, ...]:
+        """Return the splits whose rows lie in random order instead of the log's."""
+        return tuple(self.meta.get("shuffled", ()))
+
     @cached_property
     def schema(self) -> Schema:
         """Return the schema with vocabularies."""
@@ -306,7 +332,7 @@ class Dataset:
         """Return one split; raise MsvizError naming the choices."""
         if name not in self.rows:
             raise refuse("split", name, one_of(self.rows))
-        return Part(self.path / name, self.rows[name], self.schema)
+        return Part(self.path / name, self.rows[name], self.schema, name in self.shuffled)
 
     @cached_property
     def truth(self) -> dict[str, Any] | None:
@@ -339,7 +365,8 @@ def open_data(path: Path | str) -> Dataset:
 class DatasetWriter:
     """Writes a dataset chunk by chunk at constant memory; it appears whole on `commit`, or not at all.
 
-    Use as a context manager: without a commit the half-written folder is removed.
+    A train split of SHUFFLE_FROM rows or more is put into random order, always the same one. Use as a context
+    manager: without a commit the half-written folder is removed.
     """
 
     def __init__(self, path: Path | str, schema: Schema, overwrite: bool = False) -> None:
@@ -464,6 +491,9 @@ class DatasetWriter:
         for stream in self._files.values():
             stream.close()
         self._files.clear()
+        shuffled = ["train"] if self._rows["train"] >= SHUFFLE_FROM else []
+        for split in shuffled:
+            self._shuffle(split)
         if self.schema.signals:
             self.schema = self._with_statistics()
         self.schema.save(self._folder / "schema.json")
@@ -478,6 +508,7 @@ class DatasetWriter:
             "name": self.path.name,
             "rows": self._rows,
             "fingerprint": digest.hexdigest(),
+            **({"shuffled": shuffled} if shuffled else {}),
             **origin,
         }
         text = json.dumps(meta, ensure_ascii=False, indent=1)
@@ -490,6 +521,19 @@ class DatasetWriter:
         else:
             self._folder.rename(self.path)
         return open_data(self.path)
+
+    def _shuffle(self, split: str) -> None:
+        """Put all files of a split into the same random order; the fingerprint is of what lies there then."""
+        folder, rows = self._folder / split, self._rows[split]
+        signals: dict[str, int] = {}
+        if self.schema.signals:
+            signals = signals_by_row(folder, rows, len(self.schema.signals))
+            del self._hashes[split, "signals.start"]
+        stems = [stem for of, stem in self._hashes if of == split and not stem.startswith("signals.")]
+        widths = {stem: (folder / f"{stem}.bin").stat().st_size // rows for stem in stems} | signals
+        shuffle = Shuffle(rows, max(widths.values()))
+        for stem, width in widths.items():
+            self._hashes[split, stem] = shuffle.move(folder / f"{stem}.bin", width)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -246,6 +246,10 @@ class _Encoding:
         for split, rows in dataset.rows.items():
             if not rows:
                 self.report(f"warning: no rows in split {split}")
+        for split in dataset.shuffled:
+            self.report(
+                f"rows of {split} lie in random order, as so many are read block by block in training"
+            )
         shares = ", ".join(f"{rows:,} {split}" for split, rows in dataset.rows.items())
         scenarios, features = len(self.schema.scenarios), len(self.schema.features)
         rows = sum(dataset.rows.values())

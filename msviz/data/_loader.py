@@ -1,12 +1,14 @@
 """Feeds a split as batches: in order, or all rows shuffled anew each epoch as a seed repeats it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from msviz.batch import Batch
 from msviz.data._dataset import Array, Part
 from msviz.errors import refuse
+
+BLOCK = 131_072  # rows of a shuffled split that are shuffled together
 
 
 def steps(rows: int, batch_size: int) -> int:
@@ -38,10 +40,14 @@ def batches(
             rows = slice(step * batch_size, min((step + 1) * batch_size, part.rows))
             yield part.batch(rows, behaviours)
         return
-    order = row_order(part.rows, seed, epoch)
+    between = BlockOrder(part.rows, seed, epoch).between if part.shuffled else _whole(part.rows, seed, epoch)
     for step in range(start, total):
-        chosen = order[part.rows * step // total : part.rows * (step + 1) // total]
-        yield part.batch(chosen.astype(np.int64), behaviours)
+        yield part.batch(between(part.rows * step // total, part.rows * (step + 1) // total), behaviours)
+
+
+def _whole(rows: int, seed: int, epoch: int) -> Callable[[int, int], Array]:
+    order = row_order(rows, seed, epoch)
+    return lambda start, stop: order[start:stop].astype(np.int64)
 
 
 def row_order(rows: int, seed: int, epoch: int) -> Array:
@@ -53,3 +59,37 @@ def row_order(rows: int, seed: int, epoch: int) -> Array:
     numbers = np.arange(rows, dtype=np.uint32 if rows <= 2**32 else np.int64)
     np.random.default_rng((seed, epoch)).shuffle(numbers)
     return numbers
+
+
+class BlockOrder:
+    """The order in which an epoch takes rows that lie in random order already: by blocks, shuffled inside.
+
+    Any block of such rows is a fair sample. Only the block at hand is drawn, and read.
+    """
+
+    def __init__(self, rows: int, seed: int, epoch: int) -> None:
+        """Draw the order of the blocks, which are all of one size, give or take a row."""
+        blocks = -(-rows // BLOCK)
+        self._edges = rows * np.arange(blocks + 1) // max(blocks, 1)
+        self._order = np.random.default_rng((seed, epoch)).permutation(blocks)
+        self._starts = np.append(0, np.cumsum(np.diff(self._edges)[self._order]))
+        self._seed, self._latest = (seed, epoch), (-1, self._edges)
+
+    def between(self, start: int, stop: int) -> Array:
+        """Return the rows (stop - start,) that come as the start-th to the stop-th of the epoch."""
+        first, last = np.searchsorted(self._starts, [start, stop - 1], side="right") - 1
+        parts = []
+        for place in range(int(first), int(last) + 1):
+            begun = int(self._starts[place])
+            parts.append(self._block(place)[max(start - begun, 0) : stop - begun])
+        return np.concatenate(parts)
+
+    def _block(self, place: int) -> Array:
+        """Return the rows of the epoch's place-th block in their order."""
+        if self._latest[0] != place:
+            block = int(self._order[place])
+            # From 1: NumPy takes (seed, epoch, 0) for (seed, epoch).
+            draw = np.random.default_rng((*self._seed, block + 1))
+            order = draw.permutation(np.arange(self._edges[block], self._edges[block + 1]))
+            self._latest = (place, order)
+        return self._latest[1]

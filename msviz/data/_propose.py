@@ -1,4 +1,4 @@
-"""Guesses a schema from column names and first rows; the user edits it, nothing is decided here for good."""
+"""Guesses a schema from column names and some rows; the user edits it, nothing is decided here for good."""
 
 import re
 from collections.abc import Callable
@@ -7,7 +7,9 @@ import numpy as np
 import pyarrow as pa
 
 from msviz.data import _values
+from msviz.data._excerpt import excerpt
 from msviz.data._read import Source
+from msviz.data._sample import scattered
 from msviz.schema import FEATURE_ROLES, Field, Role, Schema, Split
 
 FEW, MANY, MOST = 50, 1_000, 20_000  # distinct values: a scenario has few (by its name, MOST), an id many
@@ -35,9 +37,7 @@ def is_named(what: str, name: str) -> bool:
 
 def guess(source: Source) -> tuple[Schema, list[str]]:
     """Return a proposed schema of a table and, one line each, what it assumes and what it leaves out."""
-    task = next(iter(source.chunks(source.columns, 1 << 20)), None)
-    table = task().table if task else pa.table({name: pa.array([], pa.string()) for name in source.columns})
-    return _Guess(table.combine_chunks()).schema()
+    return _Guess(excerpt(source)).schema()
 
 
 class _Guess:
@@ -166,7 +166,8 @@ class _Guess:
             return True
         if not pa.types.is_string(column.type):
             return False
-        texts = [text for text in column.slice(0, 1_000).to_pylist() if text]
+        # From all over, as the first rows of a log may have no past yet.
+        texts = [text for text in column.take(scattered(len(column), 1_000, 0)).to_pylist() if text]
         listed = [text for text in texts if "|" in text or (text[0] == "[" and text[-1] == "]")]
         return len(listed) > len(texts) / 4
 

@@ -1,4 +1,4 @@
-"""Samples of rows in which small scenarios are seen."""
+"""Samples of rows: from all over a log however it lies, and such in which small scenarios are seen."""
 
 from typing import Any
 
@@ -31,3 +31,15 @@ def drawn(scenario: Array, size: int, seed: int) -> Array:
     first = mixed[even][:size]
     rest = mixed[~even][: size - len(first)]
     return np.sort(np.concatenate([first, rest]))
+
+
+def scattered(rows: int, size: int, seed: int) -> Array:
+    """Return the positions (n,) of a sample of so many rows, rising; all of them where they are no more.
+
+    One is drawn from each of `size` stretches that are equally long: a few of a billion rows cost no more
+    than a few, and a log that repeats itself is seen as it is, which every k-th row would not show.
+    """
+    if rows <= size:
+        return np.arange(rows)
+    edges = rows * np.arange(size + 1) // size
+    return np.random.default_rng(seed).integers(edges[:-1], edges[1:])

@@ -76,7 +76,7 @@ class _Seen(Part):
 
     def __init__(self, whole: Part, schema: Schema, known: dict[str, Array]) -> None:
         self.name, self.folder, self.rows, self.schema = whole.name, whole.folder, whole.rows, schema
-        self._whole, self._groups = whole, whole._groups
+        self._whole, self._groups, self.shuffled = whole, whole._groups, whole.shuffled
         self._known = known  # of the dataset, so that opening a split again costs nothing
 
     @cached_property

@@ -69,7 +69,7 @@ def import_log(source: str, out: Path, options: Options, report: Callable[[str],
 
 
 def propose(source: str) -> Schema:
-    """Return a schema guessed from names and first rows, for the user to edit; raise MsvizError."""
+    """Return a schema guessed from names and some rows, for the user to edit; raise MsvizError."""
     found = find(source)
     schema, _ = guess(found)
     if not schema.fields:

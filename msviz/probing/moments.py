@@ -11,7 +11,7 @@ from torch import Tensor
 
 from msviz.errors import MsvizError, one_of, refuse
 from msviz.probing.groups import Groups
-from msviz.probing.reducers import CELLS, Rows
+from msviz.probing.reducers import CELLS, Rows, row_keys
 
 Array = np.ndarray[Any, Any]
 Run = tuple[int, int, int]  # first row, end, group
@@ -22,6 +22,7 @@ SHORTEST = 32
 # From about so many rows a group's deviation is as good as known (to one percent): of larger groups
 # only every k-th row gives squares, which halves what watching costs.
 ENOUGH = 10_000
+SEED = 10_000  # of the choice, which should have nothing to do with a sample's
 
 
 @dataclass(frozen=True)
@@ -200,10 +201,11 @@ class Moments:
         self._rows += count
         self._chosen = None
         if self._thinned:
-            # A row's number, scrambled: neighbours in the log, and every k-th of them, may be alike.
-            scrambled = (rows.batch.row * 2_654_435_761 >> 16) & 0xFFFF_FFFF
-            self._chosen = scrambled % self._every.to(self._ids.device)[self._ids] == 0
-            count = np.bincount(ids[self._chosen.cpu().numpy()], minlength=len(self.groups))
+            # By a row's number, scrambled: neighbours in the log, and every k-th of them, may be alike.
+            keys = row_keys(rows.batch.row.cpu().numpy(), SEED)
+            chosen = keys % self._every.numpy().astype(np.uint64)[ids] == 0
+            self._chosen = torch.as_tensor(chosen, device=self._ids.device)
+            count = np.bincount(ids[chosen], minlength=len(self.groups))
         self._squared += count
 
     def see(self, source: str, layer: int | None, values: Tensor, rows: slice) -> None:

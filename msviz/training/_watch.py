@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from msviz.data._dataset import Array, Dataset, Part
-from msviz.data._sample import drawn
+from msviz.data._sample import drawn, scattered
 from msviz.finding import Finding
 from msviz.nets._base import Net
 from msviz.nets._batchnorm import kept_statistics
@@ -27,7 +27,7 @@ from msviz.training.metrics import measure
 SHARE = 12  # all marks together look at one row for so many that are trained on,
 LEAST, MOST = 768, 4096  # but at no fewer and no more rows each than these
 SCENARIOS = 300  # that a mark tells of
-CANDIDATES = 1_000_000  # rows, evenly spaced, that a sample is drawn from
+CANDIDATES = 1_000_000  # rows from all over a split that a sample is drawn from
 SEED = 0
 
 
@@ -174,7 +174,7 @@ def moments(total: int, frames: int) -> frozenset[int]:
 def sampled(part: Part, planned: int, frames: int) -> Part:
     """Return the rows of a split that every mark looks at, half of them shared out among the scenarios."""
     if part.rows > CANDIDATES:
-        part = part.only(np.linspace(0, part.rows - 1, CANDIDATES).astype(np.int64))
+        part = part.only(scattered(part.rows, CANDIDATES, SEED))
     size = int(np.clip(planned // (SHARE * (frames + 1)), LEAST, MOST))
     return part.only(drawn(part.scenario, size, SEED))
 

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 import torch
 
 from msviz.batch import Batch
-from msviz.data._dataset import Dataset, Part
+from msviz.data._dataset import Array, Dataset, Part
 from msviz.data._loader import batches, steps
+from msviz.data._sample import scattered
 from msviz.errors import MsvizError
 from msviz.nets._base import Layout, Net, parse_config, require
 from msviz.training.loop import Training, choose_device, number_format
@@ -27,6 +29,7 @@ LONGEST = 0.4  # seconds that one timed step should take at most
 # Beside steps and scores: reading code, writing the bundle, intervals of the metrics.
 FIXED = 1.5
 MEASURING = 1e-6  # seconds that the metrics of a scored row take
+GOLDEN = (5**0.5 - 1) / 2  # its multiples, whole numbers left out, lie evenly however many there are
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,9 @@ def _train_rate(net: Net, part: Part, training: Training, seed: int, place: torc
     batch_size = training.batch_size or 1
     size = min(batch_size, FIRST)
     timed = [
-        _timed(lambda rows: take(part.batch(rows, histories)), _few(part, size, turn)) for turn in (0, 1)
+        # As a shuffled epoch brings them: rows side by side in the log may be of one scenario or one user.
+        _timed(lambda rows: take(part.batch(rows, histories)), scattered(part.rows, size, turn))
+        for turn in (0, 1)
     ]
     size = min(batch_size, max(size, int(size / timed[-1] * LONGEST)), part.rows)
     done, begun, first = 0, 0.0, True
@@ -157,13 +162,14 @@ def _score_rate(net: Net, rows: Used, place: torch.device) -> float:
 
 
 def _few(part: Part, size: int, turn: int) -> slice:
-    """Return the `turn`-th stretch of `size` rows, from the beginning again after the last."""
-    start = turn * size % part.rows
-    return slice(start, min(start + size, part.rows))
+    """Return a stretch of `size` rows in order, as scoring takes them; a few turns lie all over a split."""
+    size = min(size, part.rows)
+    start = int((turn + 0.5) * GOLDEN % 1 * (part.rows - size + 1))
+    return slice(start, start + size)
 
 
-def _timed(work: Any, rows: slice) -> float:
-    """Return seconds for as many rows as asked for, also where the stretch is shorter."""
+def _timed(work: Callable[[Any], None], rows: "slice | Array") -> float:
+    """Return the seconds of some work on rows."""
     begun = time.perf_counter()
     work(rows)
     return max(time.perf_counter() - begun, 1e-6)

@@ -186,6 +186,26 @@ def test_deviations_of_large_groups_come_from_a_share_of_the_rows_and_are_close(
     assert not np.allclose(exact.result().deviation[~small], thinned.result().deviation[~small], rtol=1e-6)
 
 
+def test_the_share_of_a_log_that_repeats_itself_is_fair() -> None:
+    """Pages of any number of places, rows in their order: each place gives its share of the squares."""
+    rows = 6 * ENOUGH
+    groups = Groups(("all",), lambda batch: torch.zeros(len(batch), dtype=torch.long))
+    moments = Moments("prediction", groups, expected=np.array([5 * ENOUGH]))
+    chosen = []
+    for start in range(0, rows, 4096):
+        row = torch.arange(start, min(start + 4096, rows))
+        none = torch.zeros(len(row))
+        batch = Batch(fields=none[:, None].long(), scenario=none.long(), label=none, row=row, time=row)
+        moments.begin(Rows(row.numpy(), batch))
+        assert moments._chosen is not None
+        chosen.append(row[moments._chosen].numpy())
+    for places in range(2, 300):
+        count = np.bincount(np.concatenate(chosen) % places, minlength=places)
+        wanted = rows / 5 / places
+        # Of the 45,000 counts here, none of a fair sample is six deviations away.
+        assert abs(count - wanted).max() < 6 * np.sqrt(wanted), places
+
+
 def test_halves_of_a_thinned_pass_add_up_to_the_whole(many: Study) -> None:
     groups = many.groups("scenario")
     expected = np.full(len(groups), 5 * ENOUGH)

@@ -17,6 +17,7 @@ from test_loop import SHORT, After, quick, same
 from msviz.data._dataset import Dataset, Part
 from msviz.finding import Finding
 from msviz.run import Run
+from msviz.training import _watch
 from msviz.training import frames as room
 from msviz.training._stop import Interrupted
 from msviz.training._watch import LEAST, MOST, Seen, moments, sampled
@@ -275,6 +276,24 @@ def test_the_sample_shows_small_scenarios_and_follows_the_plan_alone(tiny_world)
     assert (counts >= np.minimum(even, rows)).all()
     assert counts[rows.argmin()] / LEAST > 3 * rows.min() / rows.sum()
     assert (sampled(part, 1_000, 24).row == few.row).all()
+
+
+def test_the_sample_of_a_log_that_repeats_itself_is_fair(monkeypatch):
+    class Log:  # of ten scenarios in turn
+        rows = 10 * 9_999 + 1
+
+        def only(self, positions):
+            part = Log()
+            part.positions = self.positions[positions] if hasattr(self, "positions") else positions
+            part.rows, part.scenario = len(positions), 1 + part.positions % 10
+            return part
+
+    monkeypatch.setattr(_watch, "CANDIDATES", 10_000)
+    part = sampled(Log(), 10_000_000, 24)
+    counts = np.bincount(part.scenario, minlength=11)[1:]
+    assert counts.sum() == MOST and abs(counts - MOST / 10).max() < 4 * np.sqrt(MOST / 10)
+    assert (np.diff(part.positions) > 0).all() and np.ptp(part.positions) > 0.99 * Log.rows
+    np.testing.assert_array_equal(sampled(Log(), 10_000_000, 24).positions, part.positions)
 
 
 def test_moments_are_dense_in_the_beginning_and_never_doubled():

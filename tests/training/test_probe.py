@@ -4,6 +4,7 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -75,6 +76,31 @@ def test_it_takes_bounded_time_also_where_one_step_would_not(
     looked_at = 6 * tiny_world.rows["valid"] + tiny_world.rows["test"]
     wanted = 5 * tiny_world.rows["train"] / 2_000 + looked_at / 5_000 + probing.FIXED
     assert cost.seconds == pytest.approx(wanted, rel=0.02)
+
+
+def test_the_rows_that_are_timed_lie_all_over_the_log(
+    tiny_world: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first rows of a log may be of one scenario and without a past: steps on them say little."""
+    learned, scored = [], []
+    monkeypatch.setattr(probing, "take_step", lambda net, batch, *rest: learned.append(batch.row) or 0.5)
+    monkeypatch.setattr(
+        probing, "probabilities", lambda net, batch: scored.append(int(batch.row[0])) or batch.label
+    )
+    probe("autoint", tiny_world, training=Training(batch_size=512), device="cpu")
+    rows = tiny_world.split("train").row
+    for batch in learned[:2]:
+        assert len(batch) == probing.FIRST
+        # Of 256 rows drawn from everywhere, each tenth of the log holds one of ten.
+        tenths = np.histogram(batch, np.linspace(rows[0], rows[-1] + 1, 11))[0]
+        assert tenths.min() > 15
+    valid = tiny_world.split("valid").row
+    assert abs(scored[0] - scored[1]) > 0.4 * np.ptp(valid)
+    stretches = [probing._few(tiny_world.split("train"), 1_000, turn) for turn in range(8)]
+    assert all(one.stop - one.start == 1_000 and one.stop <= len(rows) for one in stretches)
+    starts = sorted(one.start for one in stretches)
+    assert starts[0] < len(rows) / 8 and starts[-1] > 0.8 * len(rows)
+    assert np.diff(starts).max() < len(rows) / 4
 
 
 def test_fewer_rows_and_other_scenarios_are_those_of_the_training(tiny_world: Dataset) -> None:
