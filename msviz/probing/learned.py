@@ -1,7 +1,8 @@
 """Has a tap learned something? Two controls: the same net untrained, and its average in its place.
 
 A picture of a net's inside may show what the net was drawn as. A tap has learned where it shows something
-else than the same net did before training, and where the net answers worse once every row is given the average.
+else than the same net did before training, and where the net answers worse once every row is given the
+average.
 """
 
 from dataclasses import dataclass, field
