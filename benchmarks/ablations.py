@@ -2,23 +2,21 @@
 
     python benchmarks/ablations.py [MODEL ...] [--data data/demo] [--seeds 0 1 2] [--workers 2] [--kept]
 
-Every run is the product's own command (`msviz train`), kept in build/ablations and not trained again. Prints
-Markdown: AUC per scenario, the share of the best reachable AUC, and what leaving a part out costs, paired
-over seeds, with a 95 % interval of Student's t.
+The full models are the demo runs on the shelf and the same with other seeds; a change is made to their
+settings. Runs are kept in build/ablations and not trained again. Prints Markdown: AUC per scenario, the share
+of the best reachable AUC, and what leaving a part out costs, paired over seeds, with a 95 % interval of
+Student's t.
 """
 
 import argparse
 import math
-import os
-import shlex
 import statistics
-import subprocess
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from _trainings import Job, trained
 from scipy import stats
 
 from msviz.data._dataset import open_data
@@ -27,30 +25,44 @@ from msviz.probing.truth import share_of_best
 from msviz.run import Run
 
 Settings = dict[str, object]
+FULL = "full model"
 
 
 @dataclass(frozen=True)
 class Ablation:
-    """A model at the settings it is given here, and what is changed one at a time: part -> settings."""
+    """A run on the shelf and what is changed one at a time: part -> settings."""
 
     model: str
-    base: Settings = field(default_factory=dict)
+    run: str
     changes: dict[str, Settings] = field(default_factory=dict)
 
+    @property
+    def base(self) -> Settings:
+        """Return the settings of the run."""
+        card = Run.peek(Path("models") / self.run).card
+        return {**card.config, **card.training}
 
-BATCH: Settings = {"batch_size": 1024, "epochs": 4, "patience": 2}
+    def folder(self, label: str, seed: int) -> Path:
+        """Return where a run is kept; the full model of the shelf's own seed is the run on the shelf."""
+        shelf = Path("models") / self.run
+        if label == FULL and Run.peek(shelf).card.seed == seed:
+            return shelf
+        name = "".join(letter if letter.isalnum() else "-" for letter in label)
+        return Path("build/ablations") / f"{self.model}-{name}-{seed}"
+
+    def job(self, label: str, data: str, seed: int) -> Job:
+        """Return the training of a change with a seed."""
+        return Job(self.model, data, {**self.base, **self.changes.get(label, {})}, seed)
+
+
 PLAIN: Settings = {"priors": False, "constraint": False, "hypernetwork": False}
-# The settings of the demo runs (models/recipes.mk), whose widths lie below the papers': the demo has a
-# hundredth of their rows. HierRec keeps the paper's.
 ABLATIONS = [
     Ablation(
-        "autoint",
-        BATCH | {"dropout": 0.1},
-        {"without MLP": {"hidden": ""}, "without linear part": {"linear": False}},
+        "autoint", "demo-autoint", {"without MLP": {"hidden": ""}, "without linear part": {"linear": False}}
     ),
     Ablation(
         "satrans",
-        BATCH | {"initial_deviation": 0.3},
+        "demo-satrans",
         {
             "no scenario in attention": {"attention": "none"},
             "gate": {"attention": "gate"},
@@ -65,7 +77,7 @@ ABLATIONS = [
     ),
     Ablation(
         "optmsm",
-        BATCH | {"width": 8, "hidden": "128,64,32"},
+        "demo-optmsm",
         {
             "without priors": {"priors": False},
             "without constraint": {"constraint": False},
@@ -81,7 +93,7 @@ ABLATIONS = [
     ),
     Ablation(
         "sainet",
-        BATCH | {"hidden": "128,64", "initial_deviation": 0.2},
+        "demo-sainet",
         {
             "without SIE": {"extract": False},
             "without STM": {"tailor": False},
@@ -91,7 +103,7 @@ ABLATIONS = [
     ),
     Ablation(
         "hierrec",
-        BATCH,
+        "demo-hierrec",
         {
             "one head (-MI)": {"heads": 1},
             "without implicit layers (-I)": {"implicit": False},
@@ -100,7 +112,7 @@ ABLATIONS = [
     ),
     Ablation(
         "same",
-        BATCH | {"width": 32, "item_width": 16, "main_net": "64,32,16", "bias_net": "32,16,8"},
+        "demo-same-2",
         {
             "3 experts": {"experts": 3},
             "4 experts": {"experts": 4},
@@ -113,44 +125,29 @@ ABLATIONS = [
 ]
 
 
-def folder(model: str, label: str, seed: int) -> Path:
-    """Return where a run is kept."""
-    name = "".join(letter if letter.isalnum() else "-" for letter in label)
-    return Path("build/ablations") / f"{model}-{name}-{seed}"
-
-
-def command(model: str, settings: Settings, data: str, out: Path, seed: int) -> list[str]:
-    """Return the product's own command for a run."""
-    words = [sys.executable, "-m", "msviz", "train", model, "--data", data, "--out", str(out)]
-    words += ["--seed", str(seed), "--device", "cpu"]
-    for key, value in {**settings, "threads": 1}.items():
-        words += ["--set", f"{key}={str(value).lower() if isinstance(value, bool) else value}"]
-    return words
-
-
-def trained(model: str, label: str, settings: Settings, data: str, seed: int) -> Run:
-    """Return the run, trained now where it is not kept; raises MsvizError where training fails."""
-    out = folder(model, label, seed)
-    words = command(model, settings, data, out, seed)
-    kept = out / "command.txt"
-    if not (out / "run.json").is_file() or kept.read_text() != shlex.join(words[3:]):
-        alone = os.environ | {"OMP_NUM_THREADS": "1"}
-        done = subprocess.run([*words, "--overwrite"], capture_output=True, text=True, env=alone, check=False)
-        if done.returncode:
-            raise MsvizError(f"{model}, {label}, seed {seed}: {done.stderr.strip().splitlines()[-1]}")
-        kept.write_text(shlex.join(words[3:]))
-        print(f"trained {out.name}", file=sys.stderr, flush=True)
-    return Run.open(out)
-
-
 def of_kept(ablation: Ablation, seeds: list[int]) -> Ablation:
     """Return the ablation with the changes alone that are trained for every seed."""
     changes = {
         label: change
         for label, change in ablation.changes.items()
-        if all((folder(ablation.model, label, seed) / "run.json").is_file() for seed in seeds)
+        if all((ablation.folder(label, seed) / "run.json").is_file() for seed in seeds)
     }
     return replace(ablation, changes=changes)
+
+
+def train_all(ablations: list[Ablation], data: str, seeds: list[int], workers: int) -> None:
+    """Train what is missing, seed after seed; raise MsvizError where a training fails."""
+    jobs = [
+        (ablation.job(label, data, seed), ablation.folder(label, seed))
+        for seed in seeds
+        for ablation in ablations
+        for label in [FULL, *ablation.changes]
+        if ablation.folder(label, seed).parent != Path("models")
+    ]
+    for done in trained(jobs, workers):
+        if done.error:
+            raise MsvizError(f"{done.out.name}: {done.error}")
+        print(f"{done.out.name} in {done.seconds:.0f} s", file=sys.stderr, flush=True)
 
 
 def auc(run: Run, scenario: str | None, split: str) -> float | None:
@@ -181,18 +178,12 @@ def effect(full: list[float], less: list[float]) -> tuple[str, str]:
     return f"{mean:+.4f} ({mean - reach:+.4f} to {mean + reach:+.4f})", word
 
 
-def tables(
-    ablation: Ablation, data: str, seeds: list[int], split: str, pool: ThreadPoolExecutor
-) -> Iterator[str]:
+def tables(ablation: Ablation, data: str, seeds: list[int], split: str) -> Iterator[str]:
     """Yield the Markdown of one model."""
-    variants = {"full model": {}, **ablation.changes}
-    waiting = {
-        label: [
-            pool.submit(trained, ablation.model, label, ablation.base | change, data, seed) for seed in seeds
-        ]
-        for label, change in variants.items()
+    runs = {
+        label: [Run.peek(ablation.folder(label, seed)) for seed in seeds]
+        for label in [FULL, *ablation.changes]
     }
-    runs = {label: [future.result() for future in futures] for label, futures in waiting.items()}
     truth = open_data(data).truth
     if truth is None:
         raise MsvizError(f"data {data}: it is not planted, so there is no best reachable AUC")
@@ -200,8 +191,7 @@ def tables(
     scenarios = [
         name for name in best["scenarios"] if name in next(iter(runs.values()))[0].metrics[split]["scenarios"]
     ]
-    settings = ", ".join(f"{key} {value}" for key, value in ablation.base.items())
-    yield f"\n### {ablation.model} ({settings})\n"
+    yield f"\n### {ablation.model} (as {ablation.run})\n"
     yield "| | all scenarios | share of best | " + " | ".join(scenarios) + " |"
     yield "|---|---|---|" + "---|" * len(scenarios)
     for label, found in runs.items():
@@ -230,14 +220,15 @@ def main() -> int:
     unknown = [name for name in given.models if name not in known]
     if unknown:
         parser.error(f"model: got {unknown[0]!r}; valid choices: {', '.join(known)}")
+    chosen = [known[name] for name in given.models or known]
     try:
-        with ThreadPoolExecutor(given.workers) as pool:
-            for name in given.models or known:
-                ablation = known[name]
-                if given.kept:
-                    ablation = of_kept(ablation, given.seeds)
-                for line in tables(ablation, given.data, given.seeds, given.split, pool):
-                    print(line, flush=True)
+        if given.kept:
+            chosen = [of_kept(ablation, given.seeds) for ablation in chosen]
+        else:
+            train_all(chosen, given.data, given.seeds, given.workers)
+        for ablation in chosen:
+            for line in tables(ablation, given.data, given.seeds, given.split):
+                print(line, flush=True)
     except MsvizError as error:
         print(error, file=sys.stderr)
         return 1

@@ -120,11 +120,17 @@ def _scores(study: Study, batches: list[Batch], averages: _Averages | None = Non
 
 
 def _likeness(study: Study, before: Study, tap: str, rows: Array) -> float:
-    """Return the correlation of what two nets show of the same rows, but of cells that are 0 in both."""
+    """Return the correlation of what two nets show of the same rows, but of cells that are 0 in both.
+
+    Vectors are compared around their mean over the rows, as pictures of them show them.
+    """
     shown = []
     for one in (study, before):
-        seen = [one.trace(rows[at : at + PIECE]).seen[tap].values for at in range(0, len(rows), PIECE)]
-        shown.append(torch.cat(seen).double().flatten().cpu().numpy())
+        seen = [one.trace(rows[at : at + PIECE]).seen[tap] for at in range(0, len(rows), PIECE)]
+        values = torch.cat([part.values for part in seen]).double()
+        if "unit" in seen[0].axes:
+            values = torch.where(values == 0, 0.0, values - values.mean(0))
+        shown.append(values.flatten().cpu().numpy())
     there = (shown[0] != 0) | (shown[1] != 0)
     first, second = (values[there] for values in shown)
     if not len(first) or np.ptp(first) < 1e-9 or np.ptp(second) < 1e-9:
