@@ -29,7 +29,8 @@ NEEDS = ("prediction",)
 VERSION = 1
 SEED = "another seed"
 NOBODY = "none"
-# Correlations from which two pictures are called the same, and much the same; below, they are others.
+# Correlations from which two pictures are called the same, and much the same; below, they are others, and
+# from -MUCH on opposite ones.
 SAME, MUCH = 0.9, 0.5
 LISTED = 6  # layers whose correlations are told one by one
 
@@ -183,19 +184,15 @@ def _line(data: xr.Dataset, control: str, chosen: Mapping[str, str]) -> Line:
     number = f"correlation {_number(found.r)} over {found.cells:,} cells{_by_layer(data, control, chosen)}"
     number += _how(data, chosen) if other else ""
     noun = data.attrs["noun"]
-    if other:
-        what = (
-            f"shows the same {noun}" if found.r >= SAME
-            else f"shows much of the same {noun}" if found.r >= MUCH
-            else f"shows another {noun}"
-        )  # fmt: skip
-        return Line(control, f"{who} {what} ({number}).", found, warns=found.r < MUCH)
-    what = (
-        "would show the same" if found.r >= SAME
-        else "would show much of it" if found.r >= MUCH
-        else f"shows another {noun}"
-    )  # fmt: skip
-    return Line(control, f"{who} {what} ({number}).", found, warns=found.r >= MUCH)
+    if found.r < MUCH:
+        what = f"shows {'the opposite' if found.r <= -MUCH else 'another'} {noun}"
+    elif other:
+        what = f"shows {'the same' if found.r >= SAME else 'much of the same'} {noun}"
+    else:
+        what = f"would show {'the same' if found.r >= SAME else 'much of it'}"
+    # What is learned is neither there before training nor one seed's alone.
+    warns = found.r < MUCH if other else found.r >= MUCH
+    return Line(control, f"{who} {what} ({number}).", found, warns)
 
 
 def _agreement(data: xr.Dataset, control: str, chosen: Mapping[str, str]) -> Agreement:

@@ -1,6 +1,7 @@
 """How far a picture of a model's inside agrees with that of the untrained net, and with another seed's."""
 
 import json
+from collections.abc import Mapping
 
 import numpy as np
 import plotly.graph_objects as go
@@ -25,17 +26,21 @@ HOW_TO_READ = (
 )
 
 
-def draw(finding: Finding, by: str | None = None) -> go.Figure:
-    """Return the correlation with each control, a row for every entry of the axis `by`, layers by default.
+def draw(finding: Finding, by: str | None = None, entries: Mapping[str, str] | None = None) -> go.Figure:
+    """Return the correlation with each control, a row for each entry of the axis `by`, layers by default.
 
-    Of the other axes the mean is drawn, or the first entry. Raises MsvizError for an axis that the picture in
-    question does not let choose.
+    Of another axis the entry that `entries` names (axis: label) is drawn, else its mean, or its first. Raises
+    MsvizError for an axis that the picture in question does not let choose.
     """
     data = finding.data
     each = json.loads(data.attrs["each"])
     axis = choice("by", by or ("layer" if "layer" in each else each[0]), each)
     means = json.loads(data.attrs["means"])
-    rest = {one: means.get(one, names(data, one)[0]) for one in each if one != axis}
+    usual = {one: means.get(one, names(data, one)[0]) for one in each if one != axis}
+    asked = {
+        one: label for one, label in (entries or {}).items() if one in usual and label in names(data, one)
+    }
+    rest = usual | asked
     labels = names(data, axis)
     kept = np.arange(len(labels))[:LIMIT]
     rows = unique([f"{axis.capitalize()} {name}" if name.isdigit() else name for name in labels])
