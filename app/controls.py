@@ -50,7 +50,9 @@ def show(finding: Finding, key: str, choices: Mapping[str, Any]) -> None:
         with st.container(gap="xsmall"):
             chosen, whole = drawn(finding, choices)
             _say(found, chosen, whole)
-            if not found.data.attrs["incomparable"]:
+            if why := str(found.data.attrs["incomparable"]):
+                st.caption(f"{ICONS['another seed']} Another seed cannot be compared: {plain(why)}.")
+            else:
                 _second_seed(run, other, key)
             with st.popover("All correlations", icon=":material/scatter_plot:", type="tertiary"):
                 _all(found, key, chosen)

@@ -53,9 +53,15 @@ def of_digest(digest: str) -> Run | None:
 
 def seeds_of(run: Run) -> list[Run]:
     """Return the runs on the shelf that differ from one in the seed alone, by seed."""
+    runs = _listing(str(models())).last.runs
+    return _seeds_of(run.card.digest, hash(tuple((one.path, one.card.digest) for one in runs)), run, runs)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _seeds_of(digest: str, shelf: int, _run: Run, _runs: Sequence[Run]) -> list[Run]:
     from msviz.training.plans import other_seeds
 
-    return other_seeds(run, _listing(str(models())).last.runs)
+    return other_seeds(_run, _runs)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
