@@ -45,6 +45,25 @@ def seen() -> Seen:
     return _listing(str(models())).look()
 
 
+def of_digest(digest: str) -> Run | None:
+    """Return the run with this content, as the page's last look at the shelf found it."""
+    entry = _listing(str(models())).last.by_digest.get(digest)
+    return entry.run if entry else None
+
+
+def seeds_of(run: Run) -> list[Run]:
+    """Return the runs on the shelf that differ from one in the seed alone, by seed."""
+    runs = _listing(str(models())).last.runs
+    return _seeds_of(run.card.digest, hash(tuple((one.path, one.card.digest) for one in runs)), run, runs)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _seeds_of(digest: str, shelf: int, _run: Run, _runs: Sequence[Run]) -> list[Run]:
+    from msviz.training.plans import other_seeds
+
+    return other_seeds(_run, _runs)
+
+
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _listing(folder: str) -> Listing:
     return Listing(Path(folder))
@@ -192,7 +211,8 @@ def ask(name: str, path: str, digest: str, _run: Run, **options: object) -> Find
     """
     from app import slicing
 
-    return _ask(name, path, digest, "" if name in SINGLE else slicing.current(), _run, **options)
+    single = name in SINGLE or options.get("question") in SINGLE
+    return _ask(name, path, digest, "" if single else slicing.current(), _run, **options)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
@@ -204,7 +224,7 @@ def _ask(name: str, path: str, digest: str, slice: str, _run: Run, **options: ob
     with desk.lock:
         study = Study(desk.study.run, desk.study.dataset, slice=slice, net=desk.study.net)
         # One impression takes milliseconds: keeping each would fill the shelf.
-        study.keep = name not in SINGLE
+        study.keep = name not in SINGLE and options.get("question") not in SINGLE
         return asked(study, name, options)
 
 

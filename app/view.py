@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from app import shelf
+from app import controls, shelf
 from app.words import plain
 from msviz.errors import MsvizError
 from msviz.figures import export
@@ -49,6 +49,7 @@ def show(
     words = takeaway or finding.takeaway
     if not compact:
         st.markdown(plain(words))
+    controls.show(finding, key, choices)
     # Grids of many fields keep a width at which they can be read; a phone scrolls them sideways.
     grid = any(trace.type == "heatmap" for trace in figure.data)
     wide = "wide" if grid and finding.data.sizes.get("key", 0) > FIELDS_ON_A_PHONE else "fit"

@@ -4,6 +4,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,30 @@ from msviz.run import Run
 UNASKED = 2_000_000
 
 
-def answer(name: str, run: Run | None, dataset: Dataset | None, what: str, **options: Any) -> Finding | None:
+@dataclass(frozen=True)
+class Offer:
+    """A button that a job waits for, also where it would take less than a minute: its words and its key."""
+
+    words: str
+    key: str
+
+
+def answer(
+    name: str,
+    run: Run | None,
+    dataset: Dataset | None,
+    what: str,
+    *,
+    offer: Offer | None = None,
+    **options: Any,
+) -> Finding | None:
     """Return a kept finding; or show the job that makes it, or offer to start one, and return None.
 
     `what` says to a reader what is being computed ("attention in every scenario"). The question is asked of
-    the slice that the pages speak of.
+    the slice that the pages speak of, unless `options` name one. With `offer`, nothing starts by itself.
     """
     if slicing.current():
-        options = {**options, "slice": slicing.current()}
+        options = {"slice": slicing.current(), **options}
     # Only now: it brings torch, and the first page should stand before that.
     from msviz.analyses import cached
 
@@ -51,13 +68,18 @@ def answer(name: str, run: Run | None, dataset: Dataset | None, what: str, **opt
     arguments = ["analyse", name, *([str(run.path.resolve())] if run else ["-"])]
     arguments += ["--data", str(dataset.path.resolve()), "--out", str(folder / "finding.nc")]
     for key, value in options.items():
-        arguments += ["--set", f"{key}={value}"]
+        arguments += ["--set", f"{key}={value}"] if value != "" else []
     rows = sum(dataset.rows.values())
     job = queue().job(folder.name)
     if job is None:
-        if rows > UNASKED and not st.button(f"Compute {what} ({rows:,} rows)", key=f"start-{path.stem}"):
+        if offer is not None:
+            if not st.button(offer.words, key=offer.key, type="tertiary", icon=":material/compare:"):
+                return None
+        elif rows > UNASKED and not st.button(f"Compute {what} ({rows:,} rows)", key=f"start-{path.stem}"):
             return None
         job = _begin(folder, arguments, what)
+        if offer is not None:
+            st.rerun()  # the button goes at once
     elif (folder / "finding.nc").is_file() and job.status().state == "finished":
         (folder / "finding.nc").unlink()  # it cannot be read: the job is offered again
     _follow(job, what)

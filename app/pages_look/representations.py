@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import projecting, shelf, slicing, view, work
+from app import controls, projecting, shelf, slicing, view, work
 from app.choosing import chosen
 from app.choosing.representations import Chosen
 from app.words import plain
@@ -186,6 +186,7 @@ def numbers(choice: Chosen, known: list[tuple[Run, Finding]]) -> None:
     st.subheader("How far apart does the model keep them?", anchor=False)
     if len(known) == 1:
         st.markdown(plain(known[0][1].takeaway))
+        controls.show(known[0][1], "numbers-0", {"matrix": "cosine"})
     columns = st.columns(2, gap="medium")
     for number, (run, finding) in enumerate(known):
         able = [name for name in separation.MATRICES if name in finding.data]
@@ -193,6 +194,8 @@ def numbers(choice: Chosen, known: list[tuple[Run, Finding]]) -> None:
         places = columns if len(known) == 1 else [columns[number]] * 2
         if len(known) > 1:
             places[0].markdown(plain(f"{run.name}: {finding.takeaway}"))
+            with places[0]:
+                controls.show(finding, f"numbers-{number}", {"matrix": "cosine"})
         if finding.data.sizes["group"] < 2:
             continue
         for place, matrix in zip(places, able, strict=False):

@@ -131,10 +131,15 @@ def ask(study: Study, name: str, options: Mapping[str, Any]) -> Finding:
     common = {"split": study.split, "seed": study.seed, "slice": study.slice}
     module = registry.load(ROOM, name)
     own = _parse(name, module.Options, dict(options))
-    asked = _Asked(name, module, study.run, study.dataset, Common(**common), own)
+    asked = _Asked(name, module, study.run, study.dataset, Common(**common), own, study.state)
     if study.keep and (found := _load(asked.path)):
         return found
     return _answer(asked, study)
+
+
+def controlled(name: str) -> bool:
+    """Tell whether a question draws a model's inside, so that controls can stand beside its picture."""
+    return hasattr(registry.load(ROOM, name), "cells")
 
 
 def score(finding: Finding, truth: Mapping[str, Any], schema: Schema | None) -> list[Score]:
@@ -168,6 +173,7 @@ class _Asked:
     data: Dataset | None
     common: Common
     options: Asking
+    state: str = ""  # of a net that is not the run's own: "untrained"
 
     @classmethod
     def parse(
@@ -221,7 +227,9 @@ class _Asked:
 
     @property
     def split(self) -> str:
-        return self.common.split or str(getattr(self.module, "SPLIT", "test"))
+        about = getattr(self.module, "split", None)  # of a question about another question, that one's
+        own = about(self.options) if about else getattr(self.module, "SPLIT", "test")
+        return self.common.split or str(own)
 
     @property
     def path(self) -> Path:
@@ -234,8 +242,12 @@ class _Asked:
         else:
             assert self.data is not None
             folder, digest, fingerprint = self.data.path / ".findings", "", self.data.fingerprint
-        content = [digest, fingerprint, self.split, self.common.seed, self.module.VERSION, self.options.key()]
+        # What is compared may depend on the run's shelf: then the question tells its own key.
+        key_of = getattr(self.module, "key", None)
+        options = key_of(self.options, self.run) if key_of else self.options.key()
+        content = [digest, fingerprint, self.split, self.common.seed, self.module.VERSION, options]
         content += [self.common.slice] if self.common.slice else []
+        content += [{"net": self.state}] if self.state else []
         if self.run is None and self.data is not None and self.data.scenario_of:
             content += [self.data.scenario_of, self.data.schema.scenarios]
         key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
@@ -312,6 +324,7 @@ def _answer(asked: _Asked, study: Study) -> Finding:
             **own,
             "seed": study.seed,
             **({"slice": study.slice} if study.slice else {}),
+            **({"net": study.state} if study.state else {}),
             # Only of other scenarios than the log's own.
             **({"scenario_fields": ",".join(others)} if (others := study.dataset.scenario_of) else {}),
         },

@@ -10,6 +10,7 @@ from pydantic import Field as Setting
 
 from msviz.analyses._asking import Asking
 from msviz.analyses._attention import ALL, AXES, MEAN, Array, coords, strongest
+from msviz.analyses._cells import Cells
 from msviz.analyses._words import Z, percent, points, rows
 from msviz.errors import MsvizError
 from msviz.finding import Finding, Provenance
@@ -72,6 +73,18 @@ def analyse(study: Study, options: Options) -> Finding:
         picture="attention",
         provenance=Provenance(rows=seen),
         takeaways=words,
+    )
+
+
+def cells(finding: Finding) -> Cells:
+    """Return the maps that are drawn, of every scenario, layer and head."""
+    return Cells(
+        finding.data["mean"],
+        each=("scenario", "layer", "head"),
+        scale=1 / finding.data.sizes["key"],
+        means={"scenario": ALL, "head": MEAN},
+        numbered="head",
+        within=("layer",),
     )
 
 

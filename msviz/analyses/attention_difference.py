@@ -11,6 +11,7 @@ from pydantic import Field as Setting
 from msviz.analyses import ask
 from msviz.analyses._asking import Asking
 from msviz.analyses._attention import ALL, AXES, MEAN
+from msviz.analyses._cells import Cells
 from msviz.analyses._statistics import discoveries, welch
 from msviz.analyses._words import percent, rows
 from msviz.errors import MsvizError, one_of, refuse
@@ -88,6 +89,20 @@ def analyse(study: Study, options: Options) -> Finding:
         data=data,
         picture="difference",
         provenance=Provenance(rows=sum(count)),
+    )
+
+
+def cells(finding: Finding) -> Cells:
+    """Return the differences that are drawn, of every layer and head, whether significant or not."""
+    return Cells(
+        finding.data["difference"],
+        each=("layer", "head"),
+        scale=1 / finding.data.sizes["key"],
+        means={"head": MEAN},
+        numbered="head",
+        within=("layer",),
+        noun="difference",
+        even="attention does not differ",
     )
 
 

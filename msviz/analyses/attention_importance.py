@@ -10,6 +10,7 @@ from pydantic import Field as Setting
 from msviz.analyses import ask
 from msviz.analyses._asking import Asking
 from msviz.analyses._attention import ALL, AXES, MEAN
+from msviz.analyses._cells import Cells
 from msviz.analyses._words import Z, listed, percent, points, rows
 from msviz.finding import Finding, Provenance
 from msviz.probing.study import Study
@@ -61,6 +62,19 @@ def analyse(study: Study, options: Options) -> Finding:
         picture="importance",
         provenance=Provenance(rows=seen.provenance.rows or int(whole["rows"].values[0])),
         takeaways=words,
+    )
+
+
+def cells(finding: Finding) -> Cells:
+    """Return the shares that are drawn, of every scenario, layer and head."""
+    return Cells(
+        finding.data["value"],
+        each=("scenario", "layer", "head"),
+        scale=1 / finding.data.sizes["key"],
+        means={"scenario": ALL, "head": MEAN},
+        numbered="head",
+        within=("layer",),
+        noun="order of fields",
     )
 
 

@@ -9,6 +9,7 @@ from pydantic import Field as Setting
 
 from msviz.analyses._asking import Asking
 from msviz.analyses._attention import AXES, MEAN, coords, strongest, with_mean
+from msviz.analyses._cells import Cells
 from msviz.analyses._words import percent
 from msviz.batch import Batch
 from msviz.finding import Finding, Provenance
@@ -68,6 +69,18 @@ def analyse(study: Study, options: Options) -> Finding:
         data=data,
         picture="instance",
         provenance=Provenance(rows=1),
+    )
+
+
+def cells(finding: Finding) -> Cells:
+    """Return the maps that are drawn, of every layer and head."""
+    return Cells(
+        finding.data["attention"],
+        each=("layer", "head"),
+        scale=1 / finding.data.sizes["key"],
+        means={"head": MEAN},
+        numbered="head",
+        within=("layer",),
     )
 
 

@@ -8,6 +8,7 @@ from pydantic import Field as Setting
 from msviz.analyses._asking import Asking
 from msviz.analyses._attention import MEAN
 from msviz.analyses._behaviours import PARTS, Array, age, divergence, entropy, read, related, tap_of
+from msviz.analyses._cells import Cells
 from msviz.analyses._migration import without_each
 from msviz.analyses._words import percent
 from msviz.batch import Batch
@@ -93,6 +94,25 @@ def analyse(study: Study, options: Options) -> Finding:
         data=data,
         picture="behaviours",
         provenance=Provenance(rows=1),
+    )
+
+
+def cells(finding: Finding) -> Cells:
+    """Return the attention that is drawn, of every layer and head; of experts, the mean of their heads."""
+    shown = finding.data["attention"]
+    scale = 1 / finding.data.sizes["behaviour"]
+    if "expert" in shown.dims:
+        # Experts and heads are both numbered at will: the heads are averaged, the experts matched.
+        return Cells(shown.isel(head=0), each=("expert",), scale=scale, numbered="expert")
+    heads = finding.data.sizes["head"] > 1
+    part = ("layer",) if "layer" in shown.dims else ()
+    return Cells(
+        shown,
+        each=(*part, "head"),
+        scale=scale,
+        means={"head": MEAN} if heads else {},
+        numbered="head" if heads else "",
+        within=part,
     )
 
 

@@ -10,6 +10,7 @@ from pydantic import Field as Setting
 from msviz.analyses import ask
 from msviz.analyses._asking import Asking
 from msviz.analyses._attention import ALL, MEAN
+from msviz.analyses._cells import Cells, size_of
 from msviz.analyses._statistics import discoveries, welch
 from msviz.analyses._weights import agreement, entropy, largest, measured, tap_of
 from msviz.analyses._words import Z, listed, percent
@@ -88,6 +89,22 @@ def analyse(study: Study, options: Options) -> Finding:
         picture="weights",
         provenance=Provenance(rows=len(known)),
         takeaways=words,
+    )
+
+
+def cells(finding: Finding) -> Cells:
+    """Return the weights that are drawn, of every scenario and head; of two compared, the differences."""
+    data = finding.data
+    heads = data.sizes["head"] > 1
+    two = "difference" in data
+    return Cells(
+        data["difference" if two else "weight"],
+        each=("head",) if two else ("scenario", "head"),
+        scale=size_of(data["weight"]),
+        means=({} if two else {"scenario": ALL}) | ({"head": MEAN} if heads else {}),
+        numbered="head" if heads else "",
+        noun="difference" if two else "picture",
+        even="the weights do not differ" if two else "all weights are alike",
     )
 
 

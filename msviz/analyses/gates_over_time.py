@@ -10,6 +10,7 @@ from pydantic import Field as Setting
 from msviz.analyses import _time, ask
 from msviz.analyses._asking import Asking
 from msviz.analyses._attention import ALL
+from msviz.analyses._cells import Cells, size_of
 from msviz.analyses._statistics import discoveries
 from msviz.analyses._time import Array, Calendar
 from msviz.analyses._words import listed, percent, rows
@@ -86,6 +87,23 @@ def analyse(study: Study, options: Options) -> Finding:
         picture="gates",
         provenance=Provenance(rows=int(data["rows"][:, 0].sum()) + int(data.attrs["left_out"])),
         takeaways=words,
+    )
+
+
+def cells(finding: Finding) -> Cells:
+    """Return how each expert's mean weight moves from day to day around its own level, of every group.
+
+    Levels are left out: between two experts they alone would make any two trainings agree or disagree.
+    """
+    mean = finding.data["mean"]
+    return Cells(
+        mean - mean.mean("day"),
+        each=("group", "expert"),
+        scale=size_of(mean),
+        means={"group": str(finding.data["group"].values[0])},
+        numbered="expert",
+        noun="movement",
+        even="the weights hardly move",
     )
 
 

@@ -10,6 +10,7 @@ from scipy import special
 
 from msviz.analyses._asking import Asking
 from msviz.analyses._behaviours import OTHERS, Array, Look, Scenarios, side, tap_of
+from msviz.analyses._cells import Cells
 from msviz.analyses._migration import Changes, Masses
 from msviz.analyses._statistics import discoveries
 from msviz.analyses._words import Z, percent, rows, span
@@ -103,6 +104,21 @@ def analyse(study: Study, options: Options) -> Finding:
         picture="migration",
         provenance=Provenance(rows=int(counts["rows"].sum())),
         takeaways={name: _of_target(data, name) for name in known.targets},
+    )
+
+
+def cells(finding: Finding) -> Cells:
+    """Return what is drawn of every target, by the names that the picture has for it."""
+    data = finding.data
+    able = {"beyond even": "lift", "share": "mass"} if "mass" in data else {"change": "difference"}
+    values = xr.concat([data[name] for name in able.values()], "view", coords="minimal", compat="override")
+    return Cells(
+        values.assign_coords(view=list(able))
+        .where(data["holding"] > 0)
+        .transpose("view", "target", "source"),
+        each=("view", "target"),
+        scale=1.0,
+        even="past clicks of all scenarios count alike",
     )
 
 

@@ -11,6 +11,7 @@ from scipy.special import ndtr
 
 from msviz.analyses import _separation as apart
 from msviz.analyses._asking import Asking
+from msviz.analyses._cells import Cells, pairs
 from msviz.analyses._statistics import discoveries
 from msviz.analyses._vectors import (
     CELLS,
@@ -47,6 +48,7 @@ INSTEAD = (
     "change together, and put one impression into every scenario."
 )
 MEASURES = ("cosine", "silhouette", "probe")
+MATRICES = ("cosine", "reaction")
 
 
 class Options(Asking):
@@ -141,6 +143,26 @@ def analyse(study: Study, options: Options) -> Finding:
         data=data,
         picture="separation",
         provenance=Provenance(rows=len(vectors.positions)),
+    )
+
+
+def cells(finding: Finding) -> Cells:
+    """Return how alike any two groups are, by each matrix that is drawn; every pair counts once.
+
+    Vectors of two trainings have no coordinates in common, how their groups lie to one another has.
+    """
+    data = finding.data
+    able = [name for name in MATRICES if name in data]
+    kind = str(data.attrs["kind"])
+    return Cells(
+        pairs(xr.concat([data[name] for name in able], "matrix").assign_coords(matrix=able)),
+        each=("matrix",),
+        scale=1.0,
+        noun="picture",
+        even=f"all {kind}s are equally alike",
+        incomparable=""
+        if kind in ("scenario", "level")
+        else f"{kind}s have no order in common between seeds",
     )
 
 

@@ -13,6 +13,7 @@ from scipy.spatial.distance import squareform
 from torch import Tensor
 
 from msviz.analyses._asking import Asking
+from msviz.analyses._cells import Cells, pairs
 from msviz.analyses._words import Z
 from msviz.batch import Batch
 from msviz.errors import MsvizError, one_of, refuse
@@ -106,6 +107,22 @@ def analyse(study: Study, options: Options) -> Finding:
         picture="similarity",
         provenance=Provenance(rows=max(seen, len(asked))),
         takeaways=words,
+    )
+
+
+def cells(finding: Finding) -> Cells:
+    """Return how alike any two scenarios are, by each measure and part; every pair counts once."""
+    value = finding.data["value"]
+    loose = any(str(name).startswith(("head", "expert")) for name in value["part"].values)
+    return Cells(
+        pairs(value.transpose("measure", "part", "scenario", "other")),
+        each=("measure", "part"),
+        scale=1.0,
+        means={"part": WHOLE},
+        numbered="part" if loose else "",
+        within=("measure",) if loose else (),
+        noun="picture",
+        even="all scenarios are equally alike",
     )
 
 

@@ -6,7 +6,8 @@ import xarray as xr
 from pydantic import Field as Setting
 
 from msviz.analyses._asking import Asking
-from msviz.analyses._attention import AXES, coords, with_mean
+from msviz.analyses._attention import AXES, MEAN, coords, with_mean
+from msviz.analyses._cells import Cells
 from msviz.analyses._words import percent
 from msviz.batch import Batch
 from msviz.errors import MsvizError
@@ -59,6 +60,20 @@ def analyse(study: Study, options: Options) -> Finding:
         data=data,
         picture="switch",
         provenance=Provenance(rows=1),
+    )
+
+
+def cells(finding: Finding) -> Cells:
+    """Return the attention received, of every layer and head; raise MsvizError where none is shown."""
+    if "attention" not in finding.data:
+        raise MsvizError("scenario_switch: this model shows no attention between fields")
+    return Cells(
+        finding.data["attention"].mean("query"),
+        each=("layer", "head"),
+        scale=1 / finding.data.sizes["key"],
+        means={"head": MEAN},
+        numbered="head",
+        within=("layer",),
     )
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from msviz.analyses._asking import Asking
 from msviz.analyses._behaviours import Array, Scenarios, read
+from msviz.analyses._cells import Cells, size_of
 from msviz.analyses._statistics import discoveries
 from msviz.analyses._words import Z, percent, rows
 from msviz.batch import Batch
@@ -73,6 +74,17 @@ def analyse(study: Study, options: Options) -> Finding:
         data=data,
         picture="tailoring",
         provenance=Provenance(rows=int(gates.rows.sum())),
+    )
+
+
+def cells(finding: Finding) -> Cells:
+    """Return what is coloured: by how much each mean gate differs from what its clicks usually get."""
+    data = finding.data
+    return Cells(
+        (data["mean"] - data["usual"]).transpose("layer", "target", "source"),
+        each=("layer",),
+        scale=size_of(data["mean"]),
+        even="gates do not depend on the scenario",
     )
 
 

@@ -26,6 +26,7 @@ Array = np.ndarray[Any, Any]
 Progress = Callable[[float, str], None]
 PIECE = 2**19  # pairs of fields that a piece of a batch may have
 OWN = ("prediction", "label")  # sources that every model has
+UNTRAINED = "untrained"
 
 
 class Study:
@@ -62,6 +63,8 @@ class Study:
         self.keep = not parts
         self._split, self._parts = split, parts or {}
         self.slice = slice
+        # What the net is where it is not the run's own: answers of the two are kept apart.
+        self.state = ""
         # The same log with the scenarios that the slice speaks of, where these are not the run's own.
         self._reader: Dataset | None = None
         if net is not None:
@@ -132,7 +135,31 @@ class Study:
             parts=self._parts,
             progress=self.progress,
         )
-        other.keep, other._reader = self.keep, self._reader
+        other.keep, other._reader, other.state = self.keep, self._reader, self.state
+        return other
+
+    def untrained(self) -> Self:
+        """Return a study of the run's net as training started it, on the same rows of the same slice.
+
+        Raises MsvizError when there is no run to take it from.
+        """
+        if self.run is None:
+            raise MsvizError("run: this question is asked of a model, name a run")
+        from msviz.training.bundle import untrained_net
+
+        other = type(self)(
+            self.run,
+            self.dataset,
+            split=self.split,
+            seed=self.seed,
+            device=self.device,
+            batch_size=self.batch_size,
+            slice=self.slice,
+            net=untrained_net(self.run, self.device),
+            parts=self._parts,
+            progress=self.progress,
+        )
+        other.keep, other._reader, other.state = self.keep, self._reader, UNTRAINED
         return other
 
     @contextmanager

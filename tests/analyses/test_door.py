@@ -44,6 +44,7 @@ def options(name: str, world: Dataset) -> dict[str, object]:
         "sub_scenarios": {"fields": "gender,age_level", "on": "price_band"},
         "field_permutation": {"rows": 500, "draws": 2},
         "category_diversity": {"users": 40, "candidates": 50},
+        "controls": {"question": "attention_by_scenario", "rows": 300},
         "online_lift": {"log": str(DEMO_LOG)},
     }.get(name, {})
 

@@ -42,6 +42,7 @@ ASKED: dict[str, dict[str, object]] = {
     "scenario_similarity": {"rows": 20},
     "representation": {"rows": 100},
     "model_cost": {"rows": 100},
+    "controls": {"question": "scenario_similarity", "rows": 20},
 }
 
 
