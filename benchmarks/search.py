@@ -71,14 +71,12 @@ def measured(done: Done) -> dict[str, Any]:
 
     from msviz.probing.learned import learned
     from msviz.probing.study import Study
-    from msviz.training.start import fresh_net
 
     torch.set_num_threads(1)
     study = Study.open(done.out, done.job.data, split="valid", device=done.job.device)
     assert study.run is not None
     card = study.run.card
-    net = fresh_net(card.model, card.config, study.run.schema, card.seed, study.dataset.split("train"))
-    taps = learned(study, net.to(study.device).eval(), study.sample(ROWS))
+    taps = learned(study, study.sample(ROWS))
     metrics = {
         split: {name: found["overall"][name]["value"] for name in ("auc", "logloss", "bias")}
         for split, found in study.run.metrics.items()

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from msviz.batch import Batch
-from msviz.nets._base import Net
 from msviz.probing.study import Study
 from msviz.statistics import NOTHING, Paired, delong, placements
 
@@ -36,14 +35,13 @@ class Learned:
         return -self.cost.difference
 
 
-def learned(study: Study, untrained: Net, rows: Array) -> list[Learned]:
+def learned(study: Study, rows: Array) -> list[Learned]:
     """Return what each tap of the study's net has learned, from positions `rows` (n,) of its split.
 
     Average means: the mean over rows, cell by cell; over behaviours too, since their places mean nothing, and
-    an even share for attention to behaviours. `untrained` is the net as its training started
-    (`training.start.fresh_net`).
+    an even share for attention to behaviours. Raises MsvizError for a study without a run.
     """
-    before = Study(None, study.dataset, split=study.split, device=study.device, net=untrained)
+    before = study.untrained()
     few = rows[np.linspace(0, len(rows) - 1, min(ROWS, len(rows))).astype(np.int64)]
     batches = [study.batch(rows[at : at + PIECE]) for at in range(0, len(rows), PIECE)]
     label = torch.cat([batch.label for batch in batches]).cpu().numpy()

@@ -145,7 +145,7 @@ class Study:
         """
         if self.run is None:
             raise MsvizError("run: this question is asked of a model, name a run")
-        from msviz.training.bundle import untrained_net
+        from msviz.training.start import untrained_net
 
         other = type(self)(
             self.run,
@@ -155,7 +155,7 @@ class Study:
             device=self.device,
             batch_size=self.batch_size,
             slice=self.slice,
-            net=untrained_net(self.run, self.device),
+            net=untrained_net(self.run, self.dataset, self.device),
             parts=self._parts,
             progress=self.progress,
         )

@@ -63,15 +63,6 @@ def load_net(run: Run | Path | str, device: str | torch.device = "cpu") -> Net:
     return net.to(device).eval()
 
 
-def untrained_net(run: Run, device: str | torch.device = "cpu") -> Net:
-    """Return a run's net as training started it, in evaluation mode: its seed draws the same weights again.
-
-    This is the one place that says what a training starts from.
-    """
-    net = build(run.card.model, run.card.config, run.schema, seed=run.card.seed)
-    return net.to(device).eval()
-
-
 def read_tensors(path: Path, owner: str) -> dict[str, Tensor]:
     """Return the tensors of a safetensors file on the CPU; raise MsvizError when it is none."""
     try:

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from msviz.data._dataset import Array, Part
+from msviz.data._dataset import Array, Dataset, Part
 from msviz.nets._base import Net, build
+from msviz.run import Run
 from msviz.schema import Schema
 
 PSEUDO = 20  # rows with the overall click rate that every scenario is given beside its own
@@ -20,6 +21,19 @@ def fresh_net(model: str, config: dict[str, Any], schema: Schema, seed: int, tra
     net = build(model, config, schema, seed)
     net.start_at(torch.from_numpy(log_odds(train)))
     return net
+
+
+def untrained_net(run: Run, dataset: Dataset, device: str | torch.device = "cpu") -> Net:
+    """Return a run's net as its training started it, in evaluation mode: its seed draws the same weights again.
+
+    `dataset` is the data that it was trained on, with the scenarios that the run knows.
+    """
+    from msviz.training.loop import parse_training
+    from msviz.training.rows import used
+
+    card = run.card
+    rows = used(dataset, parse_training(card.training))
+    return fresh_net(card.model, card.config, run.schema, card.seed, rows.train).to(device).eval()
 
 
 def log_odds(part: Part) -> Array:

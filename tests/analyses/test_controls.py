@@ -21,8 +21,10 @@ from msviz.nets._base import Layout, Net, build
 from msviz.nets._tap import Tap
 from msviz.probing.study import Study
 from msviz.run import Run
-from msviz.training.bundle import load_net, save_bundle, untrained_net
+from msviz.training.bundle import load_net, save_bundle
 from msviz.training.plans import other_seeds
+from msviz.training.scoring import find_data
+from msviz.training.start import untrained_net
 
 ALL, MEAN = "All scenarios", "mean of heads"
 HEADS, FIELDS = 3, 21
@@ -67,7 +69,7 @@ def planted(
             "msviz.training.bundle.load_net", lambda run, device: Planted(layout, tables[run.name]).eval()
         )
         monkeypatch.setattr(
-            "msviz.training.bundle.untrained_net", lambda run, device: Planted(layout, fresh).eval()
+            "msviz.training.start.untrained_net", lambda run, dataset, device: Planted(layout, fresh).eval()
         )
         return lone
 
@@ -158,7 +160,7 @@ def test_planted_nets_agree_as_their_tables_do(planted: Callable[..., Run]) -> N
 
 
 def test_a_net_that_was_not_trained_shows_the_same(lone: Run) -> None:
-    run = copied(lone, lone.path.with_name("zero"), net=untrained_net(lone))
+    run = copied(lone, lone.path.with_name("zero"), net=untrained_net(lone, find_data(lone)))
     finding = msviz.analyse("controls", run, question="attention_by_scenario", rows=300)
     r = finding.data["r"].sel(control="untrained").values
     assert np.isfinite(r).all() and r == pytest.approx(1)

@@ -150,7 +150,7 @@ def test_what_cannot_work_is_told_at_its_fields_and_nothing_starts(app: Open, de
     said = words(at)
     assert said.count(":red[:material/error: width 30 cannot be shared out among heads 8]") == 2
     assert ":red[:material/error: got 9; wanted: a whole number from 1 to 5]" in said
-    assert ":red[:material/error: got none; wanted: a whole number from 1 to 1,000]" in said
+    assert ":red[:material/error: got none; wanted: a whole number from 1 to 1,000, or auto]" in said
     assert 'Setting "hiden" is not available here: same has no such setting.' in said
     start = at.button(key="train-start")
     assert start.disabled and "width 30 cannot be shared out" in start.help
@@ -170,11 +170,11 @@ def test_a_new_model_shows_its_settings_and_takes_the_papers(app: Open, desk: De
     assert at.text_input(key="train-name").value == "same"
     at.button(key="train-preset-The paper's").click().run()
     assert chips(at) == [
-        "batch_size 256 instead of 4,096", "optimiser adagrad instead of adam",
+        "batch_size 256 instead of auto", "optimiser adagrad instead of adam",
         "learning_rate 0.01 instead of 0.001",
     ]  # fmt: skip
     at.button(key="train-preset-Fast look").click().run()
-    assert "epochs 1 instead of 5" in chips(at) and "optimiser adagrad instead of adam" in chips(at)
+    assert "epochs 1 instead of auto" in chips(at) and "optimiser adagrad instead of adam" in chips(at)
     at.button(key="train-start").click().run()
     arguments = desk.trainings[0][0]
     assert "--parent" not in arguments and values(arguments)["optimiser"] == "adagrad"
