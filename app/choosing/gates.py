@@ -20,7 +20,6 @@ PICTURES = {"Heatmap": "histogram", "Bands": "bands", "Ridges": "ridgelines", "S
 VIEWS = (*PICTURES, RATES)
 SHOWN = {"By day": ("days", "rate"), "By period": ("periods", "rate"), "AUC by period": ("periods", "auc")}
 EVERY, LARGEST = "All rows", "The largest"
-PERIODS = "2025-11-01..2025-11-11 Singles' Day; 2025-12-24..2025-12-26 Christmas"
 
 
 @dataclass(frozen=True)
@@ -48,12 +47,8 @@ def choose(run: Run | None) -> Chosen | None:
     left, right = st.columns([4, 1], vertical_alignment="bottom")
     with left:
         shown = links.switch("View", VIEWS, "gates") if taps else RATES
-    with right, st.popover("Promotions", icon=":material/event:", width="stretch"):
-        # A planted world knows its own; on a real log only its owner does.
-        periods = st.text_input(
-            "Days of promotions", key="promotions", bind="query-params", placeholder=PERIODS,
-            help="first..last name; first..last name. A planted world knows its own, others can be tried.",
-        )  # fmt: skip
+    with right:
+        periods = _common.promotions()
     options = {"periods": periods} if periods else {}
     if shown == RATES:
         return _rates(run, options)

@@ -48,7 +48,7 @@ def dressed(figure: go.Figure, finding: Finding) -> go.Figure:
 
 
 def small(figure: go.Figure, height: int = 240) -> go.Figure:
-    """Return a copy for a thumbnail: no words but those of axes and panels, few points, all still under the mouse."""
+    """Return a copy for a thumbnail: no words but those of axes and panels, few points, all still alive."""
     out = go.Figure(figure)
     for trace in out.data:
         if trace.type.startswith("scatter") and trace.mode == "text":
