@@ -32,12 +32,13 @@ def _same(experts: int, norm: bool = True) -> Wants:
 TILES = (
     Tile(
         "Figure 1",
-        "Click rate by period",
-        "rates_over_time",
+        "How users' click rates are spread, on normal days and around promotions",
+        "rate_distribution",
         "gates",
-        {"gates": "Rates"},
+        {"gates": "Rates", "rates": "By user"},
         run=_same(2),
         command=SHELF,
+        note="Of clicks: the demo's log has no conversions.",
     ),
     of_study(
         SINGLE,
@@ -45,6 +46,16 @@ TILES = (
         link={"performance_view": "Runs", "runs": "{runs}", "measured": "Promotions"},
         options={"runs": "{runs}", "by": "period"},
         note="Of several seeds, the numbers beside the picture tell mean and deviation.",
+    ),
+    Tile(
+        "Figure 1, day by day",
+        "Click rate and predicted rate by day, with promotions marked",
+        "rates_over_time",
+        "gates",
+        {"gates": "Rates"},
+        run=_same(2),
+        command=SHELF,
+        note="Not drawn in the paper.",
     ),
     Tile(
         "Table I",

@@ -24,7 +24,7 @@ def models(tiny_world: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     shutil.copytree(tiny_world.path, tmp_path / "data" / "demo")
     from msviz.data._dataset import open_data
 
-    training = Training(epochs=1, batch_size=4096, threads=1, learning_rate=0.002)
+    training = Training(epochs=1, batch_size=2048, threads=1, learning_rate=0.002)
     world = open_data(tmp_path / "data" / "demo")
     train("same", world, Path("models/demo-same-2"), values=TINY, training=training, report=lambda line: None)
     return Path("models")
@@ -43,7 +43,7 @@ def test_what_is_missing_is_printed_trained_and_not_printed_again(
     ]
     # Settings are those of the run that the study starts from, and the change.
     for one in words:
-        assert {"learning_rate=0.002", "epochs=1", "batch_size=4096", "experts=1", "main_net=8,4"} <= set(one)
+        assert {"learning_rate=0.002", "epochs=1", "batch_size=2048", "experts=1", "main_net=8,4"} <= set(one)
         assert one[one.index("--seed") + 1] == "0" and "--parent" not in one and "--resume" not in one
     assert ["norm=false" in one for one in words] == [False, True]
     assert run(words[0][1:]) == 0
