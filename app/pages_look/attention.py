@@ -41,6 +41,7 @@ def difference(choice: Chosen, run: Run) -> None:
             "pair",
             question="Which fields does the model relate in each of the two?",
             compact=True,
+            scored=False,
             simulated=choice.simulated,
             layer=choice.layer,
             head=choice.head,

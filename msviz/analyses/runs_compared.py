@@ -318,6 +318,7 @@ def _words(data: xr.Dataset, metric: str, scope: str) -> str:
     value = here["value"].values
     names = data["run"].values
     title = {"auc": "AUC", "logloss": "logloss", "gauc": "AUC by user", "bias": "bias"}[metric]
+    article = "an" if title.startswith("AUC") else "a"
     known = np.flatnonzero(np.isfinite(value))
     other = int(data.attrs["elsewhere"])
     left = f" {other} runs trained on other data are left out." if other > 1 else ""
@@ -334,7 +335,7 @@ def _words(data: xr.Dataset, metric: str, scope: str) -> str:
         bounds = f", 95 %: {here['low'].values[best]:.4f} to {here['high'].values[best]:.4f}"
     if len(known) == 1:
         return (
-            f"{names[best]} is the only run on this data with a {title} {place}: {value[best]:.4f} "
+            f"{names[best]} is the only run on this data with {article} {title} {place}: {value[best]:.4f} "
             f"({rows(int(here['rows']))}{bounds}).{left}"
         )
     words = (

@@ -20,8 +20,8 @@ REST = "others"
 HOW_TO_READ = (
     "A dot is one vector that the model makes of an impression. Dots side by side are impressions that the "
     "model sees alike. PCA keeps large distances and flattens the rest; UMAP and t-SNE keep neighbours, so "
-    "that the size of a cluster and the distance between two of them mean nothing. The line above the picture "
-    "says how many true neighbours survive in it: below about a third, trust the numbers beside the picture. "
+    "that the size of a cluster and the distance between two of them mean nothing. The line above the "
+    "picture says how many true neighbours survive in it: below about a third, trust the numbers beside it. "
     "Of two runs, each layout was made by itself; the second is turned as a whole so that the same "
     "impressions lie near one another. Draw a lasso around dots to see what their impressions share."
 )
@@ -39,8 +39,9 @@ def draw(
     """Return the layout coloured by scenario, what a vector is of, click, prediction or a field's title.
 
     Without a choice, by what a vector is of where an impression has several, else by scenario.
-    Two runs' layouts stand side by side on the same axes. `schema` names a field's values; `rows` keeps only the impressions of these rows; `x`, `y` are the stretch
-    that a density picture shows. Raises MsvizError for a colour that does not exist.
+    Two runs' layouts stand side by side on the same axes. `schema` names a field's values; `rows` keeps only
+    the impressions of these rows; `x`, `y` are the stretch that a density picture shows. Raises MsvizError
+    for a colour that does not exist.
     """
     data = finding.data
     several = data.sizes["name"] > 1

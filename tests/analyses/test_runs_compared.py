@@ -208,7 +208,7 @@ def test_a_run_is_measured_on_promotions_and_on_normal_days(satrans: Run, tiny_w
         assert float(cell["value"]) == pytest.approx(auc(label[rows], score[rows]).value, abs=1e-6)
         assert int(cell["rows"]) == rows.sum()
     assert (
-        "satrans is the only run on this data with a AUC on promotion days"
+        "satrans is the only run on this data with an AUC on promotion days"
         in (finding.takeaways["auc, Promotion days"])
     )
     # The planted world knows its promotions; days before and after one are neither.

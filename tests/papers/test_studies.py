@@ -29,7 +29,8 @@ def run(name: str, seed: int = 0, data: str = "one", **values: Any) -> Run:
     card = Card(
         model="same", config={"experts": 2, "norm": True, **values}, training={"epochs": 4, **training},
         data=TrainedOn(name=data, fingerprint=data, rows={}), seed=seed, epochs=1, seconds=1,
-        rows_per_second=1, parameters=1, device="cpu", created="2026-01-01", headline={}, msviz="1", digests={},
+        rows_per_second=1, parameters=1, device="cpu", created="2026-01-01", headline={}, msviz="1",
+        digests={},
     )  # fmt: skip
     return Run(Path("models") / name, card)
 
