@@ -17,7 +17,7 @@ from msviz.run import Run
 
 QUESTION = "Which impressions does the model see alike?"
 NEEDS = ("unit",)
-VERSION = 2
+VERSION = 3
 TITLES = {"pca": "PCA", "umap": "UMAP", "tsne": "t-SNE"}
 MOST = {"pca": 1_000_000, "umap": 50_000, "tsne": 20_000}
 FEW = 50  # different vectors that neighbours need
@@ -109,18 +109,17 @@ def _beside(study: Study, options: Options, data: xr.Dataset) -> xr.Dataset:
     shared, mine, theirs = np.intersect1d(data["row"].values, found["row"].values, return_indices=True)
     if not len(shared):
         raise refuse("projection other", run.name, f"it knows no impression of {study.dataset.name}")
-    layout = found["layout"].values
-    first, second = (
-        np.stack([_mean_of(one["layout"].values, one["of"].values, place) for place in places])
-        for one, places in ((data, mine), (found, theirs))
-    )
+    first, second = _matched(data, found)
     # An impression that only the other run shows says nothing here.
     place = np.full(found.sizes["impression"], -1)
     place[theirs] = mine
     of = place[found["of"].values]
     kept = of >= 0
     arrays = {
-        "other_layout": (("other_point", "axis"), _project.turned(layout[kept], second, first)),
+        "other_layout": (
+            ("other_point", "axis"),
+            _project.turned(found["layout"].values[kept], second, first),
+        ),
         "other_of": (("other_point",), of[kept].astype(np.int32)),
         "other_entry": (("other_point",), found["entry"].values[kept]),
         **{
@@ -133,10 +132,23 @@ def _beside(study: Study, options: Options, data: xr.Dataset) -> xr.Dataset:
     return out
 
 
-def _mean_of(layout: Array, of: Array, impression: int) -> Array:
-    """Return where the vectors of an impression lie on average (2,)."""
-    mean: Array = layout[of == impression].mean(0)
-    return mean
+def _matched(one: xr.Dataset, two: xr.Dataset) -> tuple[Array, Array]:
+    """Return where two layouts have the same vectors of the same impressions (n, 2) each.
+
+    Where the runs have other vectors of an impression, the middles of its vectors are taken.
+    """
+    alike = one["name"].values.tolist() == two["name"].values.tolist()
+    sides = []
+    for data in (one, two):
+        row = data["row"].values[data["of"].values]
+        entry = data["entry"].values if alike else np.zeros(len(row), np.int64)
+        keys, place = np.unique(np.stack([row, entry], 1), axis=0, return_inverse=True)
+        count = np.bincount(place)
+        layout = data["layout"].values.astype(np.float64)
+        middle = np.stack([np.bincount(place, layout[:, axis]) / count for axis in (0, 1)], 1)
+        sides.append(dict(zip(map(tuple, keys.tolist()), middle, strict=True)))
+    shared = [key for key in sides[0] if key in sides[1]]
+    return np.array([sides[0][key] for key in shared]), np.array([sides[1][key] for key in shared])
 
 
 def points_of(data: xr.Dataset, points: int, seed: int) -> tuple[Array, Array, Array]:

@@ -9,7 +9,7 @@ import xarray as xr
 
 from msviz.figures import density, theme
 from msviz.figures._choices import Array, choice, names, title
-from msviz.figures._heat import panel
+from msviz.figures._heat import HEADING, panel
 from msviz.finding import Finding
 from msviz.schema import Schema
 
@@ -17,6 +17,7 @@ DENSE = 100_000  # points above which single ones are not drawn
 COLOURS = ("Scenario", "Kind of vector", "Clicked", "Predicted click probability")
 GROUPS = len(theme.CATEGORICAL)
 REST = "others"
+PAIR = 520  # px of two runs side by side
 HOW_TO_READ = (
     "A dot is one vector that the model makes of an impression. Dots side by side are impressions that the "
     "model sees alike. PCA keeps large distances and flattens the rest; UMAP and t-SNE keep neighbours, so "
@@ -88,7 +89,7 @@ def _pair(
         else:
             _grouped(part, one, points, layout, colour, schema, order)
         panels.append(part)
-    figure = theme.figure(520, margin=panels[0].layout.margin, legend=panels[0].layout.legend)
+    figure = theme.figure(PAIR, margin=panels[0].layout.margin, legend=panels[0].layout.legend)
     known = {trace.name for trace in panels[0].data}
     for place, part in enumerate(panels):
         for trace in part.data:
@@ -120,7 +121,9 @@ def _pair(
             figure.update_layout({f"{axis}{number}": {**bare, **own, "range": ends, "ticks": ""}})
         panel(figure, str(data.attrs[side]), domain[0])
     figure.update_layout(showlegend=colour != COLOURS[3], hovermode="closest", dragmode="lasso")
-    figure.update_layout(margin={"t": int(figure.layout.margin.t or 44) + 24})
+    top = int(figure.layout.margin.t or 44) + HEADING
+    # The legend stands above the panels' titles.
+    figure.update_layout(margin={"t": top}, legend={"y": 1 + (HEADING + 4) / (PAIR - top - 44)})
     return figure
 
 
