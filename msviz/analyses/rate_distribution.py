@@ -202,19 +202,22 @@ def _words(data: xr.Dataset) -> str:
         users = f"{int(one['users']):,} users, own rates ± {percent(float(one['spread']))}"
         return f"{percent(float(one['mean']))} (± {half:.2g}) on average, {users}"
 
+    def place(name: str) -> str:
+        return f"on {name[0].lower()}{name[1:]}" if data.attrs["by"] == "period" else f"in {name}"
+
     first = groups[0]
-    words = f"Of {draws} impressions each, users click in {first}: {told(first)}"
+    words = f"Of {draws} impressions each, users click {place(first)}: {told(first)}"
     if len(groups) == 1:
         return f"{words}."
     default = int(np.nanargmax(np.abs(data["difference"].values[1:]))) + 1
     other = PROMOTION_DAYS if PROMOTION_DAYS in groups[1:] else groups[default]
     one = data.sel(group=other)
     apart = 100 * np.array([float(one[f"difference{end}"]) for end in ("", "_low", "_high")])
-    words += f"; in {other}: {told(other)}."
+    words += f"; {place(other)}: {told(other)}."
     if not np.isfinite(apart).all():
         return words
     clear = "" if apart[1] > 0 or apart[2] < 0 else "; that may be chance"
     return (
-        f"{words} The {int(one['both']):,} users of both click {apart[0]:+.1f} points in {other} "
+        f"{words} The {int(one['both']):,} users of both click {apart[0]:+.1f} points {place(other)} "
         f"(95 %: {apart[1]:+.1f} to {apart[2]:+.1f}{clear})."
     )

@@ -33,9 +33,8 @@ def draw(finding: Finding, order: Sequence[str] = ()) -> go.Figure:
         cells = np.stack([one[key].values for key in ("low", "high", "chance")], -1).astype(np.float32)
         figure.add_trace(
             go.Scatter(
-                x=rate, y=one["share"].values.astype(np.float32), mode="lines+markers", fill="tozeroy",
-                line={"color": colour, "width": 2, "shape": "spline", "smoothing": 0.6},
-                marker={"size": 6, "color": colour}, fillcolor=_clear(colour),
+                x=rate, y=one["share"].values.astype(np.float32), mode="lines+markers",
+                line={"color": colour, "width": 2.4}, marker={"size": 7, "color": colour},
                 name=f"{theme.short(name)} ({int(one['users']):,})", customdata=cells,
                 hovertemplate=f"{name}: <b>%{{y:.1%}}</b> of users click %{{x:.0%}}<br>95 %: "
                 "%{customdata[0]:.1%} to %{customdata[1]:.1%}<br>by chance alone %{customdata[2]:.1%}"
@@ -48,8 +47,3 @@ def draw(finding: Finding, order: Sequence[str] = ()) -> go.Figure:
     figure.update_yaxes(title_text="Share of users", tickformat=".0%", rangemode="tozero", nticks=6)
     figure.update_layout(showlegend=True, margin={"t": 36 + 20 * -(-len(groups) // 2)}, hovermode="closest")
     return figure
-
-
-def _clear(colour: str) -> str:
-    red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
-    return f"rgba({red},{green},{blue},0.10)"

@@ -56,7 +56,7 @@ def test_a_planted_promotion_raises_users_rates(tiny_world: Dataset) -> None:
     np.testing.assert_allclose(data["share"].sum("rate"), 1)
     share = data["share"]
     assert (data["low"] <= share + 1e-9).all() and (share <= data["high"] + 1e-9).all()
-    assert "Of 4 impressions each, users click in Normal days" in finding.takeaway
+    assert "Of 4 impressions each, users click on normal days" in finding.takeaway
     assert finding.provenance.split == "all" and finding.picture == "distribution"
     by = msviz.analyse("rate_distribution", None, tiny_world, keep=False, draws=4, by="scenario", most=3)
     assert by.data.sizes["group"] == 3 and "between scenarios" in by.question

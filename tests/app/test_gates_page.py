@@ -57,7 +57,7 @@ def test_users_rates_are_curves_of_kinds_of_days(app: Open, kept: Path) -> None:
     assert not at.exception and not at.warning
     names = [trace["name"] for trace in charts(at)[0]["data"]]
     assert names[0].startswith("Normal days (") and any(name.startswith("Promotion days (") for name in names)
-    assert "impressions each, users click in Normal days" in words(at)
+    assert "impressions each, users click on normal days" in words(at)
 
 
 def test_a_run_without_a_gate_is_told_so_and_still_shows_rates(app: Open, kept: Path) -> None:
