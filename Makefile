@@ -6,13 +6,14 @@ PORT ?= 8501
 PYTEST_ARGS ?=
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help app test setup bench demo demo-runs demo-answers lint chromium clean
+.PHONY: help app test setup bench demo demo-runs demo-answers papers lint chromium clean
 
 help:
 	@echo "make app        environment, demo data and runs, the app on http://localhost:$(PORT)"
 	@echo "make test       everything: lint, types, unit tests, browser tests (installs Chromium where missing)"
 	@echo "make setup      the environment in $(VENV) alone"
 	@echo "make bench      speed and quality measurements (takes long; see benchmarks/README.md)"
+	@echo "make papers     train the papers' ablations and curves (hours; SEEDS=3, PAPER=same, DEVICE=cuda)"
 	@echo "make demo-runs  train the demo runs on the shelf again, from models/recipes.mk"
 
 # The environment is built where it is missing and again when a pin changes.
@@ -61,6 +62,21 @@ demo-answers:
 	done
 	$(PY) -m msviz analyse data_overview --data data/demo
 	$(PY) -m msviz analyse data_overview --data data/demo --set field=gender
+
+# The runs of the papers' ablations and curves, by hand: some 60 trainings a seed, each with a demo run's settings
+# and one thing changed. They lie in models/papers, which no page but the Gallery lists; what is there is not
+# trained again, what was stopped goes on. SEEDS trainings of each kind; PAPER only those of one.
+SEEDS ?= 1
+DEVICE ?= cpu
+PAPER ?=
+papers: $(VENV)/.app demo
+	@mkdir -p build
+	$(PY) -m msviz gallery --commands --seeds $(SEEDS) --device $(DEVICE) $(PAPER:%=--paper %) > build/papers.txt
+	@total=$$(wc -l < build/papers.txt); done=0; while read -r line; do \
+		done=$$((done + 1)); echo "$$done of $$total: $$line"; \
+		PATH="$(CURDIR)/$(VENV)/bin:$$PATH" sh -c "$$line" < /dev/null || exit 1; \
+	done < build/papers.txt
+	$(PY) -m msviz gallery --tables docs/papers.md
 
 chromium: $(VENV)/.dev
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \

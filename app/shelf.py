@@ -14,6 +14,7 @@ from msviz import registry
 from msviz.data._dataset import Dataset, open_data
 from msviz.errors import MsvizError
 from msviz.finding import Finding
+from msviz.papers._study import SHELF
 from msviz.run import Run
 from msviz.shelving.listing import Entry, Listing, Seen
 from msviz.shelving.notes import NOTHING
@@ -38,6 +39,11 @@ def data() -> Path:
 def runs() -> list[Run]:
     """Return the runs on the shelf, newest first."""
     return seen().runs
+
+
+def study_runs() -> list[Run]:
+    """Return the runs that `make papers` trained, which only the gallery shows, newest first."""
+    return _listing(str(models() / SHELF)).look().runs
 
 
 def seen() -> Seen:

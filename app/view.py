@@ -33,6 +33,7 @@ def show(
     simulated: bool = False,
     compact: bool = False,
     select: str | None = None,
+    scored: bool = True,
     **choices: Any,
 ) -> Any:
     """Show a finding as its own picture draws it with `choices`; a choice it lacks is said in one line.
@@ -58,7 +59,8 @@ def show(
         event: Any = st.plotly_chart(
             figure, theme=None, config=CONFIG, key=f"chart-{key}", alt=words, **listen
         )
-    trust(finding, str(choices.get("scenario") or ""))
+    if scored:
+        trust(finding, str(choices.get("scenario") or ""))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         with st.popover("How to read this", icon=":material/help:", type="tertiary"):
             st.markdown(importlib.import_module(f"msviz.figures.{finding.picture}").HOW_TO_READ)

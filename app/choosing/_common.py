@@ -19,6 +19,7 @@ NO_RUN = (
     "the models folder; it appears at once."
 )
 TRAIN = "msviz data plant --out data/demo\nmsviz train satrans --data data/demo --out models/my-satrans"
+PERIODS = "2025-11-01..2025-11-11 Singles' Day; 2025-12-24..2025-12-26 Christmas"
 HEADS = ("One head", "All layers and heads")
 OFFERED = 6  # runs that an empty state offers as buttons
 
@@ -47,6 +48,15 @@ def able(run: Run, analysis: str, title: str) -> bool:
 
 def _open(name: str) -> None:
     st.session_state["run"] = name
+
+
+def promotions() -> str:
+    """Ask for the days of promotions; a planted world knows its own, on a real log only its owner does."""
+    with st.popover("Promotions", icon=":material/event:", width="stretch"):
+        return st.text_input(
+            "Days of promotions", key="promotions", bind="query-params", placeholder=PERIODS,
+            help="first..last name; first..last name. A planted world knows its own, others can be tried.",
+        )  # fmt: skip
 
 
 def layer_and_head(finding: Finding, columns: Iterator[Any]) -> dict[str, str]:

@@ -23,7 +23,8 @@ SHOWN = {"Where heads look": "heads", "What each click is worth": "worth"}
 METHODS = {"Taking clicks away": "removal", "Attention": "attention"}
 SHARES = {"Beyond an even share": "beyond even", "Share of attention": "share"}
 GATES = {"Scenarios": "scenarios", "Single units": "units"}
-TOPS = ("5", "10", "20", "50")
+TOPS, REQUESTS, DAYS = ("5", "10", "20", "50"), ("1", "3", "5"), ("1", "7", "30", "90")
+MARKS = {"Dots": "dots", "Bars": "bars"}
 EVERY, NOBODY = "All clicks", "none"
 LISTED = 50  # impressions with long histories
 
@@ -121,13 +122,22 @@ def _diversity(run: Run) -> dict[str, Any] | None:
             icon=":material/inbox:",
         )
         return None
-    left, right = st.columns(2, vertical_alignment="bottom")
-    with left:
+    columns = iter(st.columns(5, vertical_alignment="bottom"))
+    with next(columns):
         title = links.choose("Different values of", titles, "diversityfield")
-    with right:
-        top = links.choose("Items shown to each user", TOPS, "diversitytop", default=TOPS[1])
+    chosen = {}
+    for label, values, key, default in (
+        ("Items shown to each user", TOPS, "top", TOPS[1]),
+        ("Requests of each user", REQUESTS, "requests", REQUESTS[0]),
+        ("Days of past clicks", DAYS, "days", DAYS[2]),
+    ):
+        with next(columns):
+            value = links.choose(label, values, f"diversity{key}", default=default)
+        chosen |= {key: int(value)} if value != default else {}
+    with next(columns):
+        marks = MARKS[links.choose("Drawn as", list(MARKS), "diversityshow")]
     asked: dict[str, Any] = {"field": title} if title != titles[0] else {}
-    return {"asked": asked | ({"top": int(top)} if top != TOPS[1] else {})}
+    return {"asked": asked | chosen, "picture": {"view": marks}}
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)

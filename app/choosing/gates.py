@@ -19,8 +19,8 @@ RATES = "Rates"
 PICTURES = {"Heatmap": "histogram", "Bands": "bands", "Ridges": "ridgelines", "Signals": "signals"}
 VIEWS = (*PICTURES, RATES)
 SHOWN = {"By day": ("days", "rate"), "By period": ("periods", "rate"), "AUC by period": ("periods", "auc")}
+USERS = "By user"
 EVERY, LARGEST = "All rows", "The largest"
-PERIODS = "2025-11-01..2025-11-11 Singles' Day; 2025-12-24..2025-12-26 Christmas"
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,8 @@ def choose(run: Run | None) -> Chosen | None:
     left, right = st.columns([4, 1], vertical_alignment="bottom")
     with left:
         shown = links.switch("View", VIEWS, "gates") if taps else RATES
-    with right, st.popover("Promotions", icon=":material/event:", width="stretch"):
-        # A planted world knows its own; on a real log only its owner does.
-        periods = st.text_input(
-            "Days of promotions", key="promotions", bind="query-params", placeholder=PERIODS,
-            help="first..last name; first..last name. A planted world knows its own, others can be tried.",
-        )  # fmt: skip
+    with right:
+        periods = _common.promotions()
     options = {"periods": periods} if periods else {}
     if shown == RATES:
         return _rates(run, options)
@@ -96,7 +92,11 @@ def _rates(run: Run, options: dict[str, str]) -> Chosen | None:
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     known = finding.data.sizes["period"] > 1
     with left:
-        kind, metric = SHOWN[links.switch("Show", list(SHOWN) if known else ["By day"], "rates")]
+        users = [USERS] if known and run.schema.role("user") else []
+        shown = links.switch("Show", [*SHOWN, *users] if known else ["By day"], "rates")
+    if shown == USERS:
+        return _users(run, options)
+    kind, metric = SHOWN[shown]
     with right:
         names = [str(name) for name in finding.data["scenario"].values]
         # The page opens with several scenarios; one that other pages speak of is taken over.
@@ -106,6 +106,14 @@ def _rates(run: Run, options: dict[str, str]) -> Chosen | None:
     picture = {"view": kind, "metric": metric, "scenario": one, "order": setting["order"]}
     days = _days(finding) if kind == "days" else None
     return Chosen(run, finding, RATES, picture, part, days, **setting)
+
+
+def _users(run: Run, options: dict[str, str]) -> Chosen | None:
+    finding = work.answer("rate_distribution", run, None, "users' click rates", **options)
+    if finding is None:
+        return None
+    setting = _common.setting(run)
+    return Chosen(run, finding, RATES, {"order": setting["order"]}, "", None, **setting)
 
 
 def _days(finding: Finding) -> tuple[str, str] | None:

@@ -13,14 +13,16 @@ from msviz.run import Run
 TITLE, ICON, SECTION, ORDER = "Performance", ":material/trending_up:", "Models", 2
 METRICS = {"AUC": "auc", "Logloss": "logloss", "AUC by user": "gauc", "Bias": "bias"}
 VIEWS = ("One run", "Runs", "Cost")
-PICTURES = {"Table": "table", "List": "list", "Curve": "curve", "Grid": "grid"}
+PICTURES = {"Table": "table", "List": "list", "Curve": "curve", "Grid": "grid", "With and without": "pairs"}
 NAMED = 200  # runs that a command line names one by one; beyond, the whole shelf is read
+SCOPES = {"Scenarios": "scenario", "Promotions": "period"}
 TESTS = ("Not tested", "Tested on the same rows")
 COSTS = {
     "Predicting": "predicting",
     "Test set": "test set",
     "Training": "training",
     "Training time": "training time",
+    "With and without": "with and without",
     "Memory": "memory",
     "Parameters": "parameters",
     "Growth with scenarios": "growth",
@@ -41,6 +43,8 @@ class Chosen:
     picture: str = "table"
     scenario: str = ALL
     paired: bool = False
+    by: str = "scenario"
+    periods: str = ""
 
 
 def choose(run: Run | None) -> Chosen | None:
@@ -65,13 +69,15 @@ def choose(run: Run | None) -> Chosen | None:
     picked = links.several(
         "Runs", names, "runs", default=[], most=None, help="All on the shelf where none is chosen"
     )
-    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    left, middle, right = st.columns([3, 2, 2], vertical_alignment="bottom")
     with left:
         paired = links.switch(
             "Differences", TESTS, "tested", help="Scores every run on the same rows; it takes a while"
         )
+    with middle:
+        by = SCOPES[links.choose("Measured in", list(SCOPES), "measured")]
     scenario = ALL
-    if picture != "table":
+    if picture not in ("table", "pairs") and by == "scenario":
         with right:
             names = [ALL, *run.schema.scenario_names[1:]]
             scenario = links.choose("Scenario", names, "scenario")
@@ -84,6 +90,8 @@ def choose(run: Run | None) -> Chosen | None:
         picture=picture,
         scenario=scenario,
         paired=paired == TESTS[1],
+        by=by,
+        periods=_common.promotions() if by == "period" else "",
     )
 
 

@@ -33,7 +33,20 @@ def difference(choice: Chosen, run: Run) -> None:
         view.empty("Only one scenario", "There is no second scenario to compare with.", icon="compare")
         return
     # The difference is the second minus the first: what the chosen scenario has more of is positive.
-    _difference(choice, run, a=choice.against, b=choice.scenario)
+    finding = _difference(choice, run, a=choice.against, b=choice.scenario)
+    if finding:
+        st.divider()
+        view.show(
+            finding,
+            "pair",
+            question="Which fields does the model relate in each of the two?",
+            compact=True,
+            scored=False,
+            simulated=choice.simulated,
+            layer=choice.layer,
+            head=choice.head,
+            view="pair",
+        )
 
 
 def two_runs(choice: Chosen, run: Run, finding: Finding) -> None:
@@ -104,7 +117,7 @@ def similar(choice: Chosen, finding: Finding) -> None:
     )
 
 
-def _difference(choice: Chosen, run: Run, **options: Any) -> None:
+def _difference(choice: Chosen, run: Run, **options: Any) -> Finding | None:
     finding = _quick("attention_difference", run, **options)
     if finding:
         view.show(
@@ -115,6 +128,7 @@ def _difference(choice: Chosen, run: Run, **options: Any) -> None:
             head=choice.head,
             cells=choice.cells,
         )
+    return finding
 
 
 def _quick(name: str, run: Run, **options: Any) -> Finding | None:

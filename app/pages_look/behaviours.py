@@ -162,7 +162,7 @@ def diversity(choice: Chosen) -> None:
     what = "what each user would be shown"
     found = work.answer("category_diversity", choice.run, None, what, **asked)
     if found:
-        view.show(found, "diversity", simulated=choice.simulated, order=choice.order)
+        view.show(found, "diversity", simulated=choice.simulated, order=choice.order, **choice.picture)
 
 
 choice = chosen()

@@ -19,7 +19,8 @@ def wall(paper: str) -> list[Hung]:
     """Return the paper's tiles with the runs that draw them."""
     dataset = next((found for found in shelf.datasets() if found.truth is not None), None)
     dataset = dataset or next(iter(shelf.datasets()), None)
-    hung = _gallery.wall(shelf.runs(), dataset, _gallery.ab_log(shelf.data()))
+    runs = [*shelf.runs(), *shelf.study_runs()]
+    hung = _gallery.wall(runs, dataset, _gallery.ab_log(shelf.data()))
     return [one for one in hung if one.paper == paper]
 
 
@@ -66,15 +67,28 @@ def show(one: Hung, finding: Finding | None, why: str, number: int) -> None:
                 "pages_look/train.py",
                 label="Train what this varies",
                 icon=":material/model_training:",
-                query_params={"train_view": "Sweep", "study": f"{one.paper}:{tile.study}"},
+                query_params={"train_view": "Sweep", "study": f"{one.paper}:{tile.study.label}"},
             )
-        if one.ready is not None:
+        if one.ready is not None and any(map(_gallery.studied, one.ready.runs)):
+            if finding is not None and st.button(
+                "Look closer", key=f"closer-{number}", icon=":material/zoom_in:", type="tertiary"
+            ):
+                closer(one, finding)
+        elif one.ready is not None:
             st.page_link(
                 f"pages_look/{tile.page}.py",
                 label=f"Open in {title_of(tile.page)}",
                 icon=":material/open_in_new:",
                 query_params=one.ready.link,
             )
+
+
+@st.dialog("A closer look", width="large")
+def closer(one: Hung, finding: Finding) -> None:
+    """Show a tile's picture whole: its runs are not on the shelf, so no other page can."""
+    assert one.ready is not None
+    st.caption(plain(f"{one.tile.label}: {one.tile.title}"))
+    view.show(finding, "closer", **one.ready.choices)
 
 
 def title_of(page: str) -> str:

@@ -18,8 +18,7 @@ def show(choice: Chosen) -> None:
         key,
         takeaway=words,
         simulated=choice.simulated,
-        select="box",
-        selectable=True,
+        **({"select": "box", "selectable": True} if choice.finding.picture != "distribution" else {}),
         **picture,
     )
     days = choice.days

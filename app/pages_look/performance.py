@@ -1,5 +1,7 @@
 """Performance: how good a model is in every scenario, beside other runs, and what each of them costs."""
 
+from typing import Any
+
 import streamlit as st
 
 from app import links, view, work
@@ -74,13 +76,17 @@ def several(choice: Chosen, run: Run) -> None:
             icon="compare",
         )
         return
-    options = {"paired": True} if choice.paired else {}
+    options: dict[str, Any] = {"paired": True} if choice.paired else {}
+    if choice.by != "scenario":
+        options["by"] = choice.by
+    if choice.periods:
+        options["periods"] = choice.periods
     finding = work.answer(
         "runs_compared", run, None, "all runs on the same rows", runs=",".join(choice.beside), **options
     )
     if finding is None:
         return
-    where = {} if choice.picture == "table" else {"scope": choice.scenario}
+    where = {} if choice.picture in ("table", "pairs") else {"scope": choice.scenario}
     if choice.picture in NOTHING:
         along = settings(finding, choice.picture)
         if not along:

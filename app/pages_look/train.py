@@ -1,10 +1,14 @@
 """Train: change a setting of a run and train it again, a new model, or a whole sweep; and watch it."""
 
+from dataclasses import replace
+
 import streamlit as st
 
+from app import shelf
 from app.choosing import chosen
 from app.choosing.train import VIEWS, Chosen
 from app.words import plain
+from msviz.run import Run
 
 
 def form(choice: Chosen) -> None:
@@ -16,8 +20,8 @@ def form(choice: Chosen) -> None:
     assert choice.dataset is not None
     data = choice.dataset.path
     base = Plan.of(choice.origin, data) if choice.origin else Plan(choice.model, data)
-    if choice.study is not None and choice.origin is None:
-        base = base.changed(**choice.study.base)
+    if origin := study_origin(choice):
+        base = replace(Plan.of(origin, data), parent=None)
     now = draft.draft(base, choice.dataset, choice.origin)
     st.markdown(said(choice))
     fields.presets(now)
@@ -42,12 +46,21 @@ def form(choice: Chosen) -> None:
             start.one(now)
 
 
+def study_origin(choice: Chosen) -> Run | None:
+    """Return the run whose settings a paper's study takes, where the reader names none; None without one."""
+    if choice.study is None or choice.origin is not None:
+        return None
+    return choice.study.begins(shelf.runs())
+
+
 def said(choice: Chosen) -> str:
     """Return what is trained, from what."""
     if choice.origin is not None:
         return f"**{plain(choice.origin.name)}**, which is {plain(choice.model)}, trained again with"
     if choice.study is not None:
-        return f"**{plain(choice.model)}** at the demo's settings; name a run of it above to take that run's"
+        origin = study_origin(choice)
+        whose = f"the settings of {plain(origin.name)}" if origin else "its defaults"
+        return f"**{plain(choice.model)}** at {whose}; name a run of it above to take that run's"
     return f"A new **{plain(choice.model)}** with"
 
 

@@ -142,7 +142,7 @@ def _changes(draft: Draft, study: Study | None) -> list[dict[str, Any]]:
     kept = {name: values for name, values in list(listed.items()) if name in known and values}
     if not kept:
         return []
-    return Study("", "", draft.base.model, {}, dict(list(kept.items())[:2])).changes
+    return Study("", "", draft.base.model, grid=dict(list(kept.items())[:2])).changes
 
 
 def _varied(study: Study | None) -> list[str]:

@@ -176,6 +176,19 @@ def neighbours_kept(
     return Trust.of(1 - false / worst), Trust.of(kept)
 
 
+def turned(layout: Array, second: Array, first: Array) -> Array:
+    """Return a layout (n, 2) moved, turned, mirrored and scaled as one: then `second` lies as `first` does.
+
+    `second` (m, 2) are points of the layout, `first` (m, 2) where they are wanted: orthogonal Procrustes
+    (Schönemann 1966), and equal spread. What lies near what in the layout stays as it is.
+    """
+    middle, wanted = second.mean(0), first.mean(0)
+    from_, to = (second - middle).astype(np.float64), (first - wanted).astype(np.float64)
+    left, _, right = np.linalg.svd(from_.T @ to)
+    scale = np.linalg.norm(to) / max(float(np.linalg.norm(from_)), 1e-30)
+    return np.asarray((layout - middle) @ (left @ right) * scale + wanted, np.float32)
+
+
 def agreement(first: Array, second: Array, count: int = TRUSTED, sample: int = SAMPLE) -> Trust:
     """Return the share of a point's nearest in one layout that are among its nearest in the other."""
     rows = np.random.default_rng(0).permutation(len(first))[:sample]

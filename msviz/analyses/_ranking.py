@@ -20,6 +20,8 @@ class Setting:
 
     `rows` (R,) positions of impressions, each of another user in its scenario; `scenario` (R,) their number
     among `names`; `items` (C, N) the fields of an impression of each candidate, of which the item's are used.
+    `requests` (R, Q) are the same users' latest impressions in the scenario, `rows` the last of them and -1
+    where there are fewer; of one request, any of a user's is taken.
     """
 
     names: list[str]
@@ -27,9 +29,10 @@ class Setting:
     scenario: Array
     items: Array
     columns: list[int]
+    requests: Array
 
     @classmethod
-    def of(cls, study: Study, users: int, candidates: int, most: int) -> "Setting":
+    def of(cls, study: Study, users: int, candidates: int, most: int, requests: int = 1) -> "Setting":
         """Draw users with a history, and items by how often they are shown, by the study's seed.
 
         Raises MsvizError where the log has no item or nobody has a history.
@@ -58,21 +61,41 @@ class Setting:
         kept = kept[count[kept] > 0]
         if not len(kept) or not len(first):
             raise MsvizError(f"split {study.split}: nobody with past clicks is shown anything")
-        rows, number = [], []
+        rows, number, asked = [], [], []
         for place_of, scenario in enumerate(kept):
             mine = np.flatnonzero(some & (where == scenario))
             chosen = mine[np.sort(np.unique(who[mine], return_index=True)[1])][:users]
-            rows.append(pool[chosen])
+            latest = pool[chosen][:, None]
+            if requests > 1:
+                latest = _latest(
+                    who[mine], np.asarray(part.time)[pool[mine]], pool[mine], who[chosen], requests
+                )
+            asked.append(latest)
+            rows.append(latest[:, 0])
             number.append(np.full(len(chosen), place_of))
         names = [schema.scenario_names[one] for one in kept]
-        return cls(names, np.concatenate(rows), np.concatenate(number), fields[first], columns)
+        every = np.concatenate(asked)
+        return cls(names, np.concatenate(rows), np.concatenate(number), fields[first], columns, every)
 
 
-def best(study: Study, setting: Setting, top: int, words: str, share: tuple[float, float]) -> Array:
-    """Return which `top` candidates (R, top) a model rates highest for each row, the best first."""
-    out = np.empty((len(setting.rows), min(top, len(setting.items))), np.int64)
+def _latest(owner: Array, time: Array, position: Array, users: Array, count: int) -> Array:
+    """Return the positions (U, count) of each user's latest impressions, the last one first, -1 for none."""
+    order = np.lexsort((-position, -time, owner))
+    owner, position = owner[order], position[order]
+    out = np.full((len(users), count), -1, np.int64)
+    for number, start in enumerate(np.searchsorted(owner, users)):
+        stop = min(start + count, int(np.searchsorted(owner, users[number], side="right")))
+        out[number, : stop - start] = position[start:stop]
+    return out
+
+
+def best(
+    study: Study, setting: Setting, rows: Array, top: int, words: str, share: tuple[float, float]
+) -> Array:
+    """Return which `top` candidates (R, top) a model rates highest for each of the rows, the best first."""
+    out = np.empty((len(rows), min(top, len(setting.items))), np.int64)
     size = study.net.piece or study.batch_size
-    for number, row in enumerate(setting.rows):
+    for number, row in enumerate(rows):
         batch = study.batch(np.array([row]))
         score = []
         for start in range(0, len(setting.items), size):
@@ -80,8 +103,8 @@ def best(study: Study, setting: Setting, top: int, words: str, share: tuple[floa
         ranked = torch.argsort(torch.cat(score), descending=True, stable=True)[: out.shape[1]]
         out[number] = ranked.numpy()
         if study.progress and number % 20 == 0:
-            done = share[0] + (share[1] - share[0]) * number / len(setting.rows)
-            study.progress(done, f"{words}: {number:,} of {len(setting.rows):,} users")
+            done = share[0] + (share[1] - share[0]) * number / len(rows)
+            study.progress(done, f"{words}: {number:,} of {len(rows):,} requests")
     return out
 
 

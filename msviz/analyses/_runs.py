@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from msviz.errors import refuse
 from msviz.run import Run, shelf
 
@@ -91,3 +93,36 @@ def _word(key: str, value: object) -> str:
 def _varied(found: Sequence[Mapping[str, str]]) -> list[str]:
     keys = dict.fromkeys(key for settings in found for key in settings)
     return [key for key in keys if len({settings.get(key, "") for settings in found}) > 1]
+
+
+@dataclass(frozen=True)
+class Switched:
+    """Two entries by their places in a list: one with what is switched on, the other without it."""
+
+    name: str
+    on: int
+    off: int
+
+
+def switched(found: Sequence[Entry]) -> list[Switched]:
+    """Return the entries of one model that differ in what is on or off alone: most of it on, most of it off.
+
+    Entries that also differ in other settings make pairs of their own. A pair is called 'model, those
+    settings: what is switched'.
+    """
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for place, one in enumerate(found):
+        mine = [other.settings for other in found if other.model == one.model]
+        switches = {key for key in one.settings if {each[key] for each in mine} <= {"on", "off"}}
+        rest = [value for key, value in one.settings.items() if key not in switches]
+        groups.setdefault((one.model, *rest), []).append(place)
+    pairs = []
+    for (model, *rest), places in groups.items():
+        count = [sum(value == "on" for value in found[place].settings.values()) for place in places]
+        on, off = (places[int(pick(count))] for pick in (np.argmax, np.argmin))
+        changed = {key for key, value in found[on].settings.items() if value != found[off].settings[key]}
+        if changed and all(found[off].settings[key] == "off" for key in changed):
+            kind = f"{model}, {', '.join(rest)}" if rest else model
+            told = [key for key in found[on].settings if key in changed]
+            pairs.append(Switched(f"{kind}: {', '.join(told)}", on, off))
+    return pairs

@@ -23,7 +23,7 @@ from msviz.schema import Schema
 
 QUESTION = "Where do two scenarios, or two models, differ in what they attend to?"
 NEEDS = AXES
-VERSION = 1
+VERSION = 2
 INSTEAD = "Look at what losing a field costs in each of the two scenarios instead."
 LEVEL = 0.05  # share of false discoveries among the cells called significant
 
@@ -46,7 +46,8 @@ class Options(Asking):
 def analyse(study: Study, options: Options) -> Finding:
     """Return the difference b - a of mean attention for every cell, with Welch's test.
 
-    `difference`, `low`, `high` (layer, head, query, key) are shares, 95 % intervals; `p` is Welch's,
+    `share_a`, `share_b` (layer, head, query, key) are the mean shares of the two that are compared,
+    `difference`, `low`, `high` b's less a's with the 95 % interval; `p` is Welch's,
     `q` corrected over all cells (Benjamini and Hochberg), `significant` is q <= 0.05. Raises
     MsvizError for a scenario that has no rows.
     """
@@ -69,6 +70,8 @@ def analyse(study: Study, options: Options) -> Finding:
     q = discoveries(found.p)
     data = xr.Dataset(
         {
+            "share_a": (AXES, left["mean"].values.astype(np.float32)),
+            "share_b": (AXES, right["mean"].values.astype(np.float32)),
             "difference": (AXES, found.difference.astype(np.float32)),
             "low": (AXES, found.low.astype(np.float32)),
             "high": (AXES, found.high.astype(np.float32)),

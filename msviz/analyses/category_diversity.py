@@ -19,7 +19,7 @@ from msviz.run import Run
 
 QUESTION = "How varied is what the model would show, against what people click?"
 NEEDS = ("prediction",)
-VERSION = 1
+VERSION = 2
 ALL = "All scenarios"
 CLICKED, CHANCE = "Clicked before", "Shown at random"
 DAY = 86_400
@@ -36,6 +36,9 @@ class Options(Asking):
     candidates: int = Setting(200, ge=2, le=10_000, description="items that can be shown, the same for all")
     top: int = Setting(10, ge=1, le=1_000, description="items that are shown, the best of the candidates")
     days: int = Setting(30, ge=1, le=3_650, description="past clicks of so many days are counted")
+    requests: int = Setting(
+        1, ge=1, le=20, description="each user's latest impressions, whose shown items are counted together"
+    )
     other: str | None = Setting(None, description="path of a run to compare with, trained on the same data")
     most: int = Setting(12, ge=1, le=300, description="the largest scenarios, up to so many")
 
@@ -44,12 +47,13 @@ def analyse(study: Study, options: Options) -> Finding:
     """Return how many different values of a field people clicked, and are shown by each model.
 
     `value`, `low`, `high` (scenario, who) over users, 95 %; `clicks` (scenario) the past clicks counted;
-    `users` (scenario); `difference` (scenario) of the first run less the other, paired, with `p`, `q`. Who:
-    the users' own clicks, the run, the other run, and what as many candidates drawn at random would give.
+    `users` (scenario), `shown` (scenario) their requests on average, at most `requests`; `difference`
+    (scenario) of the first run less the other, paired, with `p`, `q`. Who: the users' own clicks, the run,
+    the other run, and what as many candidates drawn at random would give.
     Raises MsvizError where the log has no histories or the field is none that they carry.
     """
     title, place, column = _field(study, options.field)
-    setting = _ranking.Setting.of(study, options.users, options.candidates, options.most)
+    setting = _ranking.Setting.of(study, options.users, options.candidates, options.most, options.requests)
     if len(setting.items) < options.top:
         raise refuse("top", options.top, f"at most the {len(setting.items)} candidates")
     other = _other(study, options.other)
@@ -69,7 +73,12 @@ def analyse(study: Study, options: Options) -> Finding:
     for number, found in enumerate(counts.values()):
         for place_of, members in enumerate(groups):
             value[place_of, number], low[place_of, number], high[place_of, number] = _mean(found[members])
-    value[:, -1] = low[:, -1] = high[:, -1] = _at_random(category, options.top)
+    shown = (setting.requests >= 0).sum(1)
+    chance = np.array(
+        [_at_random(category, options.top, number) for number in range(1, options.requests + 1)]
+    )
+    for place_of, members in enumerate(groups):
+        value[place_of, -1] = low[place_of, -1] = high[place_of, -1] = chance[shown[members] - 1].mean()
     data = xr.Dataset(
         {
             "value": (("scenario", "who"), value),
@@ -77,11 +86,13 @@ def analyse(study: Study, options: Options) -> Finding:
             "high": (("scenario", "who"), high),
             "clicks": (("scenario",), np.array([clicks[members].mean() for members in groups])),
             "users": (("scenario",), np.array([len(members) for members in groups])),
+            "shown": (("scenario",), np.array([shown[members].mean() for members in groups])),
         },
         {"scenario": [ALL, *setting.names], "who": [*counts, CHANCE]},
         {
             "field": title, "top": options.top, "days": options.days, "candidates": len(setting.items),
-            "run": next(iter(ranked)), "other": list(ranked)[1] if other else "",
+            "requests": options.requests, "run": next(iter(ranked)),
+            "other": list(ranked)[1] if other else "",
         },
     )  # fmt: skip
     if other:
@@ -128,9 +139,13 @@ def _other(study: Study, path: str | None) -> Study | None:
 def _shown(
     study: Study, setting: _ranking.Setting, category: Array, top: int, share: tuple[float, float]
 ) -> Array:
-    """Return how many different values (R,) the best candidates of each row have."""
-    best = _ranking.best(study, setting, top, _name(study), share)
-    return np.array([len(np.unique(category[row])) for row in best], np.float64)
+    """Return how many different values (R,) the best candidates of each user's requests have together."""
+    there = setting.requests >= 0
+    best = _ranking.best(study, setting, setting.requests[there], top, _name(study), share)
+    owner = np.nonzero(there)[0]
+    return np.array(
+        [len(np.unique(category[best[owner == user]])) for user in range(len(setting.rows))], np.float64
+    )
 
 
 def _clicked(study: Study, setting: _ranking.Setting, place: int, days: int) -> tuple[Array, Array]:
@@ -156,16 +171,16 @@ def _mean(values: Array) -> tuple[float, float, float]:
     return mean, mean - half, mean + half
 
 
-def _at_random(category: Array, top: int) -> float:
-    """Return how many different values `top` candidates drawn at random have on average.
+def _at_random(category: Array, top: int, requests: int = 1) -> float:
+    """Return how many different values `top` candidates, drawn at random for each request, have on average.
 
-    Σ over values of 1 - C(N - n, top) / C(N, top), where n of N candidates have the value.
+    Σ over values of 1 - (C(N - n, top) / C(N, top)) ** requests, where n of N candidates have the value.
     """
     total, counts = len(category), np.unique(category, return_counts=True)[1]
     left = total - counts
     with np.errstate(invalid="ignore"):
         log = gammaln(left + 1) - gammaln(left - top + 1) - gammaln(total + 1) + gammaln(total - top + 1)
-    return float((1 - np.where(left >= top, np.exp(log), 0.0)).sum())
+    return float((1 - np.where(left >= top, np.exp(log), 0.0) ** requests).sum())
 
 
 def _compared(data: xr.Dataset, first: Array, second: Array, groups: list[Array]) -> xr.Dataset:
@@ -187,6 +202,13 @@ def _compared(data: xr.Dataset, first: Array, second: Array, groups: list[Array]
     return data.assign(**arrays, q=(("scenario",), q))
 
 
+def _requests(here: xr.Dataset) -> str:
+    """Return '' for one request, else how many of a user's are counted together."""
+    if int(here.attrs["requests"]) == 1:
+        return ""
+    return f" for the latest {float(here['shown']):.1f} requests together"
+
+
 def _words(data: xr.Dataset, scenario: str) -> str:
     """Tell what is clicked, what is shown, and how that compares with chance and with the other run."""
     here, about = data.sel(scenario=scenario), data.attrs
@@ -202,7 +224,7 @@ def _words(data: xr.Dataset, scenario: str) -> str:
         f"{told(CLICKED)} different values of {what} in {about['days']} days ({float(here['clicks']):.1f} "
         f"clicks "
         f"each). {about['run']} would show {told(about['run'])} among its best {about['top']} of "
-        f"{about['candidates']} items; {about['top']} at random have "
+        f"{about['candidates']} items{_requests(here)}; {about['top']} at random have "
         f"{float(here.sel(who=CHANCE)['value']):.1f}."
     )
     if not about["other"]:

@@ -11,7 +11,7 @@ import xarray as xr
 from pydantic import Field as Setting
 
 from msviz.analyses._asking import Asking
-from msviz.analyses._runs import named
+from msviz.analyses._runs import entries, named, switched
 from msviz.errors import MsvizError
 from msviz.finding import Finding, Provenance
 from msviz.nets._base import Layout, net_class, parse_config
@@ -23,7 +23,7 @@ from msviz.training.probe import resident
 Array = np.ndarray[Any, Any]
 QUESTION = "What does each model cost?"
 NEEDS = ("prediction",)
-VERSION = 1
+VERSION = 2
 GROWTH = (2, 10, 100, 1_000, 10_000)
 PARTS = 5  # timings of each run, of equal numbers of rows
 
@@ -48,7 +48,9 @@ def analyse(study: Study, options: Options) -> Finding:
     `rate_low`, `rate_high` (run) rows predicted a second by this process: median, slowest and fastest of
     five stretches; `test_seconds` for the whole split at that rate; `memory` (run) the MiB that predicting
     added at its peak, NaN where the system does not tell. `growth` (run, scenarios) counts parameters of
-    the same model laid out for so many scenarios: exact, nothing is trained or measured.
+    the same model laid out for so many scenarios: exact, nothing is trained or measured. `with_seconds`,
+    `without_seconds`, `increase` (pair) are the seconds of one pass over the training rows with what can be
+    switched off, and without it, at the speed that training wrote down, the mean of seeds.
     """
     assert study.run is not None
     every = {run.path.resolve(): run for run in [study.run, *named(options.runs)]}
@@ -66,6 +68,7 @@ def analyse(study: Study, options: Options) -> Finding:
     rates, memory = np.array([one[0] for one in timed]), np.array([one[1] for one in timed])
     cards = [run.card for run in runs]
     rate = np.median(rates, 1)
+    pairs, names = _pairs(study.run, runs, study.dataset.fingerprint)
     data = xr.Dataset(
         {
             "parameters": (("run",), np.array([card.parameters for card in cards])),
@@ -79,8 +82,11 @@ def analyse(study: Study, options: Options) -> Finding:
             "test_seconds": (("run",), study.part.rows / rate),
             "memory": (("run",), memory),
             "growth": (("run", "scenarios"), np.array([_growth(run) for run in runs])),
+            "with_seconds": (("pair",), pairs[:, 0]),
+            "without_seconds": (("pair",), pairs[:, 1]),
+            "increase": (("pair",), pairs[:, 0] / pairs[:, 1] - 1),
         },
-        {"run": [run.name for run in runs], "scenarios": list(GROWTH)},
+        {"run": [run.name for run in runs], "scenarios": list(GROWTH), "pair": names},
         {"rows": study.part.rows, "now": study.device, "threads": torch.get_num_threads()},
     )
     return Finding(
@@ -91,6 +97,21 @@ def analyse(study: Study, options: Options) -> Finding:
         picture="cost",
         provenance=Provenance(rows=len(positions)),
     )
+
+
+def _pairs(first: Run, runs: list[Run], fingerprint: str) -> tuple[Array, list[str]]:
+    """Return seconds of a pass over the training rows (pair, with and without), and the pairs' names."""
+    found, _ = entries(first, runs, fingerprint)
+    seconds = [float(np.mean([_pass(run) for run in one.runs])) for one in found]
+    pairs = switched(found)
+    values = np.array([(seconds[pair.on], seconds[pair.off]) for pair in pairs], np.float64)
+    return values.reshape(-1, 2), [pair.name for pair in pairs]
+
+
+def _pass(run: Run) -> float:
+    """Return the seconds of one pass over the training rows: early stopping does not change it."""
+    rows = run.card.data.rows["train"] * float(run.card.training.get("train_share", 1.0))
+    return rows / run.card.rows_per_second if run.card.rows_per_second else float("nan")
 
 
 def _timed(study: Study, run: Run, positions: Array) -> tuple[list[float], float]:
@@ -154,5 +175,8 @@ def _words(data: xr.Dataset) -> str:
     most, least = int(times.argmax()), int(times.argmin())
     words += f". From {GROWTH[1]} to {GROWTH[-1]:,} scenarios, {names[most]} grows {times[most]:.1f}-fold"
     words += f", {names[least]} {times[least]:.1f}-fold" if most != least else ""
+    for name, more in zip(data["pair"].values[:3], data["increase"].values, strict=False):
+        side = "more" if more >= 0 else "less"
+        words += f"; a pass of {name} takes {abs(more):.1%} {side} time with than without"
     busy = "" if os.cpu_count() is None else " Times are of this machine as busy as it was."
     return f"{words}.{busy}"

@@ -1,5 +1,6 @@
 """A picture of what a model represents: its vectors laid out in the plane by PCA, UMAP or t-SNE."""
 
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -12,10 +13,11 @@ from msviz.analyses._words import percent
 from msviz.errors import MsvizError, refuse
 from msviz.finding import Finding, Provenance
 from msviz.probing.study import Study
+from msviz.run import Run
 
 QUESTION = "Which impressions does the model see alike?"
 NEEDS = ("unit",)
-VERSION = 2
+VERSION = 3
 TITLES = {"pca": "PCA", "umap": "UMAP", "tsne": "t-SNE"}
 MOST = {"pca": 1_000_000, "umap": 50_000, "tsne": 20_000}
 FEW = 50  # different vectors that neighbours need
@@ -31,6 +33,14 @@ class Options(representation.Options):
     )
     points: int = Setting(5_000, ge=20, le=1_000_000, description="vectors in the picture")
     start: int = Setting(0, ge=0, description="another start of umap or tsne: what stays can be believed")
+    other: str | None = Setting(
+        None, description="path of a run whose vectors of the same impressions are laid out beside these"
+    )
+
+    def key(self) -> dict[str, Any]:
+        """Return the options with the other run's content in place of its path."""
+        digest = Run.peek(self.other).card.digest if self.other else None
+        return {**super().key(), "other": digest}
 
 
 def analyse(study: Study, options: Options) -> Finding:
@@ -38,8 +48,11 @@ def analyse(study: Study, options: Options) -> Finding:
 
     What is known of an impression is as in `representation`. `trust`, `trust_low`, `trust_high` (measure) are
     trustworthiness and the share of the ten nearest vectors that stay nearest; `explained` (axis) is each
-    axis's share of the variance (PCA only). Raises MsvizError for more points than a method can lay out, and
-    where there are too few different vectors.
+    axis's share of the variance (PCA only). Of another run, `other_layout` (other_point, axis), `other_of`,
+    `other_entry` (other_point) and `other_trust` with its bounds (measure): laid out by itself, then turned,
+    mirrored and scaled as a whole so that the same impressions lie near one another.
+    Raises MsvizError for more points than a method can lay out, where there are too few different vectors,
+    and where the runs have no impressions in common.
     """
     if options.points > MOST[options.method]:
         raise refuse(
@@ -47,6 +60,24 @@ def analyse(study: Study, options: Options) -> Finding:
             options.points,
             f"{TITLES[options.method]} takes up to {MOST[options.method]:,}",
         )
+    with study.stage(0.0, 0.5 if options.other else 1.0):
+        data, explained = _laid_out(study, options)
+    data = data.assign(explained=(("axis",), explained)).assign_coords(measure=list(TRUST))
+    data.attrs["method"] = options.method
+    if options.other is not None:
+        data = _beside(study, options, data)
+    return Finding(
+        analysis="projection",
+        question=QUESTION,
+        takeaway=_words(data),
+        data=data,
+        picture="projection",
+        provenance=Provenance(rows=data.sizes["impression"]),
+    )
+
+
+def _laid_out(study: Study, options: Options) -> tuple[xr.Dataset, Array]:
+    """Return a run's vectors in the plane with how far that is to be trusted, and what the axes explain."""
     asked = {name: getattr(options, name) for name in representation.Options.model_fields}
     with study.stage(0.0, 0.1):
         source = ask(study, "representation", asked)
@@ -61,23 +92,63 @@ def analyse(study: Study, options: Options) -> Finding:
     layout, explained = _layout(study, vectors, options)
     data = assembled(source.data, layout, impression, entry)
     trust = _project.neighbours_kept(vectors, layout)
-    data = data.assign(
-        {
-            "explained": (("axis",), explained),
-            "trust": (("measure",), np.array([part.value for part in trust])),
-            "trust_low": (("measure",), np.array([part.low for part in trust])),
-            "trust_high": (("measure",), np.array([part.high for part in trust])),
-        }
-    ).assign_coords(measure=list(TRUST))
-    data.attrs["method"] = options.method
-    return Finding(
-        analysis="projection",
-        question=QUESTION,
-        takeaway=_words(data),
-        data=data,
-        picture="projection",
-        provenance=Provenance(rows=data.sizes["impression"]),
-    )
+    arrays = {
+        "trust": (("measure",), np.array([part.value for part in trust])),
+        "trust_low": (("measure",), np.array([part.low for part in trust])),
+        "trust_high": (("measure",), np.array([part.high for part in trust])),
+    }
+    return data.assign(arrays), explained
+
+
+def _beside(study: Study, options: Options, data: xr.Dataset) -> xr.Dataset:
+    """Add another run's layout of the same impressions, turned to lie as the first does."""
+    run = Run.open(Path(str(options.other)))
+    other = study.beside(run)
+    with study.stage(0.5, 0.5):
+        found, _ = _laid_out(other, options)
+    shared, mine, theirs = np.intersect1d(data["row"].values, found["row"].values, return_indices=True)
+    if not len(shared):
+        raise refuse("projection other", run.name, f"it knows no impression of {study.dataset.name}")
+    first, second = _matched(data, found)
+    # An impression that only the other run shows says nothing here.
+    place = np.full(found.sizes["impression"], -1)
+    place[theirs] = mine
+    of = place[found["of"].values]
+    kept = of >= 0
+    arrays = {
+        "other_layout": (
+            ("other_point", "axis"),
+            _project.turned(found["layout"].values[kept], second, first),
+        ),
+        "other_of": (("other_point",), of[kept].astype(np.int32)),
+        "other_entry": (("other_point",), found["entry"].values[kept]),
+        **{
+            f"other_{name}": (("measure",), found[name].values)
+            for name in ("trust", "trust_low", "trust_high")
+        },
+    }
+    out = data.assign(arrays).assign_coords(other_name=[str(name) for name in found["name"].values])
+    out.attrs.update(run=study.run.name if study.run else "this model", other=run.name)
+    return out
+
+
+def _matched(one: xr.Dataset, two: xr.Dataset) -> tuple[Array, Array]:
+    """Return where two layouts have the same vectors of the same impressions (n, 2) each.
+
+    Where the runs have other vectors of an impression, the middles of its vectors are taken.
+    """
+    alike = one["name"].values.tolist() == two["name"].values.tolist()
+    sides = []
+    for data in (one, two):
+        row = data["row"].values[data["of"].values]
+        entry = data["entry"].values if alike else np.zeros(len(row), np.int64)
+        keys, place = np.unique(np.stack([row, entry], 1), axis=0, return_inverse=True)
+        count = np.bincount(place)
+        layout = data["layout"].values.astype(np.float64)
+        middle = np.stack([np.bincount(place, layout[:, axis]) / count for axis in (0, 1)], 1)
+        sides.append(dict(zip(map(tuple, keys.tolist()), middle, strict=True)))
+    shared = [key for key in sides[0] if key in sides[1]]
+    return np.array([sides[0][key] for key in shared]), np.array([sides[1][key] for key in shared])
 
 
 def points_of(data: xr.Dataset, points: int, seed: int) -> tuple[Array, Array, Array]:
@@ -126,6 +197,16 @@ def _layout(study: Study, vectors: Array, options: Options) -> tuple[Array, Arra
 def _words(data: xr.Dataset) -> str:
     """Return how far the picture is to be trusted, in words."""
     title = TITLES[str(data.attrs["method"])]
+    if "other_layout" in data:
+        told = "; ".join(
+            f"{data.attrs[run]} {data[f'{prefix}trust'].sel(measure=TRUST[0]).item():.2f} trustworthiness, "
+            f"{percent(data[f'{prefix}trust'].sel(measure=TRUST[1]).item(), 0)} of the ten nearest kept"
+            for run, prefix in (("run", ""), ("other", "other_"))
+        )
+        return (
+            f"{title} of the same {data.sizes['impression']:,} impressions by two runs, each laid out by "
+            f"itself: {told}. Which groups lie apart can be compared, distances between them cannot."
+        )
     points, impressions = data.sizes["point"], data.sizes["impression"]
     of = f"{points:,} vectors of" if points != impressions else "the vectors of"
     of += f" {impressions:,} impressions"

@@ -1,19 +1,21 @@
 """Runs side by side: which model, and which settings, predict better in each scenario."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 import xarray as xr
 from pydantic import Field as Setting
 
+from msviz.analyses import _time
 from msviz.analyses._asking import Asking
 from msviz.analyses._attention import ALL
-from msviz.analyses._runs import Entry, entries, named
+from msviz.analyses._runs import Entry, entries, named, switched
 from msviz.analyses._statistics import discoveries
 from msviz.analyses._words import listed, rows
-from msviz.errors import MsvizError
+from msviz.errors import MsvizError, refuse
 from msviz.finding import Finding, Provenance
+from msviz.probing.groups import DAY
 from msviz.probing.study import Study
 from msviz.run import Run
 from msviz.statistics import NOTHING, Paired, Placements, delong, mean_placements, paired_mean, placements
@@ -21,10 +23,11 @@ from msviz.statistics import NOTHING, Paired, Placements, delong, mean_placement
 Array = np.ndarray[Any, Any]
 QUESTION = "Which run predicts better, and where?"
 NEEDS = ("prediction",)
-VERSION = 1
+VERSION = 2
 METRICS = ("auc", "logloss", "gauc", "bias")
 TESTED = ("auc", "logloss")
 LEVEL = 0.05
+NORMAL_DAYS, PROMOTION_DAYS, BESIDE_DAYS = "Normal days", "Promotion days", "Days before and after"
 SMALLEST = 1e-7  # a probability is kept this far from 0 and 1 in the logloss
 
 
@@ -35,6 +38,12 @@ class Options(Asking):
         None, description="paths between commas, of runs or of a folder of runs; by default the shelf"
     )
     paired: bool = Setting(False, description="score all runs on the same rows and test every difference")
+    by: Literal["scenario", "period"] = Setting(
+        "scenario", description="measures of every scenario, or of normal days and of promotions"
+    )
+    periods: str = Setting(
+        "", max_length=4000, description='promotions, as in "2025-03-11..2025-03-15 Spring sale; …"'
+    )
     rows: int = Setting(
         1_000_000, ge=100, description="rows that are scored, a uniform sample of up to so many"
     )
@@ -52,9 +61,10 @@ def analyse(study: Study, options: Options) -> Finding:
     its bounds `difference_low`, `difference_high`, p and q (Benjamini and Hochberg over runs and scopes of a
     metric): DeLong's test for AUC, paired normal for logloss. `improvement` (run, scope) is RelaImpr:
     (AUC - 0.5) / (AUC of the first - 0.5) - 1. `model`, `seeds`, `parameters` (run); `settings` (run,
-    setting) are those in which runs of one model differ. Scopes are the scenarios of the run that is asked,
-    whatever another run knows as scenarios. Training's own metrics are read where they are of these rows and
-    scopes; otherwise the runs are scored.
+    setting) are those in which runs of one model differ. `pair_with`, `pair_without` (pair) are places of
+    runs that differ in what is switched on alone. Scopes are the scenarios of the run that is asked,
+    whatever another run knows as scenarios; or, by period, normal days and promotions. Training's own metrics
+    are read where they are of these rows and scopes; otherwise the runs are scored.
     """
     assert study.run is not None
     found, elsewhere = entries(study.run, named(options.runs), study.dataset.fingerprint)
@@ -64,14 +74,17 @@ def analyse(study: Study, options: Options) -> Finding:
     # What is tested and what is shown must be of the same rows; so must be what is read and what is scored.
     mine = study.run.card.scenario_fields
     strangers = any(run.card.scenario_fields != mine for one in found for run in one.runs)
+    read = read and options.by == "scenario"
     read = read and not ((options.paired or strangers) and options.rows < study.part.rows)
-    scored = None if read and not options.paired else _scores(study, found, study.sample(options.rows))
+    scored = (
+        None if read and not options.paired else _scores(study, found, study.sample(options.rows), options)
+    )
     measured = _read(study, found, scored) if read else _measured(scored)
     scopes = list(dict.fromkeys(scope for one in measured for run in one for scope in run))
     data = _table(found, measured, scopes)
     if scored is not None:
         data = data.assign(_tests(scored, scopes) if options.paired else {})
-    data.attrs.update(paired=int(options.paired), elsewhere=elsewhere, first=found[0].name)
+    data.attrs.update(paired=int(options.paired), elsewhere=elsewhere, first=found[0].name, by=options.by)
     words = {metric: _words(data, metric, ALL) for metric in METRICS}
     words |= {f"{metric}, {scope}": _words(data, metric, scope) for metric in METRICS for scope in scopes[1:]}
     count = int(np.nanmax(data["rows"].values))
@@ -89,14 +102,15 @@ def analyse(study: Study, options: Options) -> Finding:
 class _Scored:
     """What runs say of the same rows: labels, scenarios, users, and each entry's predictions by run."""
 
-    def __init__(self, study: Study, positions: Array) -> None:
+    def __init__(self, study: Study, positions: Array, options: Options) -> None:
         from msviz.training.scoring import users
 
         part, found = study.part, users(study.part)
         self.positions = positions
         self.label = np.asarray(part.label)[positions]
-        self.scenario = np.asarray(part.scenario)[positions]
-        self.names = study.schema.scenario_names
+        self.scenario, self.names = np.asarray(part.scenario)[positions], study.schema.scenario_names
+        if options.by == "period":
+            self.scenario, self.names = _days(study, positions, options.periods)
         self.user = None if found is None else np.asarray(found)[positions]
         self.predictions: list[list[Array]] = []
 
@@ -113,9 +127,24 @@ class _Scored:
         return _by_scope(measure(self.label, score, self.scenario, self.names, self.user))
 
 
-def _scores(study: Study, listing: list[Entry], positions: Array) -> _Scored:
+def _days(study: Study, positions: Array, periods: str) -> tuple[Array, list[str]]:
+    """Return of which kind of day (n,) each row is, and the kinds' names: 0 lies beside a promotion.
+
+    Raises MsvizError where no promotions are known.
+    """
+    day = np.asarray(study.part.time)[positions] // DAY
+    first = int(day.min(initial=0))
+    days = [str(np.datetime64(number, "D")) for number in range(first, int(day.max(initial=first)) + 1)]
+    known = _time.calendar(days, periods, study.dataset.truth)
+    if not known.known:
+        raise refuse("periods", periods, "no promotions are known here: name them")
+    kind = np.where(known.within([_time.NORMAL]), 1, np.where(known.within(_time.PROMOTION), 2, 0))
+    return kind[day - first], [BESIDE_DAYS, NORMAL_DAYS, PROMOTION_DAYS]
+
+
+def _scores(study: Study, listing: list[Entry], positions: Array, options: Options) -> _Scored:
     """Return the predictions of all runs for the same rows."""
-    scored = _Scored(study, positions)
+    scored = _Scored(study, positions, options)
     total, done = sum(len(one.runs) for one in listing), 0
     for one in listing:
         scored.predictions.append([])
@@ -160,7 +189,7 @@ def _read(study: Study, found: list[Entry], scored: _Scored | None) -> list[list
             elif scored is not None:
                 out[-1].append(scored.measured(scored.predictions[place][number]))
             else:
-                rows = rows or _Scored(study, np.arange(study.part.rows))
+                rows = rows or _Scored(study, np.arange(study.part.rows), Options())
                 out[-1].append(rows.measured(_predicted(study, run, rows.positions)))
     return out
 
@@ -198,6 +227,7 @@ def _table(found: list[Entry], measured: list[list[dict[str, Any]]], scopes: lis
         better = np.where(auc[:1] > 0.5, (auc - 0.5) / (auc[:1] - 0.5) - 1, np.nan)
     keys = list(dict.fromkeys(key for one in found for key in one.settings))
     settings = np.array([[one.settings.get(key, "") for key in keys] for one in found], dtype=object)
+    pairs = switched(found)
     return xr.Dataset(
         {
             **{name: (cells, array) for name, array in arrays.items()},
@@ -209,9 +239,14 @@ def _table(found: list[Entry], measured: list[list[dict[str, Any]]], scopes: lis
             "parameters": (("run",), np.array([one.runs[0].card.parameters for one in found])),
             "changes": (("run",), np.array([_changes(one, found) for one in found])),
             "settings": (("run", "setting"), settings.astype(str).reshape(len(found), len(keys))),
+            "pair_with": (("pair",), np.array([pair.on for pair in pairs], int)),
+            "pair_without": (("pair",), np.array([pair.off for pair in pairs], int)),
         },
-        {"run": [one.name for one in found], "scope": scopes, "metric": list(METRICS), "setting": keys},
-    )
+        {
+            "run": [one.name for one in found], "scope": scopes, "metric": list(METRICS), "setting": keys,
+            "pair": [pair.name for pair in pairs],
+        },
+    )  # fmt: skip
 
 
 def _rows(measured: list[list[dict[str, Any]]], scope: str) -> int:
@@ -265,10 +300,14 @@ def _losses(label: Array, score: Array) -> Array:
 def _words(data: xr.Dataset, metric: str, scope: str) -> str:
     """Return sentences on the best run in a scope, how sure that is, and what was left out."""
     here = data.sel(metric=metric, scope=scope)
-    place = "over all scenarios" if scope == ALL else f"in {scope}"
+    by_day = data.attrs["by"] == "period"
+    place = f"on {scope[0].lower()}{scope[1:]}" if by_day else f"in {scope}"
+    if scope == ALL:
+        place = "over all days" if by_day else "over all scenarios"
     value = here["value"].values
     names = data["run"].values
     title = {"auc": "AUC", "logloss": "logloss", "gauc": "AUC by user", "bias": "bias"}[metric]
+    article = "an" if title.startswith("AUC") else "a"
     known = np.flatnonzero(np.isfinite(value))
     other = int(data.attrs["elsewhere"])
     left = f" {other} runs trained on other data are left out." if other > 1 else ""
@@ -285,7 +324,7 @@ def _words(data: xr.Dataset, metric: str, scope: str) -> str:
         bounds = f", 95 %: {here['low'].values[best]:.4f} to {here['high'].values[best]:.4f}"
     if len(known) == 1:
         return (
-            f"{names[best]} is the only run on this data with a {title} {place}: {value[best]:.4f} "
+            f"{names[best]} is the only run on this data with {article} {title} {place}: {value[best]:.4f} "
             f"({rows(int(here['rows']))}{bounds}).{left}"
         )
     words = (

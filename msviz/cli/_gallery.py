@@ -12,10 +12,22 @@ from msviz.data import _experiment
 from msviz.data._dataset import Dataset
 from msviz.errors import MsvizError
 from msviz.finding import Finding
+from msviz.papers._study import SHELF
 from msviz.papers._tile import Ready, Tile, ready
-from msviz.run import Run
+from msviz.run import Run, shelf
 
+NAMED = 3  # runs that a tile says it lacks
 LOGS = ("*experiment*.csv", "*experiment*.tsv", "*experiment*.parquet")
+
+
+def runs_of(models: Path) -> list[Run]:
+    """Return the runs on a shelf, and behind them those that `make papers` trains and no page lists."""
+    return [*shelf(models), *shelf(models / SHELF)]
+
+
+def studied(run: Run) -> bool:
+    """Tell whether a run is one that `make papers` trained, which no page but the gallery knows."""
+    return run.path.parent.name == SHELF
 
 
 @dataclass(frozen=True)
@@ -79,6 +91,8 @@ def page(found: Sequence[tuple[Hung, Finding | None, str]]) -> str:
         "# The papers' figures and tables, live\n\n"
         "Written by `msviz gallery --out docs/gallery.md` from the shelf that comes with the project; the "
         "app's Gallery shows the same, and each tile opens its view. Diagrams of architectures are left out. "
+        "Ablations and curves are of runs that `make papers` trains into `models/papers`; their numbers are "
+        "kept in [papers.md](papers.md). "
         "A score is against the truth of the planted demo (docs/truth.md says how); it speaks of the first "
         f"thing that the view scores.\n\n{drawn} of {len(found)} can be drawn from the runs on the shelf.\n\n"
         + table(found)
@@ -98,21 +112,30 @@ def table(found: Sequence[tuple[Hung, Finding | None, str]]) -> str:
             run += f", {one.ready.other.name}"
         state = _score(one, finding) if finding else f"not on this shelf: {why}"
         command = f"`msviz analyse {tile.analysis} {_told(one)}`" if one.ready else _block(tile.command)
-        link = one.ready.link if one.ready else {}
-        view = f"{tile.page}?{urlencode(link, doseq=True)}" if link else tile.page
-        cells = [one.paper, tile.label, tile.title, f"`{view}`", run, command, state]
+        cells = [one.paper, tile.label, tile.title, f"`{_view(one)}`", run, command, state]
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"
 
 
 def _missing(tile: Tile, runs: Sequence[Run]) -> str:
-    lacking = [wants.words() for wants in tile.missing(runs)]
-    return "needs " + (", ".join(lacking) if lacking else "an A/B log in the data folder")
+    lacking = tile.missing(runs)
+    left = f" and {len(lacking) - NAMED} more" if len(lacking) > NAMED else ""
+    return "needs " + (", ".join(lacking[:NAMED]) + left if lacking else "an A/B log in the data folder")
+
+
+def _view(one: Hung) -> str:
+    """Return the address of a tile's view: the gallery's own where other pages do not list its runs."""
+    if one.ready is None:
+        return one.tile.page
+    if any(map(studied, one.ready.runs)):
+        return f"gallery?paper={one.paper}"
+    link = one.ready.link
+    return f"{one.tile.page}?{urlencode(link, doseq=True)}" if link else one.tile.page
 
 
 def _told(one: Hung) -> str:
     assert one.ready is not None
-    run = f"models/{one.ready.run.name}" if one.ready.run else "-"
+    run = _place(one.ready.run.path) if one.ready.run else "-"
     options = [f"--set {key}={_short(value)}" for key, value in one.ready.options.items()]
     return " ".join([run, *options])
 
@@ -120,7 +143,11 @@ def _told(one: Hung) -> str:
 def _short(value: object) -> str:
     """Return paths as a reader would type them from the root of the project."""
     paths = str(value).split(",")
-    return ",".join("/".join(Path(path).parts[-2:]) if "/" in path else path for path in paths)
+    return ",".join(_place(Path(path)) if "/" in path else path for path in paths)
+
+
+def _place(path: Path) -> str:
+    return "/".join(path.parts[-3 if path.parent.name == SHELF else -2 :])
 
 
 def _block(command: str) -> str:

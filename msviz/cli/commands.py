@@ -355,21 +355,41 @@ def gallery(
     ] = Path("data"),
     paper: Annotated[str | None, typer.Option(help="one of the papers; all by default")] = None,
     out: Annotated[Path | None, typer.Option(metavar="FILE.md", help="table to write")] = None,
+    commands: Annotated[
+        bool,
+        typer.Option("--commands", help="print the trainings that studies lack, one a line; draw nothing"),
+    ] = False,
+    study: Annotated[str | None, typer.Option(help="with --commands: one study, as in 'Table 3'")] = None,
+    seeds: Annotated[int, typer.Option(min=1, max=20, help="with --commands: trainings of each kind")] = 1,
+    device: Annotated[str, typer.Option(help="with --commands: auto, cpu or cuda")] = "cpu",
+    tables: Annotated[
+        Path | None, typer.Option(metavar="FILE.md", help="numbers of the studies' runs to write")
+    ] = None,
 ) -> None:
-    """Draw every figure and table of the papers that the shelf can show, and say what the others need."""
-    from msviz.cli import _gallery
+    """Draw every figure and table of the papers that the shelf can show, and say what the others need.
+
+    Ablations and curves are of runs in the folder papers of the shelf: --commands prints what trains those
+    that are missing, from the settings of the demo runs.
+    """
+    from msviz.cli import _gallery, _studies
     from msviz.data._dataset import open_data
-    from msviz.run import shelf
 
     if paper is not None and paper not in _gallery.papers():
         raise refuse("--paper", paper, one_of(_gallery.papers()))
-    if out is not None:
-        _ending(out, ("md",))
+    if commands:
+        for line in _studies.commands(models, paper, study, seeds, device):
+            print(line)
+        return
+    for file in (out, tables):
+        if file is not None:
+            _ending(file, ("md",))
     files = sorted(folder.glob("*/dataset.json"))
     hung = _gallery.wall(
-        shelf(models), open_data(files[0].parent) if files else None, _gallery.ab_log(folder)
+        _gallery.runs_of(models), open_data(files[0].parent) if files else None, _gallery.ab_log(folder)
     )
     hung = [one for one in hung if paper in (None, one.paper)]
+    if tables is not None and out is None:
+        hung = [one for one in hung if one.tile.study]
     found = []
     with Terminal() as terminal:
         for number, told in enumerate(_gallery.findings(hung), 1):
@@ -378,6 +398,9 @@ def gallery(
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(_gallery.page(found), encoding="utf-8")
+    if tables is not None:
+        tables.parent.mkdir(parents=True, exist_ok=True)
+        tables.write_text(_studies.page(found), encoding="utf-8")
     drawn = sum(finding is not None for _, finding, _ in found)
     print(f"{drawn} of {len(found)} drawn")
     for one, finding, why in found:

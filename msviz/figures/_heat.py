@@ -13,6 +13,7 @@ Array = np.ndarray[Any, Any]
 BAR = 56  # px from the top of the picture to the foot of the colour bar
 FEW = 0.04  # shares that a scale spans, below which its ticks need a decimal
 TEXT_LIMIT = 25  # cells a side up to which numbers are written into them
+HEADING, PANEL = 22, "panel"  # px above panels side by side, and how their titles are told from other words
 HOVER_LIMIT = 10_000  # cells up to which the hover box carries more than the cell's own value
 
 
@@ -63,6 +64,59 @@ def heat(
     figure.update_xaxes(title_text=x_title)
     figure.update_yaxes(title_text=y_title)
     return figure
+
+
+def side_by_side(
+    blocks: Array,
+    titles: Sequence[str],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    *,
+    colours: Sequence[str] = theme.SEQUENTIAL,
+    span: tuple[float, float],
+    bar: str,
+    x_title: str,
+    y_title: str,
+    hover: str,
+    tickformat: str = ".0%",
+) -> go.Figure:
+    """Return blocks (2, rows, columns) beside one another under their titles, on one scale of colour."""
+    rows, columns = unique(rows), unique(columns)
+    figure = theme.figure(_height(len(rows)) + HEADING)
+    gap = 1 if max(len(rows), len(columns)) <= 60 else 0
+    for place, (block, title) in enumerate(zip(blocks, titles, strict=True)):
+        number = "" if not place else "2"
+        figure.add_trace(
+            go.Heatmap(
+                z=np.asarray(block, np.float32), x=columns, y=rows, xaxis=f"x{number}", yaxis=f"y{number}",
+                colorscale=theme.scale(colours), zmin=span[0], zmax=span[1], hoverongaps=False,
+                xgap=gap, ygap=gap, name=title, showscale=not place,
+                hovertemplate=f"{title}<br>{hover}<extra></extra>",
+                colorbar=colorbar(bar, _ticks(tickformat, span), figure.layout.height),
+            )
+        )  # fmt: skip
+        domain = [0.0, 0.485] if not place else [0.515, 1.0]
+        figure.update_layout(
+            {
+                f"xaxis{number}": {"domain": domain, "anchor": f"y{number}"},
+                f"yaxis{number}": {"anchor": f"x{number}"},
+            }
+        )
+        panel(figure, title, domain[0])
+    axes(figure, rows, columns)
+    figure.update_xaxes(title_text=x_title)
+    figure.update_layout(
+        margin={"t": 66 + HEADING}, yaxis={"title": {"text": y_title}}, yaxis2={"showticklabels": False}
+    )
+    return figure
+
+
+def panel(figure: go.Figure, title: str, left: float) -> None:
+    """Write a panel's title above it; thumbnails keep it."""
+    figure.add_annotation(
+        name=PANEL, text=f"<b>{theme.short(title, 34)}</b>", x=left, xref="paper", xanchor="left",
+        y=1, yref="paper", yanchor="bottom", showarrow=False, font={"size": 12, "color": theme.INK},
+    )  # fmt: skip
 
 
 def colorbar(title: str, tickformat: str, height: int) -> dict[str, Any]:

@@ -72,11 +72,14 @@ def curve(here: xr.Dataset, metric: str, setting: str | None) -> go.Figure:
     low, high, bars = _bars(here, along, value)
     words, hint, form = METRICS[metric]
     figure = theme.figure(380)
+    across = _values(here, along, key)
+    ordered = all(np.isfinite(_order(one)[0]) for one in across)
     figure.add_trace(
         go.Scatter(
-            x=_values(here, along, key),
+            x=across,
             y=value,
-            mode="lines+markers",
+            # Between names that have no order there is nothing to go along.
+            mode="lines+markers" if ordered else "markers",
             text=[names(here, "run")[n] for n in along],
             line={"color": theme.CATEGORICAL[0], "width": 2},
             marker={"size": 10},

@@ -3,6 +3,7 @@
 import numpy as np
 import plotly.graph_objects as go
 
+from msviz.errors import MsvizError
 from msviz.figures import theme
 from msviz.figures._choices import choice, names, shown, title, unique
 from msviz.figures._marks import errors, list_axis, list_height
@@ -18,12 +19,13 @@ BARS = {
     "memory": ("memory", "MiB that predicting adds at its peak", ",.3~s"),
     "parameters": ("parameters", "Parameters", ",.3~s"),
 }
-GROWTH = "growth"
-VIEWS = (*BARS, GROWTH)
+GROWTH, PAIRS = "growth", "with and without"
+VIEWS = (*BARS, PAIRS, GROWTH)
 HOW_TO_READ = (
     "Predicting is timed now, on this machine, one run after another; whiskers reach from the slowest to the "
     "fastest of five stretches, so do not read much into bars whose whiskers overlap. Training speed is what "
-    "was written down when the run was trained, maybe elsewhere. Growth counts the parameters that the same "
+    "was written down when the run was trained, maybe elsewhere. With and without: one pass over the "
+    "training rows with parts of a model on, and with them off. Growth counts the parameters that the same "
     "model would have with so many scenarios (both axes are logarithmic): a flat line means that another "
     "scenario costs nearly nothing."
 )
@@ -32,10 +34,13 @@ HOW_TO_READ = (
 def draw(finding: Finding, view: str = "predicting") -> go.Figure:
     """Return one bar a run of what `view` names, or with "growth" lines of parameters over scenarios.
 
+    "with and without" has two bars for each pair of runs that differ in what is switched off alone.
     Raises MsvizError for a view that does not exist.
     """
     if choice("view", view, VIEWS) == GROWTH:
         return _growth(finding)
+    if view == PAIRS:
+        return _pairs(finding)
     variable, words, form = BARS[view]
     # The largest on top; of more runs than fit, the first ones.
     data = finding.data.isel(run=slice(0, LIMIT))
@@ -63,6 +68,35 @@ def draw(finding: Finding, view: str = "predicting") -> go.Figure:
     missing = "the system does not tell" if np.isnan(value).all() else ""
     figure.update_xaxes(title_text=title(words, missing, note), tickformat=form, rangemode="tozero", nticks=6)
     figure.update_layout(bargap=0.4, showlegend=False)
+    return figure
+
+
+def _pairs(finding: Finding) -> go.Figure:
+    """Return two bars a pair, without and with, and how much more the second takes."""
+    data = finding.data.isel(pair=slice(0, LIMIT))
+    if not data.sizes["pair"]:
+        raise MsvizError(f"view: got '{PAIRS}'; no two runs of one model differ in what is on or off alone")
+    labels = unique(names(data, "pair"))
+    figure = theme.figure(list_height(2 * len(labels)))
+    more = data["increase"].values
+    for name, variable, colour in (
+        ("without", "without_seconds", theme.FAINT),
+        ("with", "with_seconds", theme.CATEGORICAL[0]),
+    ):
+        figure.add_trace(
+            go.Bar(
+                x=data[variable].values.astype(np.float32), y=labels, orientation="h", name=name,
+                marker_color=colour,
+                text=[f"{one:+.1%}" if name == "with" and np.isfinite(one) else "" for one in more],
+                textposition="outside", cliponaxis=False,
+                hovertemplate=f"%{{y}}, {name}<br><b>%{{x:,.4~s}}</b> s<extra></extra>",
+            )
+        )  # fmt: skip
+    list_axis(figure, labels, 26)
+    note = shown(len(labels), finding.data.sizes["pair"], "pairs", "the first")
+    words = title("Seconds of one pass over the training rows", note)
+    figure.update_xaxes(title_text=words, tickformat=",.3~s", rangemode="tozero", nticks=6)
+    figure.update_layout(barmode="group", bargap=0.35, showlegend=True, margin={"t": 44, "r": 48})
     return figure
 
 

@@ -2,10 +2,11 @@
 
 import numpy as np
 import plotly.graph_objects as go
+import xarray as xr
 
 from msviz.figures import theme
 from msviz.figures._choices import Array, choice, names, pick, title
-from msviz.figures._heat import grid, heat, tiles
+from msviz.figures._heat import grid, heat, share_span, side_by_side, tiles
 from msviz.figures.attention import MEAN, telling
 from msviz.finding import Finding
 
@@ -13,8 +14,10 @@ HOW_TO_READ = (
     "A cell is the second one's share of attention minus the first one's, in percentage points: orange "
     "where the second attends more, blue where it attends less. Only differences that are significant are "
     "coloured (Welch's t-test, false discovery rate 5 % over all cells by Benjamini and Hochberg); grey "
-    "cells could be chance. With many rows tiny differences are significant too: look at the size first."
+    "cells could be chance. With many rows tiny differences are significant too: look at the size first. "
+    "Side by side: the two themselves, each row's shares of attention summing to 100 %, on one scale."
 )
+VIEWS = ("one", "grid", "pair")
 POINTS = "Difference in share of attention, percentage points"
 
 
@@ -27,13 +30,16 @@ def draw(
 ) -> go.Figure:
     """Return the difference heatmap, diverging around zero; `cells` "all" colours chance findings too.
 
+    With view "pair", the two themselves are drawn side by side on one scale instead of their difference.
     Raises MsvizError for a layer, head, view or cells that does not exist.
     """
-    choice("view", view, ("one", "grid"))
+    choice("view", view, VIEWS)
     choice("cells", cells, ("significant", "all"))
     layer, head = pick(finding.data, "layer", layer), pick(finding.data, "head", head)
     data, note = telling(finding.data)
     data = data.transpose("layer", "head", "query", "key")
+    if view == "pair":
+        return _pair(data.sel(layer=layer, head=head), finding.data.sel(layer=layer, head=head), note)
     value = 100 * data["difference"]
     if cells == "significant":
         value = value.where(data["significant"].astype(bool))
@@ -65,6 +71,23 @@ def draw(
         tickformat="+.2~f",
     )
     return _greyed(figure, every, part)
+
+
+def _pair(shown: xr.Dataset, every: xr.Dataset, note: str) -> go.Figure:
+    """Return the two that are compared (query, key) as they are; the scale is of all their fields."""
+    sides = ("share_a", "share_b")
+    reach = np.stack([every[side].values for side in sides])
+    return side_by_side(
+        np.stack([shown[side].values for side in sides]),
+        [str(every.attrs.get(side, side)) for side in ("a", "b")],
+        names(shown, "query"),
+        names(shown, "key"),
+        span=share_span(reach, every.sizes["key"]),
+        bar="Share of attention, one scale for both",
+        x_title=title("Attended field (key)", note, width=34),
+        y_title="Attending field (query)",
+        hover="%{y} → %{x}<br><b>%{z:.1%}</b>",
+    )
 
 
 def _span(values: Array) -> tuple[float, float]:

@@ -6,28 +6,33 @@ import numpy as np
 import plotly.graph_objects as go
 
 from msviz.figures import theme
-from msviz.figures._choices import largest, names, shown, title, unique
+from msviz.figures._choices import choice, largest, names, shown, title, unique
 from msviz.figures._marks import errors, list_axis
 from msviz.finding import Finding
 
 LIMIT = 30
+VIEWS = ("dots", "bars")
+BESIDE = 0.22  # of the room of a scenario, from one dot or bar to the next
 CLICKED, CHANCE = "Clicked before", "Shown at random"
 HOW_TO_READ = (
     "For each scenario: how many different categories (or values of the field asked for) the users clicked "
-    "in the "
-    "past days, and how many are among the items that each model would put first, out of the same candidates "
-    "for everybody. The line across is what the same number of items drawn at random would have. Bars are "
-    "95 % "
-    "intervals over users. People click a limited number of items, so the first dot also depends on how much "
-    "they click. The candidates keep what the log says of them; what belongs to user and item together (such "
-    "as clicks in the category) stays that of the impression. More variety is not better in itself."
+    "in the past days, and how many are among the items that each model would put first, out of the same "
+    "candidates for everybody; of several requests of a user they are counted together. The dotted line is "
+    "what as many items drawn at random would have. Whiskers are 95 % intervals over users. People click a "
+    "limited number of items, so the first mark also depends on how much they click. The candidates keep "
+    "what the log says of them; what belongs to user and item together stays that of the impression. More "
+    "variety is not better in itself."
 )
 
 
-def draw(finding: Finding, order: Sequence[str] = ()) -> go.Figure:
-    """Return a dot with its interval for each scenario and each of clicks, run, other run and chance."""
+def draw(finding: Finding, view: str = "dots", order: Sequence[str] = ()) -> go.Figure:
+    """Return a dot with its interval for each scenario and each of clicks, run, other run and chance.
+
+    View "bars" has bars beside one another in their place. Raises MsvizError for another view.
+    """
     del order  # colours tell who chose the items, not the scenario
     data = finding.data
+    choice("view", view, VIEWS)
     kept = largest(np.where(np.arange(data.sizes["scenario"]) == 0, np.inf, data["users"].values), LIMIT)
     note = shown(len(kept), data.sizes["scenario"], "scenarios", "those with most users")
     data = data.isel(scenario=kept)
@@ -41,30 +46,33 @@ def draw(finding: Finding, order: Sequence[str] = ()) -> go.Figure:
     for number, name in enumerate(chosen):
         here = data.sel(who=name)
         value = here["value"].values
-        figure.add_trace(
-            go.Scatter(
-                x=value.astype(np.float32),
-                y=spots + 0.22 * (number - (len(chosen) - 1) / 2),
-                mode="markers",
-                name=name,
-                marker={
-                    "size": 10,
-                    "color": palette[name],
-                    "symbol": "diamond" if name == CLICKED else "circle",
-                },
-                error_x=errors(value, here["low"].values, here["high"].values, palette[name]),
-                customdata=np.arange(len(labels)),
-                hovertemplate=f"{name}<br><b>%{{x:.2f}}</b><extra></extra>",
+        bounds = errors(value, here["low"].values, here["high"].values, palette[name])
+        at = spots + BESIDE * (number - (len(chosen) - 1) / 2)
+        told = f"{name}<br><b>%{{x:.2f}}</b><extra></extra>"
+        if view == "bars":
+            mark = go.Bar(
+                orientation="h",
+                width=BESIDE,
+                marker_color=palette[name],
+                error_x={**bounds, "color": theme.INK},
             )
+        else:
+            symbol = "diamond" if name == CLICKED else "circle"
+            mark = go.Scatter(
+                mode="markers", marker={"size": 10, "color": palette[name], "symbol": symbol}, error_x=bounds
+            )
+        mark.update(
+            x=value.astype(np.float32), y=at, name=name, customdata=np.arange(len(labels)), hovertemplate=told
         )
-    chance = float(data.sel(who=CHANCE)["value"].values[0])
+        figure.add_trace(mark)
+    chance = data.sel(who=CHANCE)["value"].values
     figure.add_trace(
         go.Scatter(
-            x=np.array([chance, chance], np.float32),
-            y=np.array([-0.5, len(labels) - 0.5], np.float32),
+            x=np.repeat(chance, 3).astype(np.float32),
+            y=np.stack([spots - 0.5, spots + 0.5, np.full(len(spots), np.nan)], 1).ravel().astype(np.float32),
             mode="lines",
             name=CHANCE,
-            line={"color": theme.FAINT, "dash": "dot", "width": 1.5},
+            line={"color": theme.MUTED, "dash": "dot", "width": 1.5},
             hovertemplate=f"{CHANCE}: <b>%{{x:.2f}}</b><extra></extra>",
         )
     )

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from msviz.errors import MsvizError
 from msviz.figures import theme
-from msviz.figures._heat import BAR
+from msviz.figures._heat import BAR, PANEL
 from msviz.finding import Finding
 
 CROWDED, POINTS = 14, 800  # labels of an axis, and points of a cloud, that a thumbnail shows
@@ -48,7 +48,7 @@ def dressed(figure: go.Figure, finding: Finding) -> go.Figure:
 
 
 def small(figure: go.Figure, height: int = 240) -> go.Figure:
-    """Return a copy for a thumbnail: no words but the axes' own, few points, all still under the mouse."""
+    """Return a copy for a thumbnail: no words but those of axes and panels, few points, all still alive."""
     out = go.Figure(figure)
     for trace in out.data:
         if trace.type.startswith("scatter") and trace.mode == "text":
@@ -60,8 +60,15 @@ def small(figure: go.Figure, height: int = 240) -> go.Figure:
         elif hasattr(trace, "showlegend"):
             trace.update(showlegend=False)
     out = go.Figure([_light(trace) for trace in out.data], out.layout)
+    titles = [one for one in out.layout.annotations if one.name == PANEL]
+    for one in titles:
+        one.font.size = 10
     out.update_layout(
-        height=height, showlegend=False, title=None, annotations=[], margin={"t": 8, "b": 8, "l": 8, "r": 8}
+        height=height,
+        showlegend=False,
+        title=None,
+        annotations=titles,
+        margin={"t": 24 if titles else 8, "b": 8, "l": 8, "r": 8},
     )
     for shape in out.layout.shapes:
         shape.label.text = ""

@@ -9,6 +9,7 @@ import xarray as xr
 
 from msviz.figures import density, theme
 from msviz.figures._choices import Array, choice, names, title
+from msviz.figures._heat import HEADING, panel
 from msviz.finding import Finding
 from msviz.schema import Schema
 
@@ -16,14 +17,14 @@ DENSE = 100_000  # points above which single ones are not drawn
 COLOURS = ("Scenario", "Kind of vector", "Clicked", "Predicted click probability")
 GROUPS = len(theme.CATEGORICAL)
 REST = "others"
+PAIR = 520  # px of two runs side by side
 HOW_TO_READ = (
-    "A dot is one vector that the model makes of an impression. Dots side by side are impressions that "
-    "the model "
-    "sees alike. PCA keeps large distances and flattens the rest; UMAP and t-SNE keep neighbours, so "
-    "that the size "
-    "of a cluster and the distance between two of them mean nothing. The line above the picture says how "
-    "many true neighbours survive in it: below about a third, trust the numbers beside the picture "
-    "rather than the picture. Draw a lasso around dots to see what their impressions have in common."
+    "A dot is one vector that the model makes of an impression. Dots side by side are impressions that the "
+    "model sees alike. PCA keeps large distances and flattens the rest; UMAP and t-SNE keep neighbours, so "
+    "that the size of a cluster and the distance between two of them mean nothing. The line above the "
+    "picture says how many true neighbours survive in it: below about a third, trust the numbers beside it. "
+    "Of two runs, each layout was made by itself; the second is turned as a whole so that the same "
+    "impressions lie near one another. Draw a lasso around dots to see what their impressions share."
 )
 
 
@@ -39,8 +40,9 @@ def draw(
     """Return the layout coloured by scenario, what a vector is of, click, prediction or a field's title.
 
     Without a choice, by what a vector is of where an impression has several, else by scenario.
-    `schema` names a field's values; `rows` keeps only the impressions of these rows; `x`, `y` are the stretch
-    that a density picture shows. Raises MsvizError for a colour that does not exist.
+    Two runs' layouts stand side by side on the same axes. `schema` names a field's values; `rows` keeps only
+    the impressions of these rows; `x`, `y` are the stretch that a density picture shows. Raises MsvizError
+    for a colour that does not exist.
     """
     data = finding.data
     several = data.sizes["name"] > 1
@@ -50,6 +52,8 @@ def draw(
         inside = np.isin(data["row"].values, np.asarray(rows))[data["of"].values]
     if inside.sum() > DENSE:
         return density.draw_layout(data["layout"].values[inside], x, y)
+    if "other_layout" in data:
+        return _pair(data, inside, colour, schema, order)
     figure = theme.figure(560)
     points = np.flatnonzero(inside)
     layout = data["layout"].values[points]
@@ -59,6 +63,67 @@ def draw(
         _grouped(figure, data, points, layout, colour, schema, order)
     _axes(figure, data)
     figure.update_layout(dragmode="lasso", hovermode="closest")
+    return figure
+
+
+def _pair(
+    data: xr.Dataset, inside: Array, colour: str, schema: Schema | None, order: Sequence[str]
+) -> go.Figure:
+    """Return two runs' layouts of the same impressions beside one another, on axes of the same length."""
+    shown = np.unique(data["of"].values[inside])
+    second = data[["scenario", "label", "prediction", "value", "row"]].assign(
+        {
+            "layout": (("point", "axis"), data["other_layout"].values),
+            "of": (("point",), data["other_of"].values),
+            "entry": (("point",), data["other_entry"].values),
+        }
+    ).assign_coords(name=data["other_name"].values)  # fmt: skip
+    second.attrs = dict(data.attrs)
+    panels = []
+    for one in (data, second):
+        part = theme.figure(560)
+        points = np.flatnonzero(np.isin(one["of"].values, shown))
+        layout = one["layout"].values[points]
+        if colour == COLOURS[3]:
+            _shaded(part, one, points, layout)
+        else:
+            _grouped(part, one, points, layout, colour, schema, order)
+        panels.append(part)
+    figure = theme.figure(PAIR, margin=panels[0].layout.margin, legend=panels[0].layout.legend)
+    known = {trace.name for trace in panels[0].data}
+    for place, part in enumerate(panels):
+        for trace in part.data:
+            number = "" if not place else "2"
+            trace.update(xaxis=f"x{number}", yaxis=f"y{number}", legendgroup=trace.name)
+            if trace.type == "scattergl" and colour != COLOURS[3]:
+                trace.showlegend = not place or trace.name not in known
+            if place and trace.marker.showscale is None:
+                trace.marker.showscale = False
+            figure.add_trace(trace)
+    every = np.concatenate([data["layout"].values, data["other_layout"].values])
+    low, high = every.min(0), every.max(0)
+    room = 0.04 * (high - low)
+    for place, side in enumerate(("run", "other")):
+        number = "" if not place else "2"
+        domain = [0.0, 0.49] if not place else [0.51, 1.0]
+        bare = {
+            "showticklabels": False,
+            "showgrid": False,
+            "zeroline": False,
+            "showline": True,
+            "mirror": True,
+        }
+        for axis, across, own in (
+            ("xaxis", 0, {"domain": domain, "anchor": f"y{number}"}),
+            ("yaxis", 1, {"anchor": f"x{number}"}),
+        ):
+            ends = [float(low[across] - room[across]), float(high[across] + room[across])]
+            figure.update_layout({f"{axis}{number}": {**bare, **own, "range": ends, "ticks": ""}})
+        panel(figure, str(data.attrs[side]), domain[0])
+    figure.update_layout(showlegend=colour != COLOURS[3], hovermode="closest", dragmode="lasso")
+    top = int(figure.layout.margin.t or 44) + HEADING
+    # The legend stands above the panels' titles.
+    figure.update_layout(margin={"t": top}, legend={"y": 1 + (HEADING + 4) / (PAIR - top - 44)})
     return figure
 
 

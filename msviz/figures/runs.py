@@ -4,8 +4,9 @@ import numpy as np
 import plotly.graph_objects as go
 import xarray as xr
 
+from msviz.errors import MsvizError
 from msviz.figures import _settings, theme
-from msviz.figures._choices import Array, choice, names, pick, shown, title, unique
+from msviz.figures._choices import Array, choice, largest, names, pick, shown, title, unique
 from msviz.figures._heat import heat
 from msviz.figures._marks import errors, list_axis, list_height
 from msviz.figures._settings import curves, grids
@@ -14,16 +15,18 @@ from msviz.finding import Finding
 
 __all__ = ["curves", "draw", "grids"]
 RUNS, SCOPES = 40, 40
-VIEWS = ("table", "list", "curve", "grid")
+VIEWS = ("table", "list", "curve", "grid", "pairs")
+PAIRS = 8  # pairs of runs below one another in every scenario
 # More is better for these; for the bias, nearer to zero.
 LESS_IS_BETTER = ("logloss",)
 HOW_TO_READ = (
     "Each row is a run; runs that differ in their seed alone are one. Table: the metric, coloured by the "
     "difference from the first run, blue where the run is better, orange where worse; a dot marks what is "
     "beyond chance on the same rows (false discoveries held at 5 %). List: the metric with its 95 % "
-    "interval. Curve: one setting changes, everything else stays. Grid: two settings change. Intervals tell "
-    "what other rows would give, not what another training would: without several seeds, small differences "
-    "may be luck. Where every point of a curve has several seeds, its bars are their standard deviation."
+    "interval. Curve: one setting changes, all else stays. Grid: two change. With and without: a ring is a "
+    "model with parts of it off, a dot with them on. Intervals tell what other rows would give, not what "
+    "another training would: without several seeds, small differences may be luck. Where every point of a "
+    "curve has several seeds, its bars are their standard deviation."
 )
 
 
@@ -37,6 +40,7 @@ def draw(
 ) -> go.Figure:
     """Return runs × scenarios as differences, or one scenario's runs: with intervals, as a curve, as a grid.
 
+    View "pairs" draws runs with what can be switched off beside those without, in every scenario.
     `setting` is the one along the curve or down the grid, `second` the one across it. Raises MsvizError for a
     metric, view, scope or setting that does not exist.
     """
@@ -44,6 +48,8 @@ def draw(
     metric = pick(data, "metric", metric)
     if choice("view", view, VIEWS) == "table":
         return _table(data.sel(metric=metric), metric)
+    if view == "pairs":
+        return _pairs(data.sel(metric=metric), metric)
     here = data.sel(metric=metric, scope=pick(data, "scope", scope))
     if view == "list":
         return _list(here, metric)
@@ -119,6 +125,60 @@ def _write(figure: go.Figure, value: Array, part: xr.Dataset, form: str) -> None
         for row in zip(value, real, strict=True)
     ]
     figure.data[0].update(text=text, texttemplate="%{text}")
+
+
+def _pairs(data: xr.Dataset, metric: str) -> go.Figure:
+    """Return a ring and a dot for each pair of runs, without and with, in every scenario on one axis."""
+    if not data.sizes.get("pair", 0):
+        raise MsvizError("view: got 'pairs'; no two runs of one model differ in what is on or off alone")
+    count = min(data.sizes["pair"], PAIRS)
+    kept = largest(np.where(np.arange(data.sizes["scope"]) == 0, np.inf, data["rows"].values), SCOPES)
+    note = shown(len(kept), data.sizes["scope"], "scenarios", "those with most rows")
+    also = shown(count, data.sizes["pair"], "pairs", "the first")
+    part = data.isel(scope=kept).transpose("run", "scope", ...)
+    labels = unique(names(part, "scope"))
+    words, hint, form = METRICS[metric]
+    figure = theme.figure(max(len(labels) * (16 + 15 * count), 110) + 110)
+    spots = np.arange(len(labels), dtype=np.float32)
+    for place in range(count):
+        with_, without = (int(part[f"pair_{side}"].values[place]) for side in ("with", "without"))
+        name, colour = names(part, "pair")[place], theme.CATEGORICAL[place % 8]
+        at = spots + (place - (count - 1) / 2) * 0.75 / count
+        value = part["value"].values[[without, with_]]
+        apart = value[1] - value[0]
+        figure.add_trace(
+            go.Scatter(
+                x=np.stack([*value, np.full(len(labels), np.nan)], 1).ravel().astype(np.float32),
+                y=np.repeat(at, 3), mode="lines", hoverinfo="skip", showlegend=False,
+                line={"color": colour, "width": 2},
+            )
+        )  # fmt: skip
+        for run, values, open_ in ((without, value[0], True), (with_, value[1], False)):
+            figure.add_trace(
+                go.Scatter(
+                    x=values.astype(np.float32), y=at, mode="markers", legendgroup=name,
+                    name=theme.short(name, 40) if not open_ else "", showlegend=not open_,
+                    marker={
+                        "size": 9, "color": theme.PAPER if open_ else colour,
+                        "line": {"color": colour, "width": 2},
+                    },
+                    customdata=apart.astype(np.float32),
+                    hovertemplate=f"{names(part, 'run')[run]}<br><b>%{{x:{form}}}</b> "
+                    f"({'without' if open_ else 'with'})<br>with less without: %{{customdata:+.4f}}"
+                    "<extra></extra>",
+                )
+            )  # fmt: skip
+    list_axis(figure, labels, 20)
+    figure.update_yaxes(
+        type="linear", tickvals=spots, ticktext=[theme.short(one, 20) for one in labels],
+        range=[len(labels) - 0.45, -0.55], zeroline=False, categoryarray=None,
+    )  # fmt: skip
+    for line in range(1, len(labels)):
+        figure.add_hline(line - 0.5, line={"color": theme.LINE, "width": 1}, layer="below")
+    told = title(f"{words} ({hint.split(';')[0]}); ring: without, dot: with", note, also)
+    figure.update_xaxes(title_text=told, tickformat=form, nticks=6, showgrid=True)
+    figure.update_layout(showlegend=True, margin={"t": 24 + 20 * count}, legend={"entrywidth": 300})
+    return figure
 
 
 def _list(here: xr.Dataset, metric: str) -> go.Figure:

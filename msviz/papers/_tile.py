@@ -1,17 +1,17 @@
 """Tile: one figure or table of a paper, the question that draws it live, and the runs that it needs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from msviz.papers._study import ORDINARY, Study, settings, words
 from msviz.run import Run
 
 Settings = Mapping[str, Any]
 SHELF = "make demo-runs"
+STUDIES = "make papers"
 EXPERIMENT = "python benchmarks/demo_experiment.py"
-# A paper's figures are of all rows, and of the log's own scenarios, unless it says otherwise.
-ORDINARY: Settings = {"train_where": "", "train_share": 1.0, "scenario_fields": ""}
 
 
 @dataclass(frozen=True)
@@ -23,22 +23,14 @@ class Wants:
 
     def fits(self, run: Run) -> bool:
         """Tell whether a run is of this kind."""
-        card = run.card
-        if card.model != self.model:
+        if run.card.model != self.model:
             return False
-        own = all(
-            card.training.get(name, card.config.get(name)) == value for name, value in self.settings.items()
-        )
-        return own and all(
-            card.training.get(name, value) == value
-            for name, value in ORDINARY.items()
-            if name not in self.settings
-        )
+        found, wanted = settings(run), {**ORDINARY, **self.settings}
+        return all(found.get(name) == value for name, value in wanted.items())
 
     def words(self) -> str:
         """Return 'same with experts = 3'."""
-        settings = ", ".join(f"{name} = {value}" for name, value in self.settings.items())
-        return self.model + (f" with {settings}" if settings else "")
+        return words(self.model, self.settings)
 
 
 @dataclass(frozen=True)
@@ -46,8 +38,7 @@ class Tile:
     """A figure or a table: what the paper shows, and how msviz shows it.
 
     In `options`, `choices` and `link`, "{other}" stands for the second run's path or name, "{runs}" for
-    those of all runs in `several`, "{row}" for an impression with a long history, "{log}" for an A/B log,
-    "{scenario}" for the second scenario of the run's log.
+    those of all runs of the `study`, "{row}" for an impression with a long history, "{log}" for an A/B log.
     """
 
     label: str
@@ -59,27 +50,15 @@ class Tile:
     choices: Mapping[str, Any] = field(default_factory=dict)
     run: Wants | None = None
     other: Wants | None = None
-    several: Sequence[Wants] = ()
+    study: Study | None = None
     command: str = ""
     note: str = ""
-    study: str = ""  # the label of the study among the paper's that trains what this needs
 
-    def missing(self, runs: Sequence[Run]) -> list[Wants]:
-        """Return the kinds of runs that a shelf lacks for this picture."""
-        wanted = [wants for wants in (self.run, self.other, *self.several) if wants is not None]
-        return [wants for wants in wanted if not any(wants.fits(run) for run in runs)]
-
-
-def commands(recipe: str, runs: Mapping[str, str]) -> str:
-    """Return one training command a run: the demo's recipe with `key=value` changed, by a short name."""
-    model = recipe.split(maxsplit=1)[0]
-    common = "--data data/demo --device cpu --seed 0 --set threads=1 --set batch_size=1024"
-    lines = []
-    for name, changes in runs.items():
-        changed = " ".join(f"--set {change}" for change in changes.split())
-        place = f"--out models/{model}-{name.replace('_', '-')}"
-        lines.append(f"msviz train {recipe} {common} {changed} {place}")
-    return "\n".join(lines)
+    def missing(self, runs: Sequence[Run]) -> list[str]:
+        """Return in words the runs that a shelf lacks for this picture."""
+        wanted = [wants for wants in (self.run, self.other) if wants is not None]
+        lacking = [wants.words() for wants in wanted if not any(wants.fits(run) for run in runs)]
+        return lacking + (self.study.missing(runs) if self.study else [])
 
 
 @dataclass(frozen=True)
@@ -92,6 +71,12 @@ class Ready:
     options: dict[str, Any]
     choices: dict[str, Any]
     link: dict[str, str | list[str]]
+    several: tuple[Run, ...] = ()
+
+    @property
+    def runs(self) -> list[Run]:
+        """Return all runs that the picture is of."""
+        return [run for run in (self.run, self.other, *self.several) if run is not None]
 
 
 def ready(
@@ -99,7 +84,8 @@ def ready(
 ) -> Ready | None:
     """Return the tile with runs of the shelf, which all saw the same data; None where one is missing.
 
-    Of several that fit, the newest is taken. `row` is an impression to open, `log` an A/B log.
+    Of several that fit, the first is taken, the newest on a shelf; of a study, runs of every seed. `row` is
+    an impression to open, `log` an A/B log.
     """
     given = {"{row}": row, "{log}": log}
     if any(given.get(str(value), "") is None for value in tile.options.values()):
@@ -112,7 +98,7 @@ def ready(
 
 
 def _free(tile: Tile) -> bool:
-    return tile.run is None and tile.other is None and not tile.several
+    return tile.run is None and tile.other is None and tile.study is None
 
 
 def _filled(tile: Tile, runs: Sequence[Run], row: int | None, log: Path | None) -> Ready:
@@ -122,9 +108,10 @@ def _filled(tile: Tile, runs: Sequence[Run], row: int | None, log: Path | None) 
 
     run = first(tile.run)
     other = first(tile.other, run)
-    many = [found for wants in tile.several if (found := first(wants)) is not None]
+    several = {one.path: one for found in (tile.study.trained(runs) if tile.study else []) for one in found}
+    many = list(several.values())
     main = run or (many[0] if many else None)
-    marks: dict[str, Any] = {"{row}": str(row), "{log}": str(log), "{scenario}": _scenario(tile, main)}
+    marks: dict[str, Any] = {"{row}": str(row), "{log}": str(log)}
     paths = {**marks, "{other}": str(other.path) if other else ""}
     paths["{runs}"] = ",".join(str(one.path) for one in many)
     names = {**marks, "{other}": other.name if other else "", "{runs}": [one.name for one in many]}
@@ -136,12 +123,24 @@ def _filled(tile: Tile, runs: Sequence[Run], row: int | None, log: Path | None) 
         {key: paths.get(str(value), value) for key, value in tile.options.items()},
         {key: paths.get(str(value), value) for key, value in tile.choices.items()},
         {"run": main.name, **link} if main else link,
+        tuple(many),
     )
 
 
-def _scenario(tile: Tile, run: Run | None) -> str:
-    """Return the second scenario of a run's log, or the only one; "" where none is asked for."""
-    if run is None or "{scenario}" not in (*tile.choices.values(), *tile.link.values()):
-        return ""
-    names = run.schema.scenario_names
-    return names[min(2, len(names) - 1)]
+def of_study(study: Study, choices: Settings | None = None, **changes: Any) -> Tile:
+    """Return the tile of a study: its runs beside one another, as `choices` draw them."""
+    chosen = dict(choices or {})
+    shown = {"runs_show": chosen["view"].capitalize()} if "view" in chosen else {}
+    tile = Tile(
+        study.label,
+        study.title,
+        "runs_compared",
+        "performance",
+        {"performance_view": "Runs", "runs": "{runs}", **shown},
+        {"runs": "{runs}"},
+        chosen,
+        study=study,
+        command=f"{STUDIES} PAPER={study.model}",
+        note=study.note,
+    )
+    return replace(tile, **changes)

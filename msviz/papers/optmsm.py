@@ -1,44 +1,38 @@
 """OptMSM: Optimizing Multi-Scenario Modeling for Click-Through Rate Prediction (ECML PKDD 2023)."""
 
-from msviz.papers._study import DEMO, Study, without
-from msviz.papers._tile import EXPERIMENT, SHELF, Tile, Wants, commands
+from msviz.papers._study import Study, without
+from msviz.papers._tile import EXPERIMENT, SHELF, Tile, Wants, of_study
 
 PARTS = ("priors", "constraint", "hypernetwork")
 PLAIN = dict.fromkeys(PARTS, False)
 # What the paper trains with; it tries learning rates from 0.01 to 0.00001.
 TRAINING = {"batch_size": 2048, "optimiser": "adam", "learning_rate": 1e-3}
-BASE = {**DEMO, "width": 8, "hidden": "128,64,32"}
-STUDIES = (
-    Study(
-        "Table 5",
-        "Over products of weights (fcn): without priors, constraint or hypernetwork",
-        "optmsm",
-        BASE,
-        variants=without(*PARTS),
-    ),
-    Study(
-        "Table 6",
-        "Over shared and own experts (cgc): without priors, constraint or hypernetwork",
-        "optmsm",
-        {**BASE, "transfer": "cgc"},
-        variants=without(*PARTS),
-    ),
-    Study(
-        "Figure 4",
-        "Three ways to share, with the three parts and without any of them",
-        "optmsm",
-        BASE,
-        variants=tuple(
-            {"transfer": kind, **parts} for kind in ("fcn", "moe", "cgc") for parts in ({}, PLAIN)
-        ),
-    ),
+START = "demo-optmsm"
+PRODUCTS = Study(
+    "Table 5",
+    "Over products of weights (fcn): without priors, constraint or hypernetwork",
+    "optmsm",
+    START,
+    variants=without(*PARTS),
 )
+EXPERTS = Study(
+    "Table 6",
+    "Over shared and own experts (cgc): without priors, constraint or hypernetwork",
+    "optmsm",
+    START,
+    base={"transfer": "cgc"},
+    variants=without(*PARTS),
+)
+TRANSFERS = Study(
+    "Figure 4",
+    "Three ways to share, with the three parts and without any of them",
+    "optmsm",
+    START,
+    variants=tuple({"transfer": kind, **parts} for kind in ("fcn", "moe", "cgc") for parts in ({}, PLAIN)),
+    show="With and without",
+)
+STUDIES = (PRODUCTS, EXPERTS, TRANSFERS)
 OPTMSM, FREE = Wants("optmsm", {"constraint": True}), Wants("optmsm", {"constraint": False})
-
-
-def _train(**runs: str) -> str:
-    """Return commands that train the demo's OptMSM with settings changed."""
-    return commands("optmsm --epochs 4 --set width=8 --set hidden=128,64,32", runs)
 
 
 TILES = (
@@ -59,66 +53,32 @@ TILES = (
         run=OPTMSM,
         command=SHELF,
     ),
-    Tile(
-        "Figure 4",
-        "OptMSM over three ways to share: products, experts, shared and own experts",
-        "runs_compared",
-        "performance",
-        {"performance_view": "Runs", "runs": "{runs}"},
-        {"runs": "{runs}"},
-        several=tuple(
-            Wants("optmsm", {"transfer": kind, "constraint": True}) for kind in ("fcn", "moe", "cgc")
-        ),
-        command=_train(moe="transfer=moe", cgc="transfer=cgc"),
-        study="Figure 4",
+    of_study(
+        TRANSFERS,
+        {"view": "pairs"},
+        title="AUC with the three parts and without, over products, experts, shared and own experts",
+        link={"performance_view": "Runs", "runs": "{runs}", "runs_show": "With and without"},
     ),
-    Tile(
-        "Table 4",
-        "What training costs with and without",
-        "model_cost",
-        "performance",
-        {"performance_view": "Cost", "cost": "Training time"},
-        choices={"view": "training time"},
-        run=OPTMSM,
-        other=FREE,
-        command=SHELF,
+    of_study(
+        TRANSFERS,
+        {"view": "with and without"},
+        label="Table 4",
+        title="What the three parts add to the time of training, over the same three ways to share",
+        analysis="model_cost",
+        link={"performance_view": "Cost", "cost": "With and without"},
+        note="Seconds of one pass over the rows, which early stopping does not change.",
     ),
+    of_study(PRODUCTS),
+    of_study(EXPERTS),
     Tile(
-        "Tables 5 and 6",
-        "What each part is worth: priors, constraint, hypernetwork",
-        "runs_compared",
-        "performance",
-        {"performance_view": "Runs", "runs": "{runs}"},
-        {"runs": "{runs}"},
-        several=(
-            Wants("optmsm", {"priors": True, "constraint": True, "hypernetwork": True}),
-            Wants("optmsm", {"priors": False}),
-            FREE,
-            Wants("optmsm", {"hypernetwork": False}),
-        ),
-        command=_train(without_priors="priors=false", without_hypernetwork="hypernetwork=false"),
-        study="Table 5",
-    ),
-    Tile(
-        "Figure 5, with the constraint",
-        "Representations by scenario",
+        "Figure 5",
+        "Representations by scenario, with the orthogonal constraint and without, side by side",
         "projection",
         "representations",
         {"other": "{other}", "layout": "t-SNE"},
-        {"method": "tsne"},
+        {"method": "tsne", "other": "{other}"},
         run=OPTMSM,
         other=FREE,
-        command=SHELF,
-    ),
-    Tile(
-        "Figure 5, without",
-        "Representations by scenario, without the orthogonal constraint",
-        "projection",
-        "representations",
-        {"other": "{other}", "layout": "t-SNE"},
-        {"method": "tsne"},
-        run=FREE,
-        other=OPTMSM,
         command=SHELF,
     ),
     Tile(

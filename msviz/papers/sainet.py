@@ -1,53 +1,48 @@
 """SAINet: Towards Scenario-adaptive User Behavior Modeling for Multi-scenario Recommendation."""
 
-from msviz.papers._study import DEMO, Study, without
-from msviz.papers._tile import EXPERIMENT, SHELF, Tile, Wants, commands
+from msviz.papers._study import Study, without
+from msviz.papers._tile import EXPERIMENT, SHELF, Tile, Wants, of_study
 
 SAINET = Wants("sainet")
 PARTS = ("extract", "tailor", "fusion", "tower")
 # What the paper trains with.
 TRAINING = {"batch_size": 4096, "optimiser": "adam", "learning_rate": 1e-3}
-BASE = {**DEMO, "hidden": "128,64", "initial_deviation": 0.2}
-STUDIES = (
-    Study(
-        "Table 3",
-        "Without extracting (SIE), tailoring (STM), fusion (TIF) or the tower's scales (SDT)",
-        "sainet",
-        BASE,
-        variants=without(*PARTS),
-    ),
+START = "demo-sainet"
+ABLATION = Study(
+    "Table 3",
+    "Without extracting (SIE), tailoring (STM), fusion (TIF) or the tower's scales (SDT)",
+    "sainet",
+    START,
+    variants=without(*PARTS),
+)
+CURVES = (
     Study(
         "Figure 4 (a)",
         "AUC against the number of blocks L",
         "sainet",
-        BASE,
-        {"blocks": (1, 2, 3, 4)},
+        START,
+        grid={"blocks": (1, 2, 3, 4)},
         show="Curve",
     ),
     Study(
         "Figure 4 (b)",
         "AUC against the scaling factor γ",
         "sainet",
-        BASE,
-        {"gamma": (0.8, 1.2, 1.6, 2.0, 2.4, 2.8)},
+        START,
+        grid={"gamma": (0.8, 1.2, 1.6, 2.0, 2.4, 2.8)},
         show="Curve",
     ),
     Study(
         "Figure 4 (c)",
         "AUC against the number of heads h",
         "sainet",
-        BASE,
-        {"heads": (1, 2, 4, 8, 16)},
+        START,
+        grid={"heads": (1, 2, 4, 8, 16)},
         show="Curve",
         note="The paper's 6 and 10 heads do not divide the embedding width of 16.",
     ),
 )
-
-
-def _train(**runs: str) -> str:
-    """Return commands that train the demo's SAINet with settings changed."""
-    return commands("sainet --epochs 4 --set hidden=128,64 --set initial_deviation=0.2", runs)
-
+STUDIES = (ABLATION, *CURVES)
 
 TILES = (
     Tile(
@@ -67,33 +62,8 @@ TILES = (
         run=SAINET,
         command=SHELF,
     ),
-    Tile(
-        "Table 3",
-        "What each part is worth: extracting, tailoring, fusion, tower",
-        "runs_compared",
-        "performance",
-        {"performance_view": "Runs", "runs": "{runs}"},
-        {"runs": "{runs}"},
-        several=(
-            Wants("sainet", dict.fromkeys(PARTS, True)),
-            *(Wants("sainet", {part: False}) for part in PARTS),
-        ),
-        command=_train(**{f"without_{part}": f"{part}=false" for part in PARTS}),
-        study="Table 3",
-    ),
-    Tile(
-        "Figure 4",
-        "AUC against the number of blocks L",
-        "runs_compared",
-        "performance",
-        {"performance_view": "Runs", "runs": "{runs}", "runs_show": "Curve"},
-        {"runs": "{runs}"},
-        {"view": "curve", "setting": "blocks"},
-        several=tuple(Wants("sainet", {"blocks": count}) for count in (1, 2, 3)),
-        command=_train(blocks_1="blocks=1", blocks_3="blocks=3"),
-        note="One setting at a time: these runs differ in blocks; γ and heads go the same way.",
-        study="Figure 4 (a)",
-    ),
+    of_study(ABLATION, title="What each part is worth: extracting, tailoring, fusion, tower"),
+    *(of_study(study, {"view": "curve", "setting": next(iter(study.grid))}) for study in CURVES),
     Tile(
         "Equations 7 and 8",
         "Which scenario's past clicks count in which scenario",
@@ -125,11 +95,18 @@ TILES = (
     ),
     Tile(
         "Figure 6 (b)",
-        "Categories clicked, and categories recommended",
+        "Categories clicked in seven days, and in the items that each model shows for three requests",
         "category_diversity",
         "behaviours",
-        {"behaviours": "Diversity", "other": "{other}"},
-        {"other": "{other}"},
+        {
+            "behaviours": "Diversity",
+            "other": "{other}",
+            "diversitydays": "7",
+            "diversityrequests": "3",
+            "diversityshow": "Bars",
+        },
+        {"other": "{other}", "days": 7, "requests": 3},
+        {"view": "bars"},
         run=SAINET,
         other=Wants("autoint"),
         command=SHELF,

@@ -1,23 +1,28 @@
 """SAME: Scenario Adaptive Mixture-of-Experts for Promotion-Aware Click-Through Rate Prediction."""
 
-from msviz.papers._study import DEMO, Study
-from msviz.papers._tile import EXPERIMENT, SHELF, Tile, Wants
+from msviz.papers._study import Study
+from msviz.papers._tile import EXPERIMENT, SHELF, Tile, Wants, of_study
+from msviz.papers._tile import STUDIES as PAPERS
 
 # What the paper trains with.
 TRAINING = {"optimiser": "adagrad", "learning_rate": 0.01, "batch_size": 256}
-BASE = {**DEMO, "width": 32, "item_width": 16, "main_net": "64,32,16", "bias_net": "32,16,8"}
-STUDIES = (
-    Study(
-        "Table IV", "AUC against the number of experts", "same", BASE, {"experts": (2, 3, 4, 5)}, show="Curve"
-    ),
-    Study(
-        "Table II",
-        "One expert (OSE), and one without LayerNorm on queries and keys (OSE-NoLN)",
-        "same",
-        BASE,
-        variants=({}, {"experts": 1}, {"experts": 1, "norm": False}),
-    ),
+START = "demo-same-2"
+EXPERTS = Study(
+    "Table IV",
+    "AUC against the number of experts",
+    "same",
+    START,
+    grid={"experts": (2, 3, 4, 5)},
+    show="Curve",
 )
+SINGLE = Study(
+    "Table II",
+    "One expert (OSE), and one without LayerNorm on queries and keys (OSE-NoLN)",
+    "same",
+    START,
+    variants=({}, {"experts": 1}, {"experts": 1, "norm": False}),
+)
+STUDIES = (EXPERTS, SINGLE)
 
 
 def _same(experts: int, norm: bool = True) -> Wants:
@@ -27,23 +32,30 @@ def _same(experts: int, norm: bool = True) -> Wants:
 TILES = (
     Tile(
         "Figure 1",
-        "Click rate by period",
+        "How users' click rates are spread, on normal days and around promotions",
+        "rate_distribution",
+        "gates",
+        {"gates": "Rates", "rates": "By user"},
+        run=_same(2),
+        command=SHELF,
+        note="Of clicks: the demo's log has no conversions.",
+    ),
+    of_study(
+        SINGLE,
+        title="AUC on promotion days and on normal days: two experts, one, and one without LayerNorm",
+        link={"performance_view": "Runs", "runs": "{runs}", "measured": "Promotions"},
+        options={"runs": "{runs}", "by": "period"},
+        note="Of several seeds, the numbers beside the picture tell mean and deviation.",
+    ),
+    Tile(
+        "Figure 1, day by day",
+        "Click rate and predicted rate by day, with promotions marked",
         "rates_over_time",
         "gates",
         {"gates": "Rates"},
         run=_same(2),
         command=SHELF,
-    ),
-    Tile(
-        "Table II",
-        "AUC on promotion days and on normal days",
-        "rates_over_time",
-        "gates",
-        {"gates": "Rates", "rates": "AUC by period"},
-        choices={"view": "periods", "metric": "auc"},
-        run=_same(2),
-        command=SHELF,
-        note="One run; give several seeds to the comparison of runs for their deviation.",
+        note="Not drawn in the paper.",
     ),
     Tile(
         "Table I",
@@ -84,39 +96,28 @@ TILES = (
         )
         for count in (3, 4, 5)
     ),
-    Tile(
-        "Table IV",
-        "AUC against the number of experts",
-        "runs_compared",
-        "performance",
-        {"performance_view": "Runs", "runs": "{runs}", "runs_show": "Curve"},
-        {"runs": "{runs}"},
-        {"view": "curve", "setting": "experts"},
-        several=tuple(_same(count) for count in (2, 3, 4, 5)),
-        command=SHELF,
-        study="Table IV",
-    ),
+    of_study(EXPERTS, {"view": "curve", "setting": "experts"}),
     Tile(
         "Figure 5 (a)",
-        "Eight heads over one history, without LayerNorm on queries and keys",
+        "Eight heads of one expert over one history, without LayerNorm on queries and keys",
         "behaviour_attention",
         "behaviours",
         {"row": "{row}", "other": "{other}"},
         {"row": "{row}"},
-        run=_same(2, norm=False),
-        other=_same(2),
-        command=SHELF,
+        run=_same(1, norm=False),
+        other=_same(1),
+        command=f"{PAPERS} PAPER=same",
     ),
     Tile(
         "Figure 5 (b)",
-        "Eight heads over the same history, with it",
+        "Eight heads of one expert over the same history, with it",
         "behaviour_attention",
         "behaviours",
         {"row": "{row}", "other": "{other}"},
         {"row": "{row}"},
-        run=_same(2),
-        other=_same(2, norm=False),
-        command=SHELF,
+        run=_same(1),
+        other=_same(1, norm=False),
+        command=f"{PAPERS} PAPER=same",
     ),
     Tile(
         "Table III",

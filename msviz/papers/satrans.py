@@ -1,61 +1,58 @@
 """SATrans: Scenario-Adaptive Feature Interaction for Click-Through Rate Prediction (KDD 2023)."""
 
-from msviz.papers._study import DEMO, Study
-from msviz.papers._tile import SHELF, Tile, Wants, commands
+from msviz.papers._study import Study
+from msviz.papers._tile import EXPERIMENT, SHELF, Tile, Wants, of_study
 
 SATRANS, AUTOINT = Wants("satrans"), Wants("autoint")
 # What the paper (batch, Adam) and its published code (l2) train with.
 TRAINING = {"batch_size": 8192, "optimiser": "adam", "learning_rate": 1e-3, "l2": 1e-5}
-BASE = {**DEMO, "initial_deviation": 0.3}
-STUDIES = (
-    Study(
-        "Table 3 (a)",
-        "Scenario encoder by scenario-adaptive attention",
-        "satrans",
-        BASE,
-        {"encoder": ("ie", "en", "enp"), "attention": ("gate", "bilinear", "meta")},
-        ({"attention": "none"},),
-        show="Grid",
-    ),
-    Study(
-        "Table 3 (b)",
-        "Where the MetaNet stands: queries, keys or values",
-        "satrans",
-        BASE,
-        {"meta_on": ("q", "k", "v", "qk", "qv", "kv", "qkv")},
-        ({"attention": "none"},),
-    ),
-    Study(
-        "Figures 9 and 10, embedding width",
-        "AUC against the embedding width d",
-        "satrans",
-        BASE,
-        {"width": (8, 16, 32, 64, 128)},
-        show="Curve",
-    ),
-    Study(
-        "Figures 9 and 10, layers",
-        "AUC against the number of interacting layers L",
-        "satrans",
-        BASE,
-        {"layers": (1, 2, 3, 4, 5)},
-        show="Curve",
-    ),
-    Study(
-        "Figures 9 and 10, MetaNet depth",
-        "AUC against the depth P of the MetaNet",
-        "satrans",
-        BASE,
-        {"depth": (1, 2, 3, 4)},
-        show="Curve",
-    ),
+START = "demo-satrans"
+MODULES = Study(
+    "Table 3 (a)",
+    "Scenario encoder by scenario-adaptive attention",
+    "satrans",
+    START,
+    grid={"encoder": ("ie", "en", "enp"), "attention": ("gate", "bilinear", "meta")},
+    variants=({"attention": "none"},),
+    show="Grid",
 )
-
-
-def _train(**runs: str) -> str:
-    """Return commands that train the demo's SATrans with one setting changed each."""
-    return commands("satrans --epochs 4 --set initial_deviation=0.3", runs)
-
+PLACES = Study(
+    "Table 3 (b)",
+    "Where the MetaNet stands: queries, keys or values",
+    "satrans",
+    START,
+    grid={"meta_on": ("q", "k", "v", "qk", "qv", "kv", "qkv")},
+    variants=({"attention": "none"},),
+)
+INDICATOR = Study(
+    "RQ3",
+    "Which fields say what a scenario is",
+    "satrans",
+    START,
+    grid={
+        "scenario_fields": (
+            "", "consumption_grade", "shopping_depth", "city_tier", "consumption_grade,shopping_depth",
+        )
+    },
+    show="Curve",
+    note="The first is the log's own scenario.",
+)  # fmt: skip
+CURVES = tuple(
+    Study(
+        f"Figures 9 and 10, {title}",
+        f"AUC against {words}",
+        "satrans",
+        START,
+        grid={name: values},
+        show="Curve",
+    )
+    for title, words, name, values in (
+        ("embedding width", "the embedding width d", "width", (8, 16, 32, 64, 128)),
+        ("layers", "the number of interacting layers L", "layers", (1, 2, 3, 4, 5)),
+        ("MetaNet depth", "the depth P of the MetaNet", "depth", (1, 2, 3, 4)),
+    )
+)
+STUDIES = (MODULES, PLACES, INDICATOR, *CURVES)
 
 TILES = (
     Tile(
@@ -68,28 +65,9 @@ TILES = (
         other=AUTOINT,
         command=SHELF,
     ),
-    Tile(
-        "Table 3 (a)",
-        "What scenario encoder and scenario-adaptive attention are worth",
-        "runs_compared",
-        "performance",
-        {"performance_view": "Runs", "runs": "{runs}"},
-        {"runs": "{runs}"},
-        several=tuple(Wants("satrans", {"attention": kind}) for kind in ("meta", "bilinear", "gate", "none")),
-        command=_train(bilinear="attention=bilinear", gate="attention=gate", none="attention=none"),
-        study="Table 3 (a)",
-    ),
-    Tile(
-        "Table 3 (b)",
-        "Where the MetaNet stands: queries, keys or values",
-        "runs_compared",
-        "performance",
-        {"performance_view": "Runs", "runs": "{runs}"},
-        {"runs": "{runs}"},
-        several=tuple(Wants("satrans", {"meta_on": place}) for place in ("qk", "q", "k", "qkv")),
-        command=_train(q="meta_on=q", k="meta_on=k", qkv="meta_on=qkv"),
-        study="Table 3 (b)",
-    ),
+    of_study(MODULES, {"view": "grid", "setting": "encoder", "second": "attention"}),
+    of_study(PLACES),
+    of_study(INDICATOR, {"view": "curve", "setting": "scenario_fields"}),
     Tile(
         "Table 5",
         "Rows and click rate of every scenario",
@@ -120,11 +98,11 @@ TILES = (
     ),
     Tile(
         "Figure 7",
-        "Average attention in a scenario",
-        "attention_by_scenario",
+        "Average attention in two scenarios, side by side on one scale",
+        "attention_difference",
         "attention",
-        {"scenario": "{scenario}"},
-        choices={"scenario": "{scenario}"},
+        {"view": "Difference"},
+        choices={"view": "pair"},
         run=SATRANS,
         command=SHELF,
     ),
@@ -146,19 +124,7 @@ TILES = (
         run=SATRANS,
         command=SHELF,
     ),
-    Tile(
-        "Figures 9 and 10",
-        "AUC against embedding width, layers and MetaNet depth",
-        "runs_compared",
-        "performance",
-        {"performance_view": "Runs", "runs": "{runs}", "runs_show": "Curve"},
-        {"runs": "{runs}"},
-        {"view": "curve", "setting": "layers"},
-        several=tuple(Wants("satrans", {"layers": count}) for count in (1, 2, 3, 4)),
-        command=_train(layers_1="layers=1", layers_2="layers=2", layers_4="layers=4"),
-        note="One setting at a time: these runs differ in layers; width and depth go the same way.",
-        study="Figures 9 and 10, layers",
-    ),
+    *(of_study(study, {"view": "curve", "setting": next(iter(study.grid))}) for study in CURVES),
     Tile(
         "Section 4.3",
         "Which scenarios the MetaNet's matrices treat alike",
@@ -171,11 +137,12 @@ TILES = (
     ),
     Tile(
         "Figures 11 and 12",
-        "Average attention of the first layer, beside AutoInt's",
+        "Average attention of the first layer over all rows, beside AutoInt's on one scale",
         "attention_difference",
         "attention",
         {"view": "Two runs", "other": "{other}"},
         {"other": "{other}"},
+        {"view": "pair"},
         run=SATRANS,
         other=AUTOINT,
         command=SHELF,
@@ -187,6 +154,6 @@ TILES = (
         "experiments",
         {"lift-view": "Scenarios"},
         {"log": "{log}"},
-        command="python benchmarks/demo_experiment.py",
+        command=EXPERIMENT,
     ),
 )

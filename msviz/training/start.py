@@ -24,7 +24,7 @@ def fresh_net(model: str, config: dict[str, Any], schema: Schema, seed: int, tra
 
 
 def untrained_net(run: Run, dataset: Dataset, device: str | torch.device = "cpu") -> Net:
-    """Return a run's net as its training started it, in evaluation mode: its seed draws the same weights again.
+    """Return a run's net as its training started it, in evaluation mode; its seed draws the same weights.
 
     `dataset` is the data that it was trained on, with the scenarios that the run knows.
     """

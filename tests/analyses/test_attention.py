@@ -80,6 +80,8 @@ def test_differences_are_welchs_in_every_cell_with_corrected_p(satrans: Run, tra
     expected = ttest_ind(second, first, equal_var=False)
     here = data.sel(layer="2", head="1")
     np.testing.assert_allclose(here["difference"], second.mean(0) - first.mean(0), atol=1e-6)
+    np.testing.assert_allclose(here["share_a"], first.mean(0), atol=1e-6)
+    np.testing.assert_allclose(here["share_b"], second.mean(0), atol=1e-6)
     np.testing.assert_allclose(here["p"], expected.pvalue, rtol=5e-3, atol=1e-8)
     interval = expected.confidence_interval(0.95)
     np.testing.assert_allclose(here["low"], interval.low, rtol=1e-3, atol=1e-6)

@@ -65,6 +65,39 @@ def test_chance_is_what_random_draws_have() -> None:
     drawn = [len(np.unique(draw.choice(category, 4, replace=False))) for _ in range(20_000)]
     assert _at_random(category, 4) == pytest.approx(np.mean(drawn), abs=0.02)
     assert _at_random(category, 11) == pytest.approx(4)
+    # One of two values a draw: two requests have both half of the time.
+    assert _at_random(np.array([0, 1]), 1, requests=2) == pytest.approx(1.5)
+
+
+def test_several_requests_are_the_users_latest_counted_together(study: Study) -> None:
+    setting = _ranking.Setting.of(study, 20, 60, 12, requests=3)
+    part = study.part
+    user = part.fields(np.arange(part.rows))[:, study.schema.index("user_id")]
+    time, scenario = np.asarray(part.time), np.asarray(part.scenario)
+    some = part.stretches[1] > 0
+    for number in (0, 25, 60):
+        here = np.flatnonzero((user == user[setting.rows[number]]) & some)
+        here = here[scenario[here] == scenario[setting.rows[number]]]
+        latest = here[np.lexsort((-here, -time[here]))][:3]
+        assert setting.requests[number].tolist() == [*latest, *[-1] * (3 - len(latest))]
+    assert (setting.rows == setting.requests[:, 0]).all() and (setting.requests[:, 1:] == -1).any()
+    data = analyse(study, Options(users=20, candidates=60, top=8, requests=3)).data
+    # The net ranks by category alone: the requests of a user are shown the same.
+    shown = np.sort(setting.items[:, study.schema.index("category")])[:8]
+    assert (data["value"].sel(who="this model") == len(np.unique(shown))).all()
+    asked = (setting.requests >= 0).sum(1)
+    assert float(data["shown"].sel(scenario=ALL)) == pytest.approx(asked.mean())
+    category = setting.items[:, study.schema.index("category")]
+    chance = np.mean([_at_random(category, 8, number) for number in asked])
+    assert float(data["value"].sel(who=CHANCE, scenario=ALL)) == pytest.approx(chance)
+
+
+def test_latest_requests_by_hand() -> None:
+    owner, time = np.array([7, 7, 9, 7, 9]), np.array([1, 5, 2, 3, 2])
+    found = _ranking._latest(owner, time, np.array([10, 11, 12, 13, 14]), np.array([9, 7]), 2)
+    assert found.tolist() == [[14, 12], [11, 13]]
+    found = _ranking._latest(owner, time, np.array([10, 11, 12, 13, 14]), np.array([9]), 4)
+    assert found.tolist() == [[14, 12, -1, -1]]
 
 
 def test_two_runs_are_compared_user_by_user(satrans: Run, autoint: Run, tiny_world: Dataset) -> None:

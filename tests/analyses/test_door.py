@@ -143,7 +143,7 @@ def test_a_model_answers_what_its_taps_show(satrans: Run, autoint: Run) -> None:
     for run in (satrans, autoint):
         assert asked_of <= set(available(run))
         assert not {"migration", "gates_over_time", "feature_weights", "online_lift"} & set(available(run))
-    assert available(None) == ["data_overview", "sankey", "sub_scenarios"]
+    assert available(None) == ["data_overview", "rate_distribution", "sankey", "sub_scenarios"]
     assert why_not("migration", satrans) == "satrans shows no attention to past behaviours"
     assert why_not("online_lift", satrans) == "it is asked of a file, not of a model or a log"
     assert why_not("performance", None) == "it is asked of a model: choose a run"

@@ -1,5 +1,7 @@
 """What models cost: exact counts against real nets, timings that add up."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -54,3 +56,29 @@ def test_several_scenario_fields_share_the_scenarios(satrans: Run) -> None:
     net = build("satrans", satrans.card.config, schema)
     counted = model_cost._parameters("satrans", net.config, layout)
     assert counted == sum(weight.numel() for weight in net.parameters())
+
+
+def test_what_a_part_costs_is_a_pass_with_it_over_one_without(optmsm: Run, tmp_path: Path) -> None:
+    """Seeds count as their mean; early stopping does not, nor the share of rows that is trained on."""
+
+    def made(name: str, rate: float, seed: int = 0, share: float = 1.0, **config: object) -> Run:
+        card = optmsm.card.model_copy(
+            update={
+                "config": {**optmsm.card.config, **config},
+                "training": {**optmsm.card.training, "train_share": share},
+                "rows_per_second": rate,
+                "seed": seed,
+            }
+        )
+        return Run(tmp_path / name, card)
+
+    rows = optmsm.card.data.rows["train"]
+    runs = [
+        made("with", rows / 10),
+        made("with-1", rows / 12, seed=1),
+        made("without", rows / 8, constraint=False),
+    ]
+    pairs, names = model_cost._pairs(runs[0], runs, optmsm.card.data.fingerprint)
+    assert names == ["optmsm: constraint"]
+    np.testing.assert_allclose(pairs, [[11, 8]])
+    assert model_cost._pass(made("half", rows / 10, share=0.5)) == pytest.approx(5)

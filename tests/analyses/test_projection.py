@@ -1,5 +1,6 @@
 """Layouts: what they keep, how they are told while they move, and whether they come out again."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -115,3 +116,35 @@ def test_too_much_and_too_little_are_refused(satrans: Run, optmsm: Run, tiny_wor
         analyse("projection", optmsm, tiny_world, method="tsne", points=30_000)
     with pytest.raises(MsvizError, match="pca has no start"):
         analyse("projection_agreement", optmsm, tiny_world, method="pca")
+
+
+def test_a_layout_is_turned_mirrored_moved_and_scaled_back_by_hand() -> None:
+    first = np.array([[0.0, 0], [4, 0], [0, 2]])
+    # A quarter turn, a mirror image, half the size, elsewhere: (x, y) -> (y / 2 + 7, x / 2 - 3).
+    second = np.stack([first[:, 1] / 2 + 7, first[:, 0] / 2 - 3], 1)
+    np.testing.assert_allclose(_project.turned(second, second, first), first, atol=1e-5)
+    # Points that only the layout has go along: (8, 0) has its image at (7, 1).
+    np.testing.assert_allclose(_project.turned(np.array([[7.0, 1]]), second, first), [[8, 0]], atol=1e-5)
+
+
+def test_another_runs_layout_stands_beside_of_the_same_impressions(
+    optmsm: Run, train_small: Callable[..., Run], tiny_world: Dataset, tmp_path: Path
+) -> None:
+    config = {"width": 4, "hidden": "16,8", "tower": "8", "constraint": False}
+    free = train_small("optmsm", tiny_world, tmp_path / "free", **config)
+    asked = {"rows": 400, "points": 400}
+    finding = analyse("projection", optmsm, keep=False, other=str(free.path), **asked)
+    data = finding.data
+    alone = analyse("projection", optmsm, keep=False, **asked).data
+    np.testing.assert_array_equal(data["layout"], alone["layout"])
+    theirs = analyse("projection", free, keep=False, **asked).data
+    rows = data["row"].values[data["other_of"].values]
+    np.testing.assert_array_equal(rows, theirs["row"].values[theirs["of"].values])
+    # Turning and scaling keep which is far from which.
+    mine, own = data["other_layout"].values, theirs["layout"].values
+    apart = [np.linalg.norm(one[1:] - one[:-1], axis=1) for one in (mine, own)]
+    assert np.corrcoef(apart[0], apart[1])[0, 1] == pytest.approx(1, abs=1e-4)
+    np.testing.assert_allclose(mine.mean(0), data["layout"].values.mean(0), atol=1e-3)
+    assert finding.data.attrs["other"] == "free" and "by two runs" in finding.takeaway
+    itself = analyse("projection", optmsm, keep=False, other=str(optmsm.path), **asked).data
+    np.testing.assert_allclose(itself["other_layout"], itself["layout"], atol=1e-3)

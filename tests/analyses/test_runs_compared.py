@@ -159,3 +159,66 @@ def test_the_mean_over_seeds_has_their_deviation(satrans: Run, tmp_path: Path) -
     assert float(cell["value"]) == pytest.approx(satrans.metrics["test"]["overall"]["auc"]["value"] + 0.01)
     assert float(cell["deviation"]) == pytest.approx(0.02 / 2**0.5)
     assert list(itertools.chain(data["run"].values)) == ["satrans (2 seeds)"]
+
+
+def entry(run: Run, name: str, **settings: str) -> _runs.Entry:
+    return _runs.Entry((Run(run.path.parent / name, run.card),), settings)
+
+
+def test_runs_with_and_without_what_can_be_switched_off_are_pairs(satrans: Run) -> None:
+    found = [
+        entry(satrans, "fcn", transfer="fcn", priors="on", constraint="on"),
+        entry(satrans, "fcn-one", transfer="fcn", priors="on", constraint="off"),
+        entry(satrans, "fcn-none", transfer="fcn", priors="off", constraint="off"),
+        entry(satrans, "moe-none", transfer="moe", priors="off", constraint="off"),
+        entry(satrans, "moe", transfer="moe", priors="on", constraint="on"),
+        entry(satrans, "cgc", transfer="cgc", priors="on", constraint="on"),
+    ]
+    assert _runs.switched(found) == [
+        _runs.Switched("satrans, fcn: priors, constraint", 0, 2),
+        _runs.Switched("satrans, moe: priors, constraint", 4, 3),
+    ]
+    # Two that have one part each are not one with and one without.
+    halves = [
+        entry(satrans, "one", priors="on", constraint="off"),
+        entry(satrans, "other", priors="off", constraint="on"),
+    ]
+    assert _runs.switched(halves) == []
+    assert _runs.switched([entry(satrans, "one", norm="off"), entry(satrans, "two", norm="on")]) == [
+        _runs.Switched("satrans: norm", 1, 0)
+    ]
+
+
+def test_a_run_is_measured_on_promotions_and_on_normal_days(satrans: Run, tiny_world: Dataset) -> None:
+    from msviz.training.bundle import load_net
+
+    part = tiny_world.split("test")
+    day = np.asarray(part.time) // 86_400
+    first, last = (str(np.datetime64(int(one), "D")) for one in (day.min(), day.max()))
+    finding = msviz.analyse(
+        "runs_compared", satrans, runs=str(satrans.path), keep=False, by="period",
+        periods=f"{first}..{first} Sale",
+    )  # fmt: skip
+    data = finding.data
+    assert data["scope"].values.tolist() == ["All scenarios", "Normal days", "Promotion days"]
+    score = predict(load_net(satrans), part)
+    label, hot = np.asarray(part.label), day == day.min()
+    for scope, rows in (("Promotion days", hot), ("Normal days", ~hot)):
+        cell = data.sel(scope=scope, metric="auc").isel(run=0)
+        assert float(cell["value"]) == pytest.approx(auc(label[rows], score[rows]).value, abs=1e-6)
+        assert int(cell["rows"]) == rows.sum()
+    assert (
+        "satrans is the only run on this data with an AUC on promotion days"
+        in (finding.takeaways["auc, Promotion days"])
+    )
+    # The planted world knows its promotions; days before and after one are neither.
+    planted = msviz.analyse("runs_compared", satrans, runs=str(satrans.path), keep=False, by="period").data
+    time = tiny_world.truth["time"]
+    phase = dict(zip(time["days"], time["phase"], strict=True))
+    found = np.array([phase[str(np.datetime64(int(one), "D"))] for one in day])
+    known = dict(zip(planted["scope"].values.tolist(), planted["rows"].values.tolist(), strict=True))
+    assert known["Normal days"] == (found == "normal").sum()
+    assert known["All scenarios"] == part.rows
+    with pytest.raises(MsvizError, match="periods: got 'Easter'"):
+        msviz.analyse("runs_compared", satrans, keep=False, by="period", periods="Easter")
+    assert first <= last

@@ -34,6 +34,7 @@ def kept(shelf_folder: Path, tiny_world: Dataset) -> Path:
     analyse("gates_over_time", run, tiny_world, slice=SLICE)
     for name in ("tiny-same", "tiny-satrans"):
         analyse("rates_over_time", shelf_folder / name, tiny_world)
+    analyse("rate_distribution", run)
     return shelf_folder
 
 
@@ -49,6 +50,14 @@ def test_every_view_draws_and_says_where_it_comes_from(app: Open, kept: Path, vi
         assert "people click" in said
     else:
         assert "promotion days against" in said and "Checked against the planted truth" in said
+
+
+def test_users_rates_are_curves_of_kinds_of_days(app: Open, kept: Path) -> None:
+    at = app("gates", run="tiny-same", gates="Rates", rates="By user")
+    assert not at.exception and not at.warning
+    names = [trace["name"] for trace in charts(at)[0]["data"]]
+    assert names[0].startswith("Normal days (") and any(name.startswith("Promotion days (") for name in names)
+    assert "impressions each, users click on normal days" in words(at)
 
 
 def test_a_run_without_a_gate_is_told_so_and_still_shows_rates(app: Open, kept: Path) -> None:

@@ -92,8 +92,11 @@ def test_the_difference_of_two_scenarios_says_which_has_more(app: Open) -> None:
     at = app("attention", view="Difference", scenario="Search", against="Home feed")
     assert not at.exception
     assert "In Search," in words(at) and "than in Home feed" in words(at)
-    _grey, coloured = charts(at)[0]["data"]
+    difference, pair = charts(at)
+    _grey, coloured = difference["data"]
     assert coloured["zmin"] == -coloured["zmax"]
+    assert [trace["name"] for trace in pair["data"]] == ["Home feed", "Search"]
+    assert len({trace["zmax"] for trace in pair["data"]}) == 1
 
 
 def test_two_runs_stand_side_by_side_on_one_scale(app: Open) -> None:

@@ -104,6 +104,8 @@ def test_diversity_takes_a_second_run_as_its_baseline(app: Open, kept: Path) -> 
     at = app("behaviours", run="tiny-sainet", behaviours="Diversity", other="tiny-same")
     assert not at.exception
     assert [trace["name"] for trace in charts(at)[0]["data"]][1:3] == ["tiny-sainet", "tiny-same"]
+    at.selectbox(key="diversityshow").set_value("Bars").run()
+    assert charts(at)[0]["data"][1]["type"] == "bar" and not at.exception
 
 
 def test_gates_need_a_model_that_has_them(app: Open, kept: Path) -> None:

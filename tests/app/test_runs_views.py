@@ -25,6 +25,7 @@ def kept(shelf_folder: Path, tiny_world: Dataset) -> Run:
     )
     analyse("runs_compared", run, runs=beside)
     analyse("runs_compared", run, runs=beside, paired=True)
+    analyse("runs_compared", run, runs=beside, by="period")
     analyse("model_cost", run, runs=beside)
     analyse("scenario_similarity", run)
     return run
@@ -48,6 +49,23 @@ def test_runs_stand_side_by_side_in_a_table_and_a_list(app: Open, kept: Run) -> 
 def test_tested_differences_are_of_the_same_rows(app: Open, kept: Run) -> None:
     at = app("performance", run="tiny-satrans", performance_view="Runs", tested="Tested on the same rows")
     assert not at.exception and "same rows" in words(at)
+
+
+def test_runs_are_measured_on_promotions_and_normal_days(app: Open, kept: Run) -> None:
+    at = app("performance", run="tiny-satrans", performance_view="Runs", measured="Promotions")
+    assert not at.exception and not at.warning
+    assert {"Normal days", "Promotion days"} < set(charts(at)[0]["data"][0]["x"])
+    assert "Over all days, " in words(at)
+
+
+def test_pairs_that_no_runs_make_are_said(app: Open, kept: Run) -> None:
+    for more in (
+        {"performance_view": "Runs", "runs_show": "With and without"},
+        {"performance_view": "Cost", "cost": "With and without"},
+    ):
+        at = app("performance", run="tiny-satrans", **more)
+        assert not at.exception and not charts(at)
+        assert "no two runs of one model differ in what is on or off alone" in at.warning[0].value
 
 
 def test_a_curve_that_no_runs_make_is_said(app: Open, kept: Run) -> None:

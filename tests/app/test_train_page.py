@@ -305,13 +305,15 @@ def test_a_papers_study_is_chosen_by_the_link_alone(app: Open, desk: Desk) -> No
     at = app("train", run="tiny-same", study="hierrec:Figure 4")
     assert not at.exception and not at.warning
     assert at.session_state["train_view"] == "Sweep"
-    assert "hierrec** at the demo's settings" in words(at)
+    assert "hierrec** at the settings of tiny-hierrec" in words(at)
     table = at.dataframe[0].value
     assert list(table["What it changes"]) == [
-        "nothing", "heads 1 instead of 4", "implicit off instead of on", "explicit off instead of on",
+        "nothing", "heads 1 instead of 2", "implicit off instead of on", "explicit off instead of on",
     ]  # fmt: skip
+    assert list(table["State"]) == ["on the shelf", *["will be trained"] * 3]
+    assert list(table["Run"])[1:] == ["hierrec-heads-1", "hierrec-implicit-off", "hierrec-explicit-off"]
     at.button(key="train-start").click().run()
-    assert {values(arguments)["width"] for arguments, _ in desk.trainings} == {"8"}
+    assert {values(arguments)["width"] for arguments, _ in desk.trainings} == {"4"}
     assert {told["group"] for _, told in desk.trainings} == {"hierrec, Figure 4"}
     at = app("train", study="hierrec:Figure 4", **{"from": "tiny-hierrec"})
     assert "tiny-hierrec**, which is hierrec, trained again" in words(at)
@@ -377,6 +379,7 @@ def test_the_gallery_leads_to_the_study_that_a_tile_needs(app: Open, desk: Desk)
     found = [link for link in links if link.label == "Train what this varies"]
     assert {unquote_plus(link.query_string) for link in found} == {
         "train_view=Sweep&study=sainet:Table 3", "train_view=Sweep&study=sainet:Figure 4 (a)",
+        "train_view=Sweep&study=sainet:Figure 4 (b)", "train_view=Sweep&study=sainet:Figure 4 (c)",
     }  # fmt: skip
     (retrain,) = [link for link in links if link.label == "Retrain this run with …"]
     assert "from=tiny-" in retrain.query_string and retrain.page.endswith("train")

@@ -113,6 +113,8 @@ def difference(fields: int = 10, layers: int = 3, heads: int = 4, seed: int = 0)
     delta = second - first
     dims = ("layer", "head", "query", "key")
     arrays = {
+        "share_a": first,
+        "share_b": second,
         "difference": delta,
         "low": delta - 0.05,
         "high": delta + 0.05,
@@ -120,12 +122,14 @@ def difference(fields: int = 10, layers: int = 3, heads: int = 4, seed: int = 0)
         "q": np.where(abs(delta) > 0.05, 0.01, 0.6),
         "significant": abs(delta) > 0.05,
     }
-    return finding(
+    made = finding(
         "attention_difference",
         "difference",
         {k: (dims, v) for k, v in arrays.items()},
         cells(layers, heads, fields),
     )
+    made.data.attrs.update(a="Home feed", b="Search")
+    return made
 
 
 def importance(scenarios: int = 4, fields: int = 10, layers: int = 3, heads: int = 4) -> Finding:

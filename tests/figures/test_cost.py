@@ -1,5 +1,7 @@
 """Pictures of what models cost."""
 
+from dataclasses import replace
+
 import findings as make
 import numpy as np
 import pytest
@@ -19,7 +21,11 @@ def cost(runs: int = 3) -> Finding:
     growth = np.sort(draw.integers(1_000, 10**8, (runs, 5)), 1)
     growth[-1] = growth[0]
     data["growth"] = (("run", "scenarios"), growth)
+    seconds = draw.uniform(10, 20, (2, runs))
+    data |= {"with_seconds": (("pair",), seconds[0]), "without_seconds": (("pair",), seconds[1])}
+    data["increase"] = (("pair",), seconds[0] / seconds[1] - 1)
     coords = {"run": [f"run-{i}" for i in range(runs)], "scenarios": [2, 10, 100, 1_000, 10_000]}
+    coords["pair"] = [f"same, {i}: norm" for i in range(runs)]
     return make.finding("model_cost", "cost", data, coords)
 
 
@@ -51,3 +57,14 @@ def test_runs_that_grow_alike_are_one_line() -> None:
     assert any(line.name == "run-0 and 1 more" for line in figure.data)
     with pytest.raises(MsvizError, match="view: got 'price'"):
         cost().figure(view="price")
+
+
+def test_with_and_without_are_two_bars_and_the_increase_is_written() -> None:
+    finding = cost(2)
+    finding.data["increase"][:] = [0.0468, -0.01]
+    without, with_ = finding.figure(view="with and without").data
+    np.testing.assert_allclose(without.x, finding.data["without_seconds"], rtol=1e-6)
+    np.testing.assert_allclose(with_.x, finding.data["with_seconds"], rtol=1e-6)
+    assert list(with_.text) == ["+4.7%", "-1.0%"] and list(with_.y) == ["same, 0: norm", "same, 1: norm"]
+    with pytest.raises(MsvizError, match="no two runs of one model differ in what is on or off"):
+        replace(finding, data=finding.data.isel(pair=[])).figure(view="with and without")

@@ -72,6 +72,11 @@ def test_every_scenario_has_a_dot_for_each_who_with_its_interval(scenarios: int)
     assert len(figure.data[0].x) == kept and figure.layout.yaxis.ticktext[0] == "All scenarios"
     np.testing.assert_allclose(figure.data[1].x[0], value[0, 1], rtol=1e-6)
     np.testing.assert_allclose(figure.data[1].error_x.array, 0.25, rtol=1e-4)
+    bars = finding.figure(view="bars").data
+    assert [trace.type for trace in bars] == ["bar"] * 3 + ["scatter"] and bars[1].orientation == "h"
+    np.testing.assert_allclose(bars[1].x, figure.data[1].x)
+    np.testing.assert_allclose(bars[1].y, figure.data[1].y)
+    np.testing.assert_allclose(bars[3].x[:3], value[0, 3], rtol=1e-6)
     assert ("30 of 301 scenarios" in figure.layout.xaxis.title.text.replace("<br>", " ")) == (
         scenarios == 300
     )

@@ -163,3 +163,31 @@ def test_two_starts_stand_side_by_side_in_the_same_colours() -> None:
         one.marker.color[layouts[0, :, 0].argmin()] == 0 and one.marker.color[layouts[0, :, 0].argmax()] == 1
     )
     assert np.array_equal(other.x, layouts[1, :, 0])
+
+
+def test_two_runs_stand_side_by_side_on_the_same_axes() -> None:
+    finding = layout(300, 4, 3)
+    draw = np.random.default_rng(1)
+    data = finding.data.assign(
+        other_layout=(("other_point", "axis"), draw.normal(0, 3, (200, 2)).astype(np.float32)),
+        other_of=(("other_point",), np.repeat(np.arange(100), 2).astype(np.int32)),
+        other_entry=(("other_point",), np.tile(np.arange(2), 100).astype(np.int32)),
+    ).assign_coords(other_name=["Part 0", "Part 1"])
+    data.attrs |= {"run": "with", "other": "without"}
+    finding = Finding("projection", "Alike?", "Words.", data, "projection", Provenance("r", rows=100))
+    figure = finding.figure()
+    assert [(trace.name, trace.xaxis) for trace in figure.data] == [
+        ("Part 0 (100)", "x"), ("Part 1 (100)", "x"), ("Part 2 (100)", "x"),
+        ("Part 0 (100)", "x2"), ("Part 1 (100)", "x2"),
+    ]  # fmt: skip
+    assert figure.layout.xaxis.range == figure.layout.xaxis2.range
+    assert figure.layout.yaxis.range == figure.layout.yaxis2.range
+    assert [bool(trace.showlegend) for trace in figure.data] == [True] * 3 + [False] * 2
+    second = figure.data[4]
+    np.testing.assert_array_equal(second.x, data["other_layout"].values[second.customdata, 0])
+    assert [one.text for one in figure.layout.annotations] == ["<b>with</b>", "<b>without</b>"]
+    some = finding.figure(rows=[0, 10])
+    assert [len(trace.x) for trace in some.data] == [2] * 5
+    for colour in [*projection.COLOURS, "Age"]:
+        drawn = finding.figure(colour=colour)
+        assert sum(len(trace.x) for trace in drawn.data) == 500

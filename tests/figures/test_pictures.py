@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 import pytest
 
 from msviz.errors import MsvizError
-from msviz.figures import theme
+from msviz.figures import export, theme
 from msviz.finding import Finding
 
 EVERY: dict[str, Callable[[int, int], Finding]] = {
@@ -112,6 +112,21 @@ def test_differences_that_could_be_chance_are_grey() -> None:
     assert top.zmin == -top.zmax, "the scale diverges around zero"
     everything = finding.figure(layer="1", head="2", cells="all").data[1]
     assert np.isfinite(np.asarray(everything.z)).all()
+
+
+def test_the_two_that_differ_stand_side_by_side_on_one_scale() -> None:
+    finding = make.difference()
+    figure = finding.figure(view="pair", layer="2", head="1")
+    first, second = figure.data
+    for trace, side in ((first, "share_a"), (second, "share_b")):
+        wanted = finding.data[side].sel(layer="2", head="1").values
+        np.testing.assert_allclose(np.asarray(trace.z), wanted, rtol=1e-6)
+    assert (first.zmin, first.zmax) == (second.zmin, second.zmax) and first.colorscale == second.colorscale
+    assert first.showscale and not second.showscale and second.xaxis == "x2"
+    assert [one.text for one in figure.layout.annotations] == ["<b>Home feed</b>", "<b>Search</b>"]
+    thumbnail = export.small(figure)
+    assert [one.text for one in thumbnail.layout.annotations] == ["<b>Home feed</b>", "<b>Search</b>"]
+    assert max(np.asarray(t.z).shape for t in make.difference(300).figure(view="pair").data) == (60, 60)
 
 
 def test_no_significant_difference_is_all_grey() -> None:

@@ -150,3 +150,27 @@ def test_a_long_table_shows_the_first_run_and_the_best() -> None:
     assert len(names) == 40 and names[0] == "run-0"
     order = [number for number in np.argsort(-value) if number]
     assert set(names[1:]) == {f"run-{number}" for number in order[:39]}
+
+
+def test_with_and_without_stand_on_one_axis_in_every_scenario() -> None:
+    finding = runs(4, 2)
+    data = finding.data.assign(
+        pair_with=("pair", np.array([0, 3])), pair_without=("pair", np.array([1, 2]))
+    ).assign_coords(pair=["same, fcn: norm", "same, moe: norm"])
+    figure = replace(finding, data=data).figure(view="pairs")
+    value = finding.data["value"].values[..., 0]
+    line, ring, dot = figure.data[3:]
+    np.testing.assert_allclose(ring.x, value[2], rtol=1e-6)
+    np.testing.assert_allclose(dot.x, value[3], rtol=1e-6)
+    np.testing.assert_allclose(np.asarray(line.x)[:2], [value[2, 0], value[3, 0]], rtol=1e-6)
+    assert ring.marker.color == "#ffffff" and dot.marker.color == ring.marker.line.color
+    assert dot.name == "same, moe: norm" and next(iter(figure.layout.yaxis.ticktext)) == "All scenarios"
+    # Pairs of one scenario lie around its line: 0.1875 above it and below.
+    np.testing.assert_allclose(ring.y, [0.1875, 1.1875, 2.1875])
+    with pytest.raises(MsvizError, match="no two runs of one model differ in what is on or off"):
+        replace(finding, data=data.isel(pair=[])).figure(view="pairs")
+
+
+def test_a_setting_without_an_order_has_no_line() -> None:
+    assert crossed().figure(view="curve", setting="norm").data[0].mode == "markers"
+    assert crossed().figure(view="curve", setting="experts").data[0].mode == "lines+markers"

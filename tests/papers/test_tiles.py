@@ -7,7 +7,8 @@ import pytest
 
 from msviz import registry
 from msviz.nets._base import net_class
-from msviz.papers._tile import Tile, Wants, commands, ready
+from msviz.papers._study import Study
+from msviz.papers._tile import Tile, Wants, of_study, ready
 from msviz.run import Card, Run, TrainedOn
 
 APP = Path(__file__).parents[2] / "app"
@@ -33,7 +34,7 @@ def test_a_tile_points_at_what_exists(paper: str, tile: Tile) -> None:
     assert set(tile.options) <= {*module.Options.model_fields, "split", "seed"}
     assert (APP / "pages_look" / f"{tile.page}.py").is_file()
     assert (APP / "choosing" / f"{tile.page}.py").is_file()
-    for wants in (tile.run, tile.other, *tile.several):
+    for wants in (tile.run, tile.other):
         if wants is not None:
             assert set(wants.settings) <= set(net_class(wants.model).Config.model_fields)
     assert tile.command, "a picture that cannot be shown says what would make it so"
@@ -72,7 +73,7 @@ def test_a_tile_takes_the_newest_runs_that_fit_and_saw_the_same_data() -> None:
     assert found is not None and found.run is shelf[2] and found.other is shelf[4]
     assert found.options == {"other": "models/peer"} and found.link == {"run": "near", "other": "peer"}
     assert ready(tile, shelf[:2]) is None
-    assert [wants.words() for wants in tile.missing(shelf[:2])] == ["autoint"]
+    assert tile.missing(shelf[:2]) == ["autoint"]
 
 
 def test_a_paper_s_figure_is_not_drawn_from_a_quick_look_or_other_scenarios() -> None:
@@ -86,25 +87,26 @@ def test_a_paper_s_figure_is_not_drawn_from_a_quick_look_or_other_scenarios() ->
     assert wants.fits(Run(one.path, one.card.model_copy(update={"training": whole}))) and wants.fits(one)
 
 
-def test_several_runs_are_named_in_order_and_logs_and_rows_are_needed_where_asked() -> None:
-    several = Tile(
-        "T",
-        "t",
-        "x",
-        "x",
-        options={"runs": "{runs}"},
-        several=(Wants("same", {"experts": 3}), Wants("same", {"experts": 2})),
-    )
-    shelf = [run("two", "same", experts=2), run("three", "same", experts=3)]
-    found = ready(several, shelf)
-    assert found is not None and found.options["runs"] == "models/three,models/two"
+def test_a_tile_of_a_study_has_all_its_runs_and_every_seed_of_them() -> None:
+    study = Study("T", "t", "same", "two", variants=({"experts": 3}, {}), show="Table")
+    tile = of_study(study, {"view": "table"}, title="another")
+    shelf = [
+        run("two", "same", experts=2),
+        run("three", "same", experts=3),
+        run("peer", "autoint"),
+    ]
+    again = shelf[1].card.model_copy(update={"seed": 1})
+    found = ready(tile, [*shelf, Run(Path("models/papers/three-1"), again)])
+    assert found is not None and found.run is shelf[1]
+    assert found.options["runs"] == "models/three,models/papers/three-1,models/two"
+    assert found.link["runs"] == ["three", "three-1", "two"] and found.link["run"] == "three"
+    assert [one.name for one in found.runs] == ["three", "three", "three-1", "two"]
+    assert tile.title == "another" and tile.command == "make papers PAPER=same"
+    assert ready(tile, shelf[:1]) is None and tile.missing(shelf[:1]) == ["same with experts = 3"]
+
+
+def test_logs_and_rows_are_needed_where_asked() -> None:
     log = Tile("T", "t", "x", "x", options={"log": "{log}"})
     assert ready(log, []) is None
     with_log = ready(log, [], log=Path("a.csv"))
     assert with_log is not None and with_log.options == {"log": "a.csv"} and with_log.run is None
-
-
-def test_a_command_changes_one_thing_of_the_recipe() -> None:
-    text = commands("hierrec --epochs 4", {"one_head": "heads=1"})
-    assert text.startswith("msviz train hierrec --epochs 4 --data data/demo")
-    assert text.endswith("--set heads=1 --out models/hierrec-one-head")
