@@ -66,7 +66,9 @@ def _inside(finding: Finding, choices: Mapping[str, Any]) -> bool:
     if finding.analysis == "scenario_switch" and view != "attention":
         return False
     # What a click is worth, and single units, are no cells that a control has as well.
-    if (finding.analysis, view) in (("behaviour_attention", "worth"), ("tailoring", "units")):
+    # The two maps behind a difference stand below it, and so do its controls.
+    drawn_apart = ("behaviour_attention", "worth"), ("tailoring", "units"), ("attention_difference", "pair")
+    if (finding.analysis, view) in drawn_apart:
         return False
     return controlled(finding.analysis)
 
@@ -133,7 +135,7 @@ def _at_once(run: Run, asked: dict[str, Any], key: str, other: Run | None) -> Fi
 
 def _say(found: Finding, chosen: Mapping[str, str], whole: set[str]) -> None:
     """Say one line a control; what a reader must know before believing the picture stands out."""
-    from msviz.analyses.controls import lines
+    from msviz.analyses.controls import average_words, lines
 
     each = json.loads(found.data.attrs["each"])
     first = {axis: str(found.data[axis].values[0]) for axis in each if axis not in whole}
@@ -142,6 +144,13 @@ def _say(found: Finding, chosen: Mapping[str, str], whole: set[str]) -> None:
             st.markdown(f":orange[{ICONS[line.control]}] {plain(line.words)}")
         else:
             st.caption(f"{ICONS[line.control]} {plain(line.words)}")
+    if told := average_words(found.data):
+        words, warns = told
+        icon = ":material/functions:"
+        if warns:
+            st.markdown(f":orange[{icon}] {plain(words)}")
+        else:
+            st.caption(f"{icon} {plain(words)}")
 
 
 def _all(found: Finding, key: str, chosen: Mapping[str, str]) -> None:

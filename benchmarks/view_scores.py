@@ -27,7 +27,6 @@ from msviz.training.scoring import find_data
 
 ROOT = Path(__file__).parents[1]
 OUT, QUOTED = ROOT / "docs/truth.md", ROOT / "msviz/analyses/scores.json"
-COMMON = "--device cpu --seed 0 --set threads=1 --set batch_size=1024"
 # Other ways to ask the same, each with a ruler of its own.
 VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "migration": {"attention": {}, "taking clicks away": {"method": "removal"}},
@@ -123,14 +122,15 @@ def quoted(found: list[tuple[str, Run, str, list[Score]]], of_model: bool) -> st
 
 def train(folder: Path) -> None:
     """Train the demo's recipes on the sister world, where they are not yet."""
-    recipes = (ROOT / "models/recipes.mk").read_text("utf-8")
-    names = dict(re.findall(r"^(\w+) := (\w+ --epochs.*)$", recipes, re.MULTILINE))
+    recipes = (ROOT / "models/recipes.mk").read_text("utf-8").replace("\\\n", " ")
+    named = dict(re.findall(r"^(\w+) := (.*)$", recipes, re.MULTILINE))
+    common = named.pop("COMMON").replace("data/demo", str(folder / "data"))
     for run, recipe in re.findall(r"^RECIPE\.demo-(\S+) := (.*)$", recipes, re.MULTILINE):
-        for name, text in names.items():
+        for name, text in named.items():
             recipe = recipe.replace(f"$({name})", text)  # noqa: PLW2901
         out = folder / "models" / f"sister-{run}"
         if not (out / "run.json").is_file():
-            words = f"train {recipe} --data {folder / 'data'} {COMMON} --out {out}".split()
+            words = f"train {recipe} {common} --out {out}".split()
             subprocess.run([sys.executable, "-m", "msviz", *words], check=True)
 
 

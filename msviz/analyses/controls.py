@@ -19,6 +19,7 @@ from msviz.analyses._asking import Asking
 from msviz.analyses._cells import Agreement, Cells, agreement, matched, names, of_sums, sums
 from msviz.errors import MsvizError, one_of, refuse
 from msviz.finding import Finding, Provenance
+from msviz.probing.learned import learned
 from msviz.probing.study import UNTRAINED, Study
 from msviz.run import Run, shelf
 from msviz.schema import first_problem
@@ -32,6 +33,7 @@ NOBODY = "none"
 # Correlations from which two pictures are called the same, and much the same; below, they are others, and
 # from -MUCH on opposite ones.
 SAME, MUCH = 0.9, 0.5
+AVERAGED = 4_000  # rows that are answered with a tap's average in its place
 LISTED = 6  # layers whose correlations are told one by one
 
 
@@ -100,6 +102,7 @@ def analyse(study: Study, options: Options) -> Finding:
             theirs, which = matched(mine, theirs)
         found[SEED] = sums(mine, theirs)
     data = _layout(mine, found, which)
+    data.attrs["averaged"] = json.dumps(_averaged(study, module, own))
     data.attrs.update(
         question=name,
         asked=own.question,
@@ -123,6 +126,36 @@ def analyse(study: Study, options: Options) -> Finding:
         picture="controls",
         provenance=Provenance(rows=own.provenance.rows),
     )
+
+
+def _averaged(study: Study, module: ModuleType, own: Finding) -> dict[str, Any]:
+    """Return the AUC that the tap which matters most of those drawn is worth, with its 95 % interval."""
+    axes = study.axes()
+    named = str(own.data.attrs.get("tap") or "")
+    taps = [named] if named in axes else [tap for tap, found in axes.items() if {*module.NEEDS} <= {*found}]
+    if study.split not in study.dataset.rows:  # all days, say
+        study = study.on("test")
+    rows = study.sample(AVERAGED)
+    found = [one for one in learned(study, rows, taps) if math.isfinite(one.worth)] if taps else []
+    if not found:
+        return {}
+    best = max(found, key=lambda one: one.worth)
+    return {"worth": best.worth, "low": -best.cost.high, "high": -best.cost.low, "rows": len(rows)}
+
+
+def average_words(data: xr.Dataset) -> tuple[str, bool] | None:
+    """Return what the model loses with the average of what is drawn in its place, and whether that warns.
+
+    None where nothing was measured. Of what is drawn from several taps, the one that matters most is told.
+    """
+    found = json.loads(data.attrs.get("averaged", "{}"))
+    if not found:
+        return None
+    low, high = round(found["low"], 4), round(found["high"], 4)
+    bounds = f"95 %: {low:+.4f} to {high:+.4f}; {found['rows']:,} rows"
+    if low > 0:
+        return f"With its average in place AUC falls by {found['worth']:.4f} ({bounds}).", False
+    return f"With its average in place the model ranks as well (AUC lost, {bounds}): it hardly uses it.", True
 
 
 def key(options: Options, run: Run) -> dict[str, Any]:
@@ -233,6 +266,8 @@ def usual(data: xr.Dataset) -> dict[str, str]:
 def _takeaway(data: xr.Dataset) -> str:
     chosen = usual(data)
     said = [_line(data, control, chosen).words for control in names(data, "control")]
+    if told := average_words(data):
+        said.append(told[0])
     what = str(data.attrs["question"]).replace("_", " ")
     where = f" ({', '.join(dict.fromkeys(chosen.values()))})" if chosen else ""
     if data.attrs["incomparable"]:

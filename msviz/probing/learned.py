@@ -5,6 +5,7 @@ else than the same net did before training, and where the net answers worse once
 average.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,8 +36,8 @@ class Learned:
         return -self.cost.difference
 
 
-def learned(study: Study, rows: Array) -> list[Learned]:
-    """Return what each tap of the study's net has learned, from positions `rows` (n,) of its split.
+def learned(study: Study, rows: Array, taps: Sequence[str] | None = None) -> list[Learned]:
+    """Return what taps of the net (all by default) have learned, from positions `rows` (n,) of the split.
 
     Average means: the mean over rows, cell by cell; over behaviours too, since their places mean nothing, and
     an even share for attention to behaviours. Raises MsvizError for a study without a run.
@@ -48,6 +49,8 @@ def learned(study: Study, rows: Array) -> list[Learned]:
     own = placements(label, _scores(study, batches))
     found = []
     for tap, axes in study.axes().items():
+        if taps is not None and tap not in taps:
+            continue
         averages = _Averages(axes, "layer" in axes)
         with study.replaced(tap, averages.collect):
             _scores(study, batches, averages)

@@ -20,6 +20,7 @@ NEWER = {
     "scenario_fields": "",
     "keep": "auc",
     "precision": "auto",
+    "schedule": "constant",
 }
 
 

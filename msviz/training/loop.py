@@ -68,6 +68,9 @@ class Training(BaseModel):
         "adam", description="adagrad is what SAME's paper takes, with learning_rate 0.01 and batch_size 256"
     )
     learning_rate: float = Setting(1e-3, gt=0, le=1, description="step size of the optimiser")
+    schedule: Literal["constant", "linear"] = Setting(
+        "constant", description="learning rate over the planned steps: constant, or linearly down to 0"
+    )
     l2: float = Setting(0.0, ge=0, le=1, description="l2 * weight is added to gradients of embedding rows")
     patience: int = Setting(
         2, ge=1, le=1000, description="validations better in neither AUC nor logloss before training stops"
@@ -223,6 +226,7 @@ class _Loop:
         self.optimisers = make_optimisers(
             self.net, self.training.learning_rate, self.training.l2, self.training.optimiser
         )
+        self.rates = [[group["lr"] for group in one.param_groups] for one in self.optimisers]
         self.amp = number_format(self.training, recipe.device)
         self.candidates: list[Checked] = []
         self.state = State(threads=torch.get_num_threads())
@@ -313,6 +317,7 @@ class _Loop:
             if self.over:
                 return
             begun = time.perf_counter()
+            self._pace()
             loss = take_step(self.net, batch.to(self.recipe.device), self.optimisers, self.amp)
             self._count(loss, len(batch), time.perf_counter() - begun)
             if self.watching:
@@ -329,6 +334,14 @@ class _Loop:
                 self.net.train()
         if not self.over:
             state.epoch, state.step = state.epoch + 1, 0
+
+    def _pace(self) -> None:
+        """Set the learning rate of the step that comes now, which its place in the plan alone decides."""
+        if self.training.schedule == "linear":
+            done = (self.state.epoch * self.steps + self.state.step) / (self.epochs * self.steps)
+            for optimiser, rates in zip(self.optimisers, self.rates, strict=True):
+                for group, rate in zip(optimiser.param_groups, rates, strict=True):
+                    group["lr"] = rate * (1 - done)
 
     def _feed(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Yield the batches of an epoch from the `start`-th on."""

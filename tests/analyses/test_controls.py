@@ -288,7 +288,10 @@ def test_the_runs_own_net_stays_as_it_is_and_nobody_keeps_watching(lone: Run) ->
     assert all(torch.equal(value, before[name]) for name, value in study.net.state_dict().items())
     assert torch.equal(study.predict(study.batch(slice(0, 64))), said)
     first = build(lone.card.model, lone.card.config, lone.schema, lone.card.seed).state_dict()
-    assert all(torch.equal(value, first[name]) for name, value in fresh.net.state_dict().items())
+    drawn = {name: value for name, value in fresh.net.state_dict().items() if name != "output.bias"}
+    assert all(torch.equal(value, first[name]) for name, value in drawn.items())
+    rate = float(np.mean(fresh.dataset.split("train").label))  # the bias starts at the click rate
+    assert torch.sigmoid(fresh.net.output.bias).item() == pytest.approx(rate, abs=1e-3)
     # What the untrained net shows is kept apart, and says whose it is.
     assert other.provenance.parameters["net"] == "untrained" and not other.data.equals(kept.data)
     again = msviz.analyse("attention_by_scenario", lone, rows=100)
@@ -337,3 +340,24 @@ def test_scenarios_are_compared_pair_by_pair_where_vectors_cannot_be(optmsm: Run
         assert "cannot be compared" in found.takeaway
     else:
         assert float(found.data["r"].sel(control="another seed", matrix="cosine")) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words", "warns"),
+    [
+        (0.012, 0.02, "AUC falls by 0.0160 (95 %: +0.0120 to +0.0200; 4,000 rows).", False),
+        (
+            -0.001,
+            0.033,
+            "the model ranks as well (AUC lost, 95 %: -0.0010 to +0.0330; 4,000 rows): it hardly uses it.",
+            True,
+        ),
+    ],
+)
+def test_what_the_average_in_its_place_costs_is_said(
+    low: float, high: float, words: str, warns: bool
+) -> None:
+    found = {"worth": (low + high) / 2, "low": low, "high": high, "rows": 4000}
+    data = xr.Dataset(attrs={"averaged": json.dumps(found)})
+    assert controls.average_words(data) == (f"With its average in place {words}", warns)
+    assert controls.average_words(xr.Dataset(attrs={"averaged": "{}"})) is None

@@ -299,6 +299,25 @@ def test_batch_norm_is_settled_before_every_validation_and_changes_no_step(tiny_
     torch.testing.assert_close(weights(seldom)["shared.norm.running_mean"], mean, rtol=1e-4, atol=1e-5)
 
 
+def test_a_linear_schedule_goes_down_to_nothing_and_is_resumed(tiny_world, tmp_path, monkeypatch):
+    training = SHORT.model_copy(update={"schedule": "linear"})
+    unbroken = quick(tiny_world, tmp_path / "whole", training=training)
+    stop = After(6)
+    with pytest.raises(Interrupted):
+        quick(tiny_world, tmp_path / "run", training=training, stop=stop, progress=stop.progress)
+    real, rates = loop.take_step, []
+
+    def step(net, batch, optimisers, amp):
+        rates.append({group["lr"] for one in optimisers for group in one.param_groups})
+        return real(net, batch, optimisers, amp)
+
+    monkeypatch.setattr(loop, "take_step", step)
+    assert same(quick(tiny_world, tmp_path / "run", training=training, resume=True), unbroken)
+    # Eight steps an epoch, two epochs: step k of 16 takes 0.01 (1 - k / 16); the first 5 were taken before.
+    assert [next(iter(one)) for one in rates] == pytest.approx([0.01 * (1 - k / 16) for k in range(5, 16)])
+    assert all(len(one) == 1 for one in rates)
+
+
 def test_a_run_that_is_of_no_use_says_so(tiny_world, tmp_path):
     told = []
     awful = Training(epochs=1, batch_size=64, learning_rate=1.0, train_share=0.02, patience=1)
