@@ -17,6 +17,7 @@ from msviz.training.loop import Training
 from msviz.training.plans import Plan, costs, fast, parameters
 from msviz.training.rows import used
 from msviz.training.settings import by_name
+from msviz.training.sizes import AN_EPOCH
 
 MOST_SEEDS = 20
 FAST = "Fast look"
@@ -143,7 +144,10 @@ def presets(base: Plan, rows: int) -> dict[str, dict[str, Any]]:
     """Return what each preset changes of the base: the paper's settings, a fast look, nothing."""
     known = by_name(base.model)
     papers = registry.names("papers")
-    trained = registry.load("papers", base.model).TRAINING if base.model in papers else {}
+    trained = dict(registry.load("papers", base.model).TRAINING) if base.model in papers else {}
+    if rows < trained.get("batch_size", 1) * AN_EPOCH:
+        # The papers' logs are hundreds of times as large: on few rows their batch would take too few steps.
+        del trained["batch_size"]
     paper = {name: info.default for name, info in known.items() if info.group != "rows"} | trained
     paper["threads"] = base.full["threads"]  # a machine's, not a paper's
     own = base.full

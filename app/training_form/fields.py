@@ -12,10 +12,13 @@ from app.training_form.draft import presets as of_presets
 from app.words import plain
 from msviz.training.loop import Training
 from msviz.training.settings import AUTO, SettingInfo, by_name, describe_settings, said
-from msviz.training.sizes import sized
+from msviz.training.sizes import AN_EPOCH, sized
 
 OPENED, ADD, ALL = "_train_opened", "train-add", "train-all"
 ACROSS = 3
+PAPERS = (
+    f"As far as the paper tells; a batch that leaves an epoch under {AN_EPOCH} steps follows the rows instead"
+)
 ELSEWHERE = "epochs"  # stands with the rows
 
 
@@ -29,7 +32,7 @@ def presets(draft: Draft) -> None:
             st.button(
                 title, key=f"train-preset-{title}", icon=f":material/{'bolt' if quick else 'article'}:",
                 on_click=link.replace, args=(wanted,),
-                help="Few rows, once: about 10 s on the demo" if quick else "As far as the paper tells",
+                help="Few rows, once: about 10 s on the demo" if quick else PAPERS,
             )  # fmt: skip
         st.button(
             "From this run" if draft.origin else "From the start", key="train-preset-base",

@@ -169,10 +169,8 @@ def test_a_new_model_shows_its_settings_and_takes_the_papers(app: Open, desk: De
     assert at.selectbox(key="field-optimiser").value == "adam"
     assert at.text_input(key="train-name").value == "same"
     at.button(key="train-preset-The paper's").click().run()
-    assert chips(at) == [
-        "batch_size 256 instead of auto", "optimiser adagrad instead of adam",
-        "learning_rate 0.01 instead of 0.001",
-    ]  # fmt: skip
+    # The paper's batch of 256 is too large for the tiny log: its size stays with the rows.
+    assert chips(at) == ["optimiser adagrad instead of adam", "learning_rate 0.01 instead of 0.001"]
     at.button(key="train-preset-Fast look").click().run()
     assert "epochs 1 instead of auto" in chips(at) and "optimiser adagrad instead of adam" in chips(at)
     at.button(key="train-start").click().run()
