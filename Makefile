@@ -60,6 +60,7 @@ demo-answers:
 			$(PY) -m msviz analyse $$question models/$$run || exit 1; \
 		done; \
 	done
+	$(PY) -m msviz analyse controls models/demo-satrans --set question=attention_by_scenario
 	$(PY) -m msviz analyse data_overview --data data/demo
 	$(PY) -m msviz analyse data_overview --data data/demo --set field=gender
 

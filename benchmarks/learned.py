@@ -2,8 +2,9 @@
 
     python benchmarks/learned.py [RUN ...] [--rows 8000]
 
-For each tap: how like it is to the same net's untrained (a correlation over rows and cells; 1 is the same), and
-the AUC lost on test rows with the average in its place, with DeLong's 95 % interval (`msviz/probing/learned.py`).
+For each tap: how like it is to the same net's untrained (a correlation over rows and cells; 1 is the same),
+and the AUC lost on test rows with the average in its place, with DeLong's 95 % interval
+(`msviz/probing/learned.py`).
 """
 
 import argparse

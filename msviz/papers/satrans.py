@@ -4,8 +4,8 @@ from msviz.papers._study import Study
 from msviz.papers._tile import EXPERIMENT, SHELF, Tile, Wants, of_study
 
 SATRANS, AUTOINT = Wants("satrans"), Wants("autoint")
-# What the paper (batch, Adam) and its published code (l2) train with. The code's 1e-5 stands beside the mean loss
-# of a batch once; ours is of every row in it: 4,096 times as much.
+# What the paper (batch, Adam) and its published code (l2) train with. The code adds its 1e-5 once a batch;
+# ours is added for every row in it, which is 4,096 times as much.
 TRAINING = {"batch_size": 8192, "optimiser": "adam", "learning_rate": 1e-3, "l2": 1e-5 / 4096}
 START = "demo-satrans"
 MODULES = Study(

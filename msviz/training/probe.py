@@ -88,7 +88,7 @@ def probe(
         parameters=sum(weight.numel() for weight in net.parameters()),
         rows_per_second=round(learned, 1),
         seconds=round(_seconds(rows, training, learned, scored), 1),
-        memory=None if math.isnan(grown) else round(grown, 1),
+        memory=None if math.isnan(grown) else max(0.0, round(grown, 1)),
         rows=rows.train.rows,
         steps=steps(rows.train.rows, training.batch_size or 1) * (training.epochs or 1),
         device=place.type,

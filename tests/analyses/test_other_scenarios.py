@@ -11,7 +11,7 @@ from scipy.stats import rankdata
 from test_runs_compared import made
 
 import msviz
-from msviz import registry
+from msviz import registry, statistics
 from msviz.analyses import _runs, available, cached, runs_compared, score, why_not
 from msviz.data._dataset import Dataset
 from msviz.data._view import seen
@@ -38,6 +38,7 @@ ASKED: dict[str, dict[str, object]] = {
     "projection_agreement": {"method": "tsne", "points": 50},
     "sub_scenarios": {"fields": "gender,age_level", "on": "price_band"},
     "field_permutation": {"rows": 100, "draws": 1},
+    "rate_distribution": {"draws": 2},
     "category_diversity": {"users": 3, "candidates": 5, "top": 2},
     "scenario_similarity": {"rows": 20},
     "representation": {"rows": 100},
@@ -92,10 +93,12 @@ def test_scopes_are_the_first_runs_scenarios_for_all(
                     cell = data.sel(run=run.name, scope=name, metric="auc")
                     assert float(cell["value"]) == pytest.approx(wanted, abs=1e-6), (run.name, name)
             assert int(read["rows"].sel(scope=name)) == inside.sum()
-            sides = [_runs.placements(label[inside], predicted[run.name][inside]) for run in (first, second)]
+            sides = [
+                statistics.placements(label[inside], predicted[run.name][inside]) for run in (first, second)
+            ]
             assert sides[0] is not None and sides[1] is not None
             p = float(tested["p"].sel(run=second.name, scope=name, metric="auc"))
-            assert p == pytest.approx(_runs.delong(sides[0], sides[1]).p, rel=1e-3)
+            assert p == pytest.approx(statistics.delong(sides[0], sides[1]).p, rel=1e-3)
         whole = read["value"].sel(scope="All scenarios", metric="auc")
         assert float(whole.sel(run=second.name)) == second.metrics["test"]["overall"]["auc"]["value"]
         assert read["changes"].values[1].startswith(second.card.model)

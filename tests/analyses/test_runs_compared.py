@@ -9,6 +9,7 @@ import pytest
 from scipy.stats import false_discovery_control
 
 import msviz
+from msviz import statistics
 from msviz.analyses import _runs, runs_compared
 from msviz.data._dataset import Dataset
 from msviz.errors import MsvizError
@@ -56,7 +57,7 @@ def test_delongs_variance_of_a_difference_by_its_own_definition() -> None:
     draw = np.random.default_rng(4)
     label = draw.integers(0, 2, 60)
     scores = [np.round(draw.normal(size=60) + label * shift, 1) for shift in (0.4, 0.9)]
-    found = _runs.delong(*(part for s in scores if (part := _runs.placements(label, s))))
+    found = statistics.delong(*(part for s in scores if (part := statistics.placements(label, s))))
     components = []
     for s in scores:
         wins = np.array([[float(a > b) + 0.5 * float(a == b) for b in s[label == 0]] for a in s[label == 1]])
@@ -69,30 +70,30 @@ def test_delongs_variance_of_a_difference_by_its_own_definition() -> None:
     assert found.difference == pytest.approx(means[1] - means[0])
     assert (found.high - found.low) / 2 / 1.959964 == pytest.approx(variance**0.5)
     # A single AUC's components are those of the interval that metrics tell.
-    one = _runs.placements(label, scores[0])
+    one = statistics.placements(label, scores[0])
     assert one is not None and one.auc == pytest.approx(auc(label, scores[0]).value)
 
 
 def test_delong_by_hand_and_at_the_ends() -> None:
     # Clicks score 3, 2; others 1, 2.5: wins 1, 1 | 1, 0. The second run orders them perfectly.
     label = np.array([1, 1, 0, 0])
-    first = _runs.placements(label, np.array([3, 2, 1, 2.5]))
-    second = _runs.placements(label, np.array([4, 3, 1, 2]))
+    first = statistics.placements(label, np.array([3, 2, 1, 2.5]))
+    second = statistics.placements(label, np.array([4, 3, 1, 2]))
     assert first is not None and second is not None
     assert first.clicks.tolist() == [1, 0.5] and first.others.tolist() == [1, 0.5]
-    found = _runs.delong(first, second)
+    found = statistics.delong(first, second)
     # Δ = ±(0, 0.5) on both sides: variance 0.125 / 2 + 0.125 / 2.
     assert found.difference == 0.25
     assert found.high - found.low == pytest.approx(2 * 1.959964 * 0.125**0.5)
-    assert _runs.delong(first, first).p == 1
-    assert _runs.placements(np.array([1, 0, 0]), np.arange(3)) is None
+    assert statistics.delong(first, first).p == 1
+    assert statistics.placements(np.array([1, 0, 0]), np.arange(3)) is None
 
 
 def test_seeds_mean_auc_has_the_mean_placements() -> None:
     draw = np.random.default_rng(1)
     label = draw.integers(0, 2, 50)
-    parts = [_runs.placements(label, draw.normal(size=50)) for _ in range(3)]
-    mean = _runs.mean_placements([part for part in parts if part])
+    parts = [statistics.placements(label, draw.normal(size=50)) for _ in range(3)]
+    mean = statistics.mean_placements([part for part in parts if part])
     assert mean.auc == pytest.approx(np.mean([part.auc for part in parts if part]))
 
 
@@ -131,9 +132,9 @@ def test_paired_differences_are_of_the_same_rows_and_corrected(
     scores = [predict(load_net(run), part) for run in (satrans, autoint)]
     inside = np.asarray(part.scenario) == 2
     label = np.asarray(part.label)[inside]
-    first, second = (_runs.placements(label, one[inside]) for one in scores)
+    first, second = (statistics.placements(label, one[inside]) for one in scores)
     assert first is not None and second is not None
-    wanted = _runs.delong(first, second)
+    wanted = statistics.delong(first, second)
     cell = data.sel(run="autoint", scope="Search", metric="auc")
     assert float(cell["difference"]) == pytest.approx(wanted.difference, abs=1e-6)
     assert float(cell["difference_low"]) == pytest.approx(wanted.low, abs=1e-6)

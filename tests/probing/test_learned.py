@@ -16,7 +16,6 @@ from msviz.probing.learned import Learned, learned
 from msviz.probing.study import Study
 
 MODELS = Path("models")
-DEMO_RUNS = sorted(path.parent for path in MODELS.glob("demo-*/run.json"))
 ROWS = 6_000
 
 
@@ -90,3 +89,35 @@ def test_padding_counts_for_nothing_in_an_average_over_past_clicks() -> None:
     put = averages.put(averages.collect(shown, None), None)
     # Means of the three that are there: (1 + 2 + 3) / 3 and (4 + 5 + 0) / 3.
     torch.testing.assert_close(put, torch.tensor([[[0.0, 0.0], [2.0, 3.0]], [[2.0, 3.0], [2.0, 3.0]]]))
+
+
+# What the demo runs do not use, for all that was tried; docs/models.md says so.
+UNUSED = {
+    "autoint": {"attention"},
+    "optmsm": {"gate", "scale_1", "scale_2"},
+    "sainet": {"self_attention", "fusion", "scale_2"},
+    "same": {"self_attention", "user_attention", "target_attention", "scenario", "gate"},
+}
+RUNS = ("demo-autoint", "demo-hierrec", "demo-optmsm", "demo-sainet", "demo-same-2", "demo-satrans")
+LIKE = 0.7  # correlation with the untrained net's from which a tap may be what it was drawn as
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_what_a_demo_run_shows_was_learned(name: str) -> None:
+    """Every tap shows something else than untrained, and the model ranks worse with its average in place."""
+    study = Study.open(MODELS / name)
+    model = study.run.card.model
+    unused = UNUSED.get(model, set())
+    assert unused <= set(study.axes())
+    for one in learned(study, study.sample(ROWS), [tap for tap in study.axes() if tap not in unused]):
+        assert one.likeness < LIKE, f"{name}: {one.tap} looks as it was drawn ({one.likeness:.2f})"
+        assert one.cost.high < 0, f"{name}: without {one.tap} the model ranks as well ({one.worth:+.4f})"
+
+
+def test_what_the_demo_runs_do_not_use_is_told() -> None:
+    text = Path("docs/models.md").read_text(encoding="utf-8")
+    section = text.partition("## What the demo runs do not use")[2].partition("\n## ")[0]
+    told = {line.split("|")[1].strip(): line for line in section.splitlines() if line.startswith("| `")}
+    assert {model.strip("`") for model in told} == set(UNUSED)
+    for model, taps in UNUSED.items():
+        assert all(f"`{tap}`" in told[f"`{model}`"] for tap in taps)

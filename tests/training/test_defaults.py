@@ -48,7 +48,7 @@ def test_a_small_log_with_few_clicks_is_predicted_at_its_click_rate(model: str, 
     metrics = run.metrics["test"]["overall"]
     rate = float(np.mean(dataset.split("train").label))
     predicted = metrics["clicks"] * (1 + metrics["bias"]["value"]) / metrics["rows"]
-    assert 0.5 * rate < predicted < 2 * rate
+    assert 0.3 * rate < predicted < 3 * rate
 
 
 def test_a_small_log_takes_enough_steps_to_learn_from(tmp_path: Path) -> None:
