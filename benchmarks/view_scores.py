@@ -37,8 +37,8 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
 HEAD = """# How well each view finds the truth
 
 A planted world knows which pairs, fields, past clicks, days and scenarios matter, so what a view shows can be
-held against it (`docs/planted.md` says what is planted). Below, every view that can be scored is, on the
-demo and on its sister world (another draw, seed 1), for every run that shows what it needs. Written by
+held against it (`docs/planted.md` says what is planted). Below, every view that can be scored is, on
+{worlds}, for every run that shows what it needs. Written by
 `{command}`; {runs} runs.
 One seed a run: the bounds speak of pairs, fields, cells or days, not of another training.
 
@@ -159,6 +159,9 @@ def main() -> None:
     head = HEAD.format(
         command=command + " ".join(str(path) for path in given.models),
         runs=len(runs),
+        worlds="the demo and on its sister world (another draw, seed 1)"
+        if len(given.models) > 1
+        else "the demo alone (one world: the sister world of other draws has not been trained anew)",
     )
     OUT.write_text("\n".join([head, *glance(words), *sections]), "utf-8")
     QUOTED.write_text(json.dumps(words, ensure_ascii=False, indent=1, sort_keys=True) + "\n", "utf-8")

@@ -88,3 +88,10 @@ def test_light_doors_stay_light(code: str, forbidden: list[str]) -> None:
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_no_two_files_of_tests_are_called_alike() -> None:
+    """Without packages pytest collects one of them and fails on the other, depending on what ran before."""
+    names = [path.name for path in (ROOT / "tests").rglob("*.py")]
+    twice = {name for name in names if names.count(name) > 1} - {"conftest.py"}
+    assert not twice
