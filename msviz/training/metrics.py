@@ -11,10 +11,10 @@ import numpy as np
 
 from msviz.errors import MsvizError, refuse
 from msviz.schema import FIRST
+from msviz.statistics import Z
 
 Array = np.ndarray[Any, Any]
 METRICS = ("auc", "logloss", "gauc", "bias")
-Z = 1.959963984540054  # 97.5 % quantile of the normal distribution
 SMALLEST = 1e-7  # a probability is kept this far from 0 and 1 in the logloss
 
 
