@@ -1,6 +1,7 @@
 """Does each part of a model help? Every ablation of the papers, on a planted world, over several seeds.
 
-    python benchmarks/ablations.py [MODEL ...] [--data data/demo] [--seeds 0 1 2] [--workers 2] [--kept]
+    python benchmarks/ablations.py [MODEL ...] [--changes CHANGE ...] [--data data/demo] [--seeds 0 1 2]
+        [--workers 2] [--kept]
 
 The full models are the demo runs on the shelf and the same with other seeds; a change is made to their
 settings. Runs are kept in build/ablations and not trained again. Prints Markdown: AUC per scenario, the share
@@ -135,6 +136,13 @@ def of_kept(ablation: Ablation, seeds: list[int]) -> Ablation:
     return replace(ablation, changes=changes)
 
 
+def only(ablation: Ablation, labels: list[str]) -> Ablation:
+    """Return the ablation with these changes alone."""
+    return replace(
+        ablation, changes={label: ablation.changes[label] for label in labels if label in ablation.changes}
+    )
+
+
 def train_all(ablations: list[Ablation], data: str, seeds: list[int], workers: int) -> None:
     """Train what is missing, seed after seed; raise MsvizError where a training fails."""
     jobs = [
@@ -210,6 +218,7 @@ def tables(ablation: Ablation, data: str, seeds: list[int], split: str) -> Itera
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("models", nargs="*", metavar="MODEL", help="all by default")
+    parser.add_argument("--changes", nargs="+", metavar="CHANGE", help="these changes alone; all by default")
     parser.add_argument("--data", default="data/demo")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--workers", type=int, default=2, help="trainings side by side, a thread each")
@@ -221,6 +230,11 @@ def main() -> int:
     if unknown:
         parser.error(f"model: got {unknown[0]!r}; valid choices: {', '.join(known)}")
     chosen = [known[name] for name in given.models or known]
+    if given.changes:
+        labels = [label for ablation in chosen for label in ablation.changes]
+        if unknown := [label for label in given.changes if label not in labels]:
+            parser.error(f"--changes: got {unknown[0]!r}; valid choices: {', '.join(labels)}")
+        chosen = [only(ablation, given.changes) for ablation in chosen]
     try:
         if given.kept:
             chosen = [of_kept(ablation, given.seeds) for ablation in chosen]

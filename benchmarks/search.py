@@ -1,8 +1,9 @@
 """The search of the demo's recipes, on the validation split: every try of it again.
 
-    python benchmarks/search.py [MODEL ...] [--device cpu] [--workers 2] [--out FILE]
+    python benchmarks/search.py [MODEL ...] [--tries FILE] [--data DIR] [--device cpu] [--workers 2] [--out FILE]
 
-`benchmarks/tries.json` lists what was tried (seed 0), model by model. Every try is a line of JSON as soon as
+`benchmarks/tries.json` lists what was tried on the demo (seed 0), model by model, `benchmarks/tries_kuairand.json` what
+was on KuaiRand. Every try is a line of JSON as soon as
 it ends: what it measured on valid and test, and for each tap what the AUC loses with the average in its place
 and how like the untrained net's it is (`msviz/probing/learned.py`). Prints the tries of each model as
 Markdown, the best AUC on valid first.
@@ -16,13 +17,8 @@ from typing import Any
 
 from _trainings import Done, Job, trained
 
-TRIES: list[tuple[str, dict[str, Any]]] = [
-    (model, settings) for model, settings in json.loads(Path(__file__).with_name("tries.json").read_text())
-]
-MODELS = list(dict.fromkeys(model for model, _ in TRIES))
 # Sizes are the demo's and not searched.
 SIZES = ("hidden", "bottleneck", "item_width", "main_net", "bias_net", "precision")
-BUILD = Path("build/search")
 ROWS = 4_000  # on which taps are looked at
 
 
@@ -56,18 +52,21 @@ def measured(done: Done) -> dict[str, Any]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("models", nargs="*", metavar="MODEL", help="all by default")
+    parser.add_argument("--tries", type=Path, default=Path(__file__).with_name("tries.json"))
     parser.add_argument("--data", default="data/demo")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("build/search/results.jsonl"))
     given = parser.parse_args()
-    if unknown := set(given.models) - set(MODELS):
-        parser.error(f"model: got {unknown.pop()!r}; valid choices: {', '.join(MODELS)}")
+    tries: list[tuple[str, dict[str, Any]]] = json.loads(given.tries.read_text())
+    known = list(dict.fromkeys(model for model, _ in tries))
+    if unknown := set(given.models) - set(known):
+        parser.error(f"model: got {unknown.pop()!r}; valid choices: {', '.join(known)}")
     given.out.parent.mkdir(parents=True, exist_ok=True)
-    models = given.models or MODELS
+    models = given.models or known
     jobs = [
-        (Job(model, given.data, settings, 0, given.device), BUILD / f"{model}-{number}")
-        for number, (model, settings) in enumerate(TRIES)
+        (Job(model, given.data, settings, 0, given.device), given.out.parent / f"{model}-{number}")
+        for number, (model, settings) in enumerate(tries)
         if model in models
     ]
     found = []
