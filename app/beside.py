@@ -8,7 +8,7 @@ import streamlit as st
 
 from app import shelf, view, work
 from app.words import plain
-from msviz.cli._watch import telling
+from msviz.analyses.snapshots import telling
 from msviz.figures.theme import ALL
 from msviz.finding import Finding
 from msviz.run import Run

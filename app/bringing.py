@@ -6,7 +6,7 @@ from app import shelf, tidying, work
 from app.words import plain
 from msviz.errors import MsvizError
 from msviz.jobs import ACTIVE
-from msviz.shelving.exchange import Limits, check_address, unpack
+from msviz.shelving.transfer import Limits, check_address, unpack
 
 JOB = "_bringing"  # the job that fetches, and which runs were there before
 MEGABYTE = 2**20

@@ -13,7 +13,7 @@ from app.words import plain
 from msviz import registry
 from msviz.errors import MsvizError
 from msviz.figures import export
-from msviz.figures.gates import ALL_EXPERTS
+from msviz.figures.pictures.gates_over_time import ALL_EXPERTS
 from msviz.finding import Finding
 from msviz.run import Run
 
@@ -75,7 +75,7 @@ def _inside(finding: Finding, choices: Mapping[str, Any]) -> bool:
 
 def _options(finding: Finding) -> dict[str, Any]:
     """Return the question's own options that are not left at nothing."""
-    known = registry.load("analyses", finding.analysis).Options.model_fields
+    known = registry.load("analyses.questions", finding.analysis).Options.model_fields
     asked = finding.provenance.parameters
     return {name: value for name, value in asked.items() if name in known and value not in (None, "")}
 
@@ -135,7 +135,7 @@ def _at_once(run: Run, asked: dict[str, Any], key: str, other: Run | None) -> Fi
 
 def _say(found: Finding, chosen: Mapping[str, str], whole: set[str]) -> None:
     """Say one line a control; what a reader must know before believing the picture stands out."""
-    from msviz.analyses.controls import average_words, lines
+    from msviz.analyses.questions.controls import average_words, lines
 
     each = json.loads(found.data.attrs["each"])
     first = {axis: str(found.data[axis].values[0]) for axis in each if axis not in whole}
@@ -162,7 +162,7 @@ def _all(found: Finding, key: str, chosen: Mapping[str, str]) -> None:
         key=f"chart-controls-{key}",
         alt=found.takeaway,
     )
-    st.caption(importlib.import_module(f"msviz.figures.{found.picture}").HOW_TO_READ)
+    st.caption(importlib.import_module(f"msviz.figures.pictures.{found.picture}").HOW_TO_READ)
 
 
 def _second_seed(run: Run, other: Run | None, key: str) -> None:

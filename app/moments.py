@@ -18,11 +18,19 @@ from msviz.training.frames import Frames, Mark
 
 # What of a picture is shown: choices that stay, and the axes of which a reader chooses a name.
 FIXED: dict[str, dict[str, Any]] = {
-    "weights": {"view": "scenarios"},
-    "gates": {"view": "bands", "signals": 0},  # which signals go together best would change every time
+    "feature_weights": {"view": "scenarios"},
+    "gates_over_time": {
+        "view": "bands",
+        "signals": 0,
+    },  # which signals go together best would change every time
 }
-AXES = {"attention": ("scenario", "layer", "head"), "weights": ("head",), "gates": ("group",)}
-PICTURES = ("attention", "weights", "gates", "separation", "migration")  # that a training is watched with
+AXES = {
+    "attention_by_scenario": ("scenario", "layer", "head"),
+    "feature_weights": ("head",),
+    "gates_over_time": ("group",),
+}
+# That a training is watched with.
+PICTURES = ("attention_by_scenario", "feature_weights", "gates_over_time", "representation", "migration")
 SCALED = 48  # moments, evenly spaced, that the common scale is made of
 CURVE = 512  # bytes of a curve, some four points, for which it is drawn anew
 Stamp = tuple[int, ...]
@@ -83,7 +91,7 @@ class Moments:
 
 def module_of(finding: Finding) -> ModuleType:
     """Return the picture's module."""
-    return importlib.import_module(f"msviz.figures.{finding.picture}")
+    return importlib.import_module(f"msviz.figures.pictures.{finding.picture}")
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
@@ -93,7 +101,7 @@ def _marks(out: str, stamp: Stamp) -> list[Mark]:
 
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _history(out: str, stamp: Stamp, digest: str, _run: Run | None) -> Finding:
-    from msviz.analyses.training_history import told
+    from msviz.analyses.questions.training_history import told
 
     if _run is None:
         return told(Path(out))
@@ -138,7 +146,7 @@ def _drawn(out: str, marks: Stamp, number: int, chosen: Chosen) -> go.Figure:
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _scale(out: str, marks: Stamp, picture: str, choices: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
     """Return what lets the pictures of all moments share a scale."""
-    common = getattr(importlib.import_module(f"msviz.figures.{picture}"), "common_scale", None)
+    common = getattr(importlib.import_module(f"msviz.figures.pictures.{picture}"), "common_scale", None)
     if common is None:
         return {}
     numbers = [mark.number for mark in _marks(out, marks)]

@@ -12,7 +12,7 @@ from app import shelf, slicing, work
 from app.choosing.representations import Chosen
 from app.words import plain
 from msviz.errors import MsvizError
-from msviz.figures.projection import DENSE, selected
+from msviz.figures.pictures.projection import DENSE, selected
 from msviz.finding import Finding, Provenance
 from msviz.run import Run
 
@@ -45,17 +45,15 @@ def layout(choice: Chosen, run: Run, source: Finding, asked: dict[str, Any]) -> 
 @st.fragment(run_every=1.0)
 def _moving(folder: Path, name: str, source: Finding, choice: Chosen) -> None:
     """Draw the layout as it stands while its job runs."""
-    from msviz.analyses._live import layout_in
-    from msviz.analyses._project import pca
-    from msviz.analyses.projection import assembled, points_of
+    from msviz.analyses.questions.projection import assembled, points_of
+    from msviz.analyses.shared.live import layout_in
+    from msviz.analyses.shared.project import pca
 
     now = layout_in(folder)
     vectors, impression, entry = points_of(source.data, choice.points, 0)
     if now is None or len(now) != len(vectors):
         now = pca(vectors)[0]  # costs milliseconds: something to look at from the first second
-    finding = Finding(
-        "projection", "", "", assembled(source.data, now, impression, entry), "projection", Provenance()
-    )
+    finding = Finding("projection", "", "", assembled(source.data, now, impression, entry), Provenance())
     figure = finding.figure(**drawn(choice))
     st.plotly_chart(figure, theme=None, key=f"moving-{name}", alt=f"{name}: the layout while it moves")
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from msviz import registry
-from msviz.data._dataset import Dataset, open_data
+from msviz.dataset import Dataset, open_data
 from msviz.errors import MsvizError
 from msviz.finding import Finding
-from msviz.papers._study import SHELF
+from msviz.papers.study import SHELF
 from msviz.run import Run
 from msviz.shelving.listing import Entry, Listing, Seen
 from msviz.shelving.notes import NOTHING
@@ -237,10 +237,10 @@ def _ask(name: str, path: str, digest: str, slice: str, _run: Run, **options: ob
 def score(finding: Finding) -> "list[Score] | None":
     """Return how well a finding agrees with the planted world it is about; None where no truth is known."""
     from msviz.analyses import score as scored
-    from msviz.data import _experiment
+    from msviz.data import experiment
 
     if log := finding.provenance.parameters.get("log"):
-        planted = _experiment.truth(Path(log)) if Path(log).is_file() else None
+        planted = experiment.truth(Path(log)) if Path(log).is_file() else None
         return scored(finding, planted, None) if planted else None
     mark = finding.provenance.fingerprint
     dataset = next((found for found in datasets() if found.fingerprint == mark), None)
@@ -251,7 +251,7 @@ def score(finding: Finding) -> "list[Score] | None":
 
 def instead(analysis: str) -> str:
     """Return what to look at where a view scores badly, in words; "" where its question names nothing."""
-    return str(getattr(registry.load("analyses", analysis), "INSTEAD", ""))
+    return str(getattr(registry.load("analyses.questions", analysis), "INSTEAD", ""))
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

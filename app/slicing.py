@@ -1,6 +1,6 @@
 """The slice that all pages speak of: text in the link, and chips above the page that can be taken away.
 
-'scenario' in it is what the chosen run knows as such, which need not be the log's own (`data/_slice.py`).
+'scenario' in it is what the chosen run knows as such, which need not be the log's own (`data/slices.py`).
 """
 
 import numpy as np
@@ -8,8 +8,8 @@ import streamlit as st
 
 from app import shelf
 from app.words import plain
-from msviz.data import _slice
-from msviz.data._dataset import Dataset
+from msviz.data import slices
+from msviz.dataset import Dataset
 from msviz.errors import MsvizError
 from msviz.run import Run
 
@@ -67,10 +67,10 @@ def say() -> None:
     text, past = current(), st.session_state.get(PAST, [])
     if not text and len(past) < 2:
         return
-    parts = _slice.conditions(text)
+    parts = slices.conditions(text)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         for place, part in enumerate(parts):
-            rest = _slice.joined([other for at, other in enumerate(parts) if at != place])
+            rest = slices.joined([other for at, other in enumerate(parts) if at != place])
             st.button(
                 plain(_short(part)),
                 key=f"chip-{place}",
@@ -92,7 +92,7 @@ def say() -> None:
 def use_rows(dataset: Dataset, rows: np.ndarray) -> None:  # type: ignore[type-arg]
     """Narrow every page to rows of the log by number (n,); for a button's on_click."""
     try:
-        _replace(("row", "chosen("), _slice.keep_rows(dataset, rows))
+        _replace(("row", "chosen("), slices.keep_rows(dataset, rows))
     except OSError as error:
         st.session_state[TROUBLE] = f"the chosen rows cannot be kept beside the data: {error.strerror}"
 
@@ -113,23 +113,23 @@ def offer_rows(run: Run, rows: np.ndarray, key: str) -> None:  # type: ignore[ty
 
 def use_days(first: str, last: str) -> None:
     """Narrow every page to days (YYYY-MM-DD, both inside); for a button's on_click."""
-    _replace(("day",), _slice.days(first, last))
+    _replace(("day",), slices.days(first, last))
 
 
 def use_values(name: str, values: list[str]) -> None:
     """Narrow every page to rows where a column has one of these values; for a button's on_click."""
     if values:
-        _replace((_slice.quoted(name),), _slice.one_value(name, values))
+        _replace((slices.quoted(name),), slices.one_value(name, values))
 
 
 def _replace(starts: tuple[str, ...], condition: str) -> None:
     """Put a condition in the place of those that speak of the same."""
     try:
-        parts = _slice.conditions(current())
+        parts = slices.conditions(current())
     except MsvizError:
         parts = []
     words = tuple(f"{start} " if start[-1] != "(" else start for start in starts)
-    _set(_slice.joined([*(part for part in parts if not part.startswith(words)), condition]))
+    _set(slices.joined([*(part for part in parts if not part.startswith(words)), condition]))
 
 
 def _set(text: str) -> None:
@@ -194,7 +194,7 @@ def _dataset(run: Run | None) -> Dataset | None:
 def _count(mark: tuple[str, ...], text: str, _dataset: Dataset) -> tuple[int, int]:
     """Return how many test rows a slice holds, and how many there are."""
     part = _dataset.split("test")
-    return len(_slice.rows(part, text)), part.rows
+    return len(slices.rows(part, text)), part.rows
 
 
 def _short(text: str, limit: int = 60) -> str:

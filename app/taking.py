@@ -9,7 +9,7 @@ from app import shelf, tidying, work
 from app.words import plain
 from msviz.errors import MsvizError
 from msviz.jobs import ACTIVE
-from msviz.shelving.exchange import check_address
+from msviz.shelving.transfer import check_address
 
 JOBS, ADDRESS = "_taking", "shelf-take-address"  # the jobs that copy, and where to
 

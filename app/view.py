@@ -63,7 +63,7 @@ def show(
         trust(finding, str(choices.get("scenario") or ""))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         with st.popover("How to read this", icon=":material/help:", type="tertiary"):
-            st.markdown(importlib.import_module(f"msviz.figures.{finding.picture}").HOW_TO_READ)
+            st.markdown(importlib.import_module(f"msviz.figures.pictures.{finding.picture}").HOW_TO_READ)
         downloads(finding, figure, words, key)
         if simulated:
             st.badge("simulated data", color="orange", icon=":material/science:")

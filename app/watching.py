@@ -180,7 +180,7 @@ def _choose(finding: Finding, key: str) -> Chosen:
     """Choose which part of a picture is shown."""
     known = [axis for axis in AXES.get(finding.picture, ()) if finding.data.sizes[axis] > 1]
     options = {axis: {str(name): str(name) for name in finding.data[axis].values} for axis in known}
-    if finding.picture == "separation":
+    if finding.picture == "representation":
         titles = module_of(finding).MATRICES
         options["matrix"] = {name: title for name, title in titles.items() if name in finding.data}
     if not options:

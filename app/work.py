@@ -12,7 +12,7 @@ import streamlit as st
 
 from app import shelf, slicing
 from app.words import plain, raw
-from msviz.data._dataset import Dataset
+from msviz.dataset import Dataset
 from msviz.errors import MsvizError
 from msviz.finding import Finding
 from msviz.jobs import Job, Kind, Queue, engine

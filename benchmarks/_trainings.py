@@ -66,7 +66,7 @@ def trained(
 def _train(job: Job, out: Path, then: Callable[[Done], Any] | None) -> Done:
     import torch
 
-    from msviz.data._dataset import open_data
+    from msviz.dataset import open_data
     from msviz.errors import MsvizError
     from msviz.training.loop import Training, parse_training, train
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from _trainings import Job, trained
 from scipy import stats
 
-from msviz.data._dataset import open_data
+from msviz.dataset import open_data
 from msviz.errors import MsvizError
 from msviz.probing.truth import share_of_best
 from msviz.run import Run

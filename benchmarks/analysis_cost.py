@@ -19,8 +19,9 @@ import numpy as np
 import torch
 from _paired import paired
 
-from msviz.data._dataset import Dataset, DatasetWriter, open_data
-from msviz.nets._base import build
+from msviz.data.importing.write import DatasetWriter
+from msviz.dataset import Dataset, open_data
+from msviz.nets.base import build
 from msviz.probing.study import Study
 from msviz.schema import Field, Schema
 from msviz.training.scoring import predict
@@ -58,7 +59,7 @@ def study_of(model: str, data: Dataset) -> Study:
 
 
 def watch(study: Study) -> None:
-    from msviz.analyses import attention_by_scenario
+    from msviz.analyses.questions import attention_by_scenario
 
     attention_by_scenario.analyse(study, attention_by_scenario.Options())
 

@@ -19,10 +19,11 @@ import numpy as np
 import torch
 
 from msviz.batch import Batch
-from msviz.data import _dataset
-from msviz.data._dataset import Dataset, DatasetWriter, Part, open_data
-from msviz.data._loader import batches
-from msviz.nets._base import build, parse_config
+from msviz.data.importing import write
+from msviz.data.importing.write import DatasetWriter
+from msviz.data.loader import batches
+from msviz.dataset import Dataset, Rows, open_data
+from msviz.nets.base import build, parse_config
 from msviz.training.optimisers import make_optimisers
 from msviz.training.step import step
 
@@ -35,7 +36,7 @@ MODELS: dict[str, dict[str, object]] = {"optmsm": {"width": 8, "hidden": "128,64
 def grown(data: Dataset, rows: int, shuffled: bool) -> Dataset:
     """Write `rows` rows of the train split, drawn at random and numbered anew, and return the dataset."""
     part, rng = data.split("train"), np.random.default_rng(0)
-    _dataset.SHUFFLE_FROM = 1 if shuffled else rows + 1
+    write.SHUFFLE_FROM = 1 if shuffled else rows + 1
     known = part.events
     with DatasetWriter(
         OUT / f"{'shuffled' if shuffled else 'in-order'}", data.schema, overwrite=True
@@ -45,7 +46,7 @@ def grown(data: Dataset, rows: int, shuffled: bool) -> Dataset:
             # Rising: a log lies in order of time, and its signals change seldom.
             share = np.sort(rng.random(min(CHUNK, rows - start))) * CHUNK
             chosen = ((start + share) / rows * part.rows).astype(np.int64).clip(0, part.rows - 1)
-            starts, lengths = part.stretches
+            starts, lengths = part.history_spans
             writer.append(
                 "train",
                 part.fields(chosen),
@@ -59,7 +60,7 @@ def grown(data: Dataset, rows: int, shuffled: bool) -> Dataset:
         return writer.commit({})
 
 
-def rate(part: Part, batch: int, seconds: float, **options: object) -> tuple[float, float]:
+def rate(part: Rows, batch: int, seconds: float, **options: object) -> tuple[float, float]:
     """Return million rows a second after the first batch, and seconds until that."""
     begun = time.perf_counter()
     feed: Iterator[Batch] = batches(part, batch, **options)  # type: ignore[arg-type]
@@ -72,7 +73,7 @@ def rate(part: Part, batch: int, seconds: float, **options: object) -> tuple[flo
     return rows / (time.perf_counter() - first) / 1e6, first - begun
 
 
-def share(part: Part, model: str, batch: int, seconds: float) -> tuple[float, float]:
+def share(part: Rows, model: str, batch: int, seconds: float) -> tuple[float, float]:
     """Return milliseconds of feeding and of learning of one training step."""
     net = build(model, parse_config(model, MODELS[model]).model_dump(mode="json"), part.schema, 0)
     optimisers, feed = make_optimisers(net, 1e-3, 0.0, "adam"), batches(part, batch, seed=0)

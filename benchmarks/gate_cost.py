@@ -17,9 +17,9 @@ from pathlib import Path
 import torch
 from _paired import paired
 
-from msviz.data._dataset import Dataset, open_data
-from msviz.data.planted import Options, plant
-from msviz.nets._base import build
+from msviz.data.planted.plant import Options, plant
+from msviz.dataset import Dataset, open_data
+from msviz.nets.base import build
 from msviz.probing.study import Study
 from msviz.training.scoring import predict
 
@@ -30,7 +30,7 @@ def study_of(experts: int, data: Dataset) -> Study:
 
 
 def watch(study: Study) -> None:
-    from msviz.analyses import gates_over_time
+    from msviz.analyses.questions import gates_over_time
 
     gates_over_time.analyse(study, gates_over_time.Options())
 

@@ -18,8 +18,8 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv, parquet
 
-from msviz.data import table
-from msviz.data._dataset import open_data
+from msviz.data.sources import table
+from msviz.dataset import open_data
 
 TARGET = 200_000  # rows per second
 SCHEMA = "\n".join(

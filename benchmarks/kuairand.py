@@ -22,8 +22,8 @@ from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, TargetEncoder
 
-from msviz.data._dataset import Dataset
-from msviz.data.kuairand import Options, import_log
+from msviz.data.sources.kuairand import Options, import_log
+from msviz.dataset import Dataset
 from msviz.training.loop import Training, train
 from msviz.training.scoring import predict
 

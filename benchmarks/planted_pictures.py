@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 from PIL import Image
 from plotly.subplots import make_subplots
 
-from msviz.data._dataset import SPLITS, Dataset, open_data
+from msviz.dataset import SPLITS, Dataset, open_data
 from msviz.figures import theme
 from msviz.figures.export import to_image
 from msviz.schema import FIRST

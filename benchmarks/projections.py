@@ -16,8 +16,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
-from msviz.analyses import _project, analyse
-from msviz.analyses.projection import points_of
+from msviz.analyses import analyse
+from msviz.analyses.questions.projection import points_of
+from msviz.analyses.shared import project
 
 Array = np.ndarray[Any, Any]
 
@@ -34,10 +35,10 @@ def main() -> None:
     source = analyse("representation", asked.run)
     vectors = points_of(source.data, asked.points, 0)[0]
     ways: dict[str, Callable[[Array], Array]] = {
-        "PCA": lambda x: _project.pca(x)[0],
-        "UMAP (umap-learn, first in a process)": lambda x: _project.umap(x, 0),
-        "UMAP (umap-learn, compiled, as in the app's jobs)": lambda x: _project.umap(x, 0),
-        "t-SNE (openTSNE)": lambda x: _project.tsne(x, 0),
+        "PCA": lambda x: project.pca(x)[0],
+        "UMAP (umap-learn, first in a process)": lambda x: project.umap(x, 0),
+        "UMAP (umap-learn, compiled, as in the app's jobs)": lambda x: project.umap(x, 0),
+        "t-SNE (openTSNE)": lambda x: project.tsne(x, 0),
     }
     if asked.peers:
         ways |= {
@@ -49,7 +50,7 @@ def main() -> None:
         start = time.perf_counter()
         layout = way(vectors)
         seconds = time.perf_counter() - start
-        true, kept = _project.neighbours_kept(vectors, layout)
+        true, kept = project.neighbours_kept(vectors, layout)
         share = f"{kept.value:.3f} ({kept.low:.3f} to {kept.high:.3f})"
         print(f"| {name} | {seconds:.2f} | {share} | {true.value:.3f} |", flush=True)
 

@@ -1,12 +1,12 @@
 """The search of the demo's recipes, on the validation split: every try of it again.
 
-    python benchmarks/search.py [MODEL ...] [--tries FILE] [--data DIR] [--device cpu] [--workers 2] [--out FILE]
+    python benchmarks/search.py [MODEL ...] [--tries FILE] [--data DIR] [--device cpu] [--workers 2]
+        [--out FILE]
 
-`benchmarks/tries.json` lists what was tried on the demo (seed 0), model by model, `benchmarks/tries_kuairand.json` what
-was on KuaiRand. Every try is a line of JSON as soon as
-it ends: what it measured on valid and test, and for each tap what the AUC loses with the average in its place
-and how like the untrained net's it is (`msviz/probing/learned.py`). Prints the tries of each model as
-Markdown, the best AUC on valid first.
+`benchmarks/tries.json` lists what was tried on the demo (seed 0), model by model, `tries_kuairand.json` what
+was tried on KuaiRand. Every try is a line of JSON as soon as it ends: what it measured on valid and test, and
+for each tap what the AUC loses with the average in its place and how like the untrained net's it is
+(`msviz/probing/learned.py`). Prints the tries of each model as Markdown, the best AUC on valid first.
 """
 
 import argparse

@@ -50,7 +50,7 @@ way, do not build on a view whose bounds include chance; each section says what 
 def scored(name: str, runs: Sequence[Run]) -> list[tuple[str, Run, str, list[Score]]]:
     """Return world, run, variant and scores of every run that can answer a question."""
     found: list[tuple[str, Run, str, list[Score]]] = []
-    of_log = not registry.load("analyses", name).NEEDS
+    of_log = not registry.load("analyses.questions", name).NEEDS
     for run in runs:
         dataset = find_data(run)
         world = dataset.name if dataset.name != "data" else dataset.path.resolve().parent.name
@@ -72,7 +72,7 @@ def scored(name: str, runs: Sequence[Run]) -> list[tuple[str, Run, str, list[Sco
 
 def section(name: str, found: list[tuple[str, Run, str, list[Score]]]) -> list[str]:
     """Return a view's question, what to do where it scores badly, and the table of its scores."""
-    module = registry.load("analyses", name)
+    module = registry.load("analyses.questions", name)
     lines = [f"## {name}", "", f"{module.QUESTION}", ""]
     if instead := getattr(module, "INSTEAD", ""):
         lines += [f"Where it does badly: {instead}", ""]
@@ -97,7 +97,7 @@ def glance(words: dict[str, str]) -> list[str]:
     ]
     lines.append("|---|---|---|")
     for name, reached in words.items():
-        instead = getattr(registry.load("analyses", name), "INSTEAD", "") or "–"
+        instead = getattr(registry.load("analyses.questions", name), "INSTEAD", "") or "–"
         lines.append(f"| [`{name}`](#{name}) | {reached} | {instead} |")
     return [*lines, ""]
 
@@ -146,13 +146,13 @@ def main() -> None:
         train(given.train)
     runs = sorted((run for path in given.models for run in shelf(path)), key=lambda run: run.name)
     sections, words, command = [], {}, "python benchmarks/view_scores.py --models "
-    for name in given.only or registry.names("analyses"):
-        if not hasattr(registry.load("analyses", name), "score"):
+    for name in given.only or registry.names("analyses.questions"):
+        if not hasattr(registry.load("analyses.questions", name), "score"):
             continue
         found = scored(name, runs)
         if found:
             sections += section(name, found)
-            words[name] = quoted(found, bool(registry.load("analyses", name).NEEDS))
+            words[name] = quoted(found, bool(registry.load("analyses.questions", name).NEEDS))
     if given.only:
         print("\n".join(sections))
         return

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from msviz.analyses import analyse as analyse
-    from msviz.data._dataset import open_data as open_data
+    from msviz.dataset import open_data as open_data
     from msviz.finding import Finding as Finding
     from msviz.run import Run as Run
     from msviz.run import shelf as shelf
 
 __version__ = "0.1.0"
 _HOMES = {
-    "open_data": ("msviz.data._dataset", "open_data"),
+    "open_data": ("msviz.dataset", "open_data"),
     "open_run": ("msviz.run", "Run.open"),
     "Run": ("msviz.run", "Run"),
     "shelf": ("msviz.run", "shelf"),

@@ -62,7 +62,6 @@ class Finding:
     question: str
     takeaway: str
     data: xr.Dataset
-    picture: str
     provenance: Provenance = Provenance()
     takeaways: dict[str, str] = field(default_factory=dict)
 
@@ -74,6 +73,11 @@ class Finding:
 
     __hash__ = None  # type: ignore[assignment]  # arrays can change, so a finding is no key
 
+    @property
+    def picture(self) -> str:
+        """Return the name of the picture that suits this finding: that of its question."""
+        return self.analysis
+
     def figure(self, **choices: Any) -> "go.Figure":
         """Return the Plotly figure of the picture that suits this finding.
 
@@ -81,7 +85,7 @@ class Finding:
         does not exist.
         """
         # The drawing room is entered by name and late: findings are made where plotly is not wanted.
-        return importlib.import_module(f"msviz.figures.{self.picture}").draw(self, **choices)
+        return importlib.import_module(f"msviz.figures.pictures.{self.picture}").draw(self, **choices)
 
     def to_pandas(self) -> pd.DataFrame:
         """Return every number as a tidy frame, one row per cell of the largest array.
@@ -139,6 +143,7 @@ class Finding:
                 data = opened.load()
             words = json.loads(data.attrs.pop("msviz"))
             version = words.pop("version")
+            words.pop("picture", None)
             if version == VERSION:
                 return cls(data=data, provenance=Provenance(**words.pop("provenance")), **words)
         except (OSError, LookupError, ValueError, TypeError, AttributeError) as error:

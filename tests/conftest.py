@@ -9,13 +9,13 @@ import pytest
 # busy cores cost a hundred times what they save.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from msviz.data._dataset import Dataset
+from msviz.dataset import Dataset
 
 
 @pytest.fixture(scope="session")
 def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """A planted world of 20,000 rows, 5 scenarios and 21 fields; do not write into its folder."""
-    from msviz.data.planted import Options, plant
+    from msviz.data.planted.plant import Options, plant
 
     out: Path = tmp_path_factory.mktemp("worlds") / "tiny"
     return plant(out, Options(rows=20_000, seed=1), report=lambda line: None)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from test_cli import printed, refused
 
-from msviz.data._dataset import Dataset
+from msviz.dataset import Dataset
 from msviz.run import Run
 from msviz.shelving.notes import Notes, Parent, change_notes, read_notes
 from msviz.shelving.rooms import trash

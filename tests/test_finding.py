@@ -30,7 +30,6 @@ def finding() -> Finding:
         question="Which?",
         takeaway="Search: 31 % (± 0.4).",
         data=data,
-        picture="attention",
         provenance=Provenance(run="r", rows=7, parameters={"most": 300, "other": None, "exact": True}),
         takeaways={"Search": "In Search"},
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-NOUNS = {"errors", "registry", "schema", "batch", "run", "trace", "finding", "statistics"}
+NOUNS = {"errors", "registry", "schema", "dataset", "batch", "run", "trace", "finding", "statistics"}
 # A room may import itself, the nouns, and the rooms named here.
 MAY = {
     "data": set(),
@@ -21,6 +21,7 @@ MAY = {
     "jobs": set(),
     "shelving": {"data", "training"},
 }
+MAY["gallery"] = {*MAY, "gallery"}
 # The command line brings all rooms together, the app that as well.
 MAY["cli"] = set(MAY)
 MAY["app"] = set(MAY)

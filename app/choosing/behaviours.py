@@ -10,7 +10,7 @@ import streamlit as st
 from app import links, shelf, slicing
 from app.choosing import _common
 from app.words import plain
-from msviz.data._dataset import Dataset
+from msviz.dataset import Dataset
 from msviz.errors import MsvizError
 from msviz.figures.theme import ALL
 from msviz.run import Run
@@ -188,7 +188,7 @@ def _migration(run: Run) -> dict[str, Any]:
 def _taps(path: str, digest: str) -> dict[str, tuple[int, str | None]]:
     """Return where a model looks at past clicks, with how many layers or experts it does so in."""
     from msviz.analyses import laid_out
-    from msviz.analyses._behaviours import PARTS, attending
+    from msviz.analyses.shared.behaviours import PARTS, attending
     from msviz.probing import hooks
 
     net = laid_out(Run.peek(path))
@@ -205,8 +205,8 @@ def _taps(path: str, digest: str) -> dict[str, tuple[int, str | None]]:
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _listed(digest: str, fingerprint: str, scenario: str, slice: str, _dataset: Dataset) -> pd.DataFrame:
     """Return impressions with long histories, a line each, those that mix like clicks with others first."""
-    from msviz.analyses._behaviours import interesting
-    from msviz.data._slice import narrowed
+    from msviz.analyses.shared.behaviours import interesting
+    from msviz.data.slices import narrowed
 
     part = narrowed(_dataset.split("test"), slice)
     schema = part.schema
@@ -221,7 +221,7 @@ def _listed(digest: str, fingerprint: str, scenario: str, slice: str, _dataset: 
         {
             "Row": part.row[chosen],
             "Scenario": [names[int(number)] for number in part.scenario[chosen]],
-            "Past clicks": part.stretches[1][chosen] if schema.sequences else [],
+            "Past clicks": part.history_spans[1][chosen] if schema.sequences else [],
             **own,
             "Clicked": part.label[chosen] > 0,
         }

@@ -12,7 +12,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from app import links, shelf, view
 from app.words import plain
-from msviz.data import _experiment as log_file
+from msviz.data import experiment as log_file
 from msviz.errors import MsvizError
 from msviz.figures.theme import ALL
 from msviz.finding import Finding

@@ -20,6 +20,6 @@ class Chosen:
 def choose(run: Run | None) -> Chosen:
     """Choose one of the papers."""
     del run  # every tile takes the run that suits it
-    known = registry.names("papers")
+    known = registry.names("papers.published")
     titles = {NAMES.get(name, name): name for name in (*NAMES, *known) if name in known}
     return Chosen(titles[links.switch("Paper", list(titles), "paper")])

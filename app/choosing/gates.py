@@ -9,7 +9,7 @@ import streamlit as st
 from app import links, shelf, view, work
 from app.choosing import _common
 from app.words import plain
-from msviz.figures.gates import ALL_EXPERTS
+from msviz.figures.pictures.gates_over_time import ALL_EXPERTS
 from msviz.finding import Finding
 from msviz.run import Run
 from msviz.schema import Schema
@@ -137,7 +137,7 @@ def _ways(schema: Schema) -> dict[str, str]:
 
 def _taps(run: Run) -> tuple[str, ...]:
     """Return where a model weighs experts against each other."""
-    from msviz.analyses.gates_over_time import TAPS
+    from msviz.analyses.questions.gates_over_time import TAPS
 
     return tuple(name for name, axes in shelf.taps(run).items() if axes in TAPS)
 

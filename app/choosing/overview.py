@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from app import links, shelf
-from msviz.data._dataset import Dataset
+from msviz.dataset import Dataset
 from msviz.errors import MsvizError
 from msviz.run import Run
 

@@ -7,7 +7,7 @@ import streamlit as st
 
 from app import links, shelf
 from app.choosing import _common
-from msviz.figures.projection import COLOURS
+from msviz.figures.pictures.projection import COLOURS
 from msviz.run import Run
 
 TITLE, ICON, SECTION, ORDER = "Representations", ":material/scatter_plot:", "Inside a model", 4
@@ -63,7 +63,7 @@ def choose(run: Run | None) -> Chosen | None:
 
 def _vectors(run: Run) -> dict[str, str]:
     """Choose the tap, and which of its entries; the second run shows its own most telling ones."""
-    from msviz.analyses._vectors import taps, ways
+    from msviz.analyses.shared.vectors import taps, ways
 
     axes = shelf.taps(run)
     known = {

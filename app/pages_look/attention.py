@@ -10,7 +10,7 @@ from app.choosing import _common, chosen
 from app.choosing.attention import Chosen
 from app.words import plain
 from msviz.errors import MsvizError
-from msviz.figures.attention import reach
+from msviz.figures.pictures.attention_by_scenario import reach
 from msviz.figures.theme import ALL
 from msviz.finding import Finding
 from msviz.run import Run

@@ -9,8 +9,8 @@ from app.choosing import chosen
 from app.choosing.behaviours import DIVERSITY, MIGRATION, ONE, TAILORING, Chosen
 from app.words import plain
 from msviz.errors import MsvizError
-from msviz.figures import migration as migrated
-from msviz.figures.behaviours import end_of_scale
+from msviz.figures.pictures import migration as migrated
+from msviz.figures.pictures.behaviour_attention import end_of_scale
 from msviz.figures.theme import ALL
 from msviz.finding import Finding
 from msviz.run import Run

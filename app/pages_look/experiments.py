@@ -7,7 +7,7 @@ from app import slicing, view
 from app.choosing import chosen
 from app.choosing.experiments import Chosen
 from app.words import plain
-from msviz.analyses.online_lift import warnings
+from msviz.analyses.questions.online_lift import warnings
 from msviz.finding import Finding
 
 COLUMNS = {"lift": "Lift", "low": "from", "high": "to", "q": "q"}

@@ -6,11 +6,11 @@ from app import choosing, shelf, slicing, view, work
 from app.choosing import chosen
 from app.words import plain
 from msviz import registry
-from msviz.cli import _gallery
-from msviz.cli._gallery import Hung
 from msviz.errors import MsvizError
 from msviz.figures import export
 from msviz.finding import Finding
+from msviz.gallery import items
+from msviz.gallery.items import Hung
 
 ACROSS = 3
 
@@ -20,7 +20,7 @@ def wall(paper: str) -> list[Hung]:
     dataset = next((found for found in shelf.datasets() if found.truth is not None), None)
     dataset = dataset or next(iter(shelf.datasets()), None)
     runs = [*shelf.runs(), *shelf.study_runs()]
-    hung = _gallery.wall(runs, dataset, _gallery.ab_log(shelf.data()))
+    hung = items.wall(runs, dataset, items.ab_log(shelf.data()))
     return [one for one in hung if one.paper == paper]
 
 
@@ -69,7 +69,7 @@ def show(one: Hung, finding: Finding | None, why: str, number: int) -> None:
                 icon=":material/model_training:",
                 query_params={"train_view": "Sweep", "study": f"{one.paper}:{tile.study.label}"},
             )
-        if one.ready is not None and any(map(_gallery.studied, one.ready.runs)):
+        if one.ready is not None and any(map(items.studied, one.ready.runs)):
             if finding is not None and st.button(
                 "Look closer", key=f"closer-{number}", icon=":material/zoom_in:", type="tertiary"
             ):
@@ -98,7 +98,7 @@ def title_of(page: str) -> str:
 
 choice = chosen()
 tiles = [(one, *kept(one)) for one in wall(choice.paper)]
-st.markdown(plain(registry.summary("papers", choice.paper)))
+st.markdown(plain(registry.summary("papers.published", choice.paper)))
 absent = sum(finding is None and one.ready is not None and not why for one, finding, why in tiles)
 drawn = sum(finding is not None for _, finding, _ in tiles)
 lacking = sum(one.ready is None for one, _, _ in tiles)

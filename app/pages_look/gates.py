@@ -18,7 +18,7 @@ def show(choice: Chosen) -> None:
         key,
         takeaway=words,
         simulated=choice.simulated,
-        **({"select": "box", "selectable": True} if choice.finding.picture != "distribution" else {}),
+        **({"select": "box", "selectable": True} if choice.finding.picture != "rate_distribution" else {}),
         **picture,
     )
     days = choice.days

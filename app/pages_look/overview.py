@@ -7,7 +7,7 @@ from app import links, shelf, view, work
 from app.choosing import chosen
 from app.choosing._common import NO_RUN, TRAIN
 from app.words import plain
-from msviz.data._dataset import Dataset
+from msviz.dataset import Dataset
 from msviz.figures.theme import ALL
 from msviz.finding import Finding
 from msviz.run import Run

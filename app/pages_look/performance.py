@@ -7,7 +7,7 @@ import streamlit as st
 from app import links, view, work
 from app.choosing import chosen
 from app.choosing.performance import Chosen
-from msviz.figures.runs import curves, grids
+from msviz.figures.pictures.runs_compared import curves, grids
 from msviz.figures.theme import ALL
 from msviz.finding import Finding
 from msviz.run import Run

@@ -11,8 +11,9 @@ from app.choosing import chosen
 from app.choosing.representations import Chosen
 from app.words import plain
 from msviz.errors import MsvizError
-from msviz.figures import density, separation
-from msviz.figures import projection as picture
+from msviz.figures import density
+from msviz.figures.pictures import projection as picture
+from msviz.figures.pictures import representation
 from msviz.finding import Finding
 from msviz.run import Run
 
@@ -41,7 +42,7 @@ def show(choice: Chosen) -> None:
 
 def _of_other(choice: Chosen, other: Run) -> dict[str, Any]:
     """Ask the second run for the same vectors where it has them, else for its own most telling ones."""
-    from msviz.analyses._vectors import taps, ways
+    from msviz.analyses.shared.vectors import taps, ways
 
     axes = shelf.taps(other)
     tap = choice.asked.get("tap")
@@ -115,7 +116,7 @@ def _footer(finding: Finding, choice: Chosen, key: str, how: str, **choices: Any
 
 def lasso(choice: Chosen, held: list[tuple[Run, Finding, Any]]) -> None:
     """Say what the impressions inside a lasso have in common, list them, and offer them to all pages."""
-    from msviz.analyses._distinguish import distinguishing, impressions_of, in_words
+    from msviz.analyses.shared.distinguish import distinguishing, impressions_of, in_words
 
     if not held:
         st.caption(":material/gesture: Draw a lasso around dots to see what their impressions share.")
@@ -189,7 +190,7 @@ def numbers(choice: Chosen, known: list[tuple[Run, Finding]]) -> None:
         controls.show(known[0][1], "numbers-0", {"matrix": "cosine"})
     columns = st.columns(2, gap="medium")
     for number, (run, finding) in enumerate(known):
-        able = [name for name in separation.MATRICES if name in finding.data]
+        able = [name for name in representation.MATRICES if name in finding.data]
         # One run has its two matrices side by side, two runs one below the other.
         places = columns if len(known) == 1 else [columns[number]] * 2
         if len(known) > 1:
@@ -206,14 +207,14 @@ def numbers(choice: Chosen, known: list[tuple[Run, Finding]]) -> None:
         return
     other = known[1][1] if len(known) > 1 and _alike(first, known[1][1]) else None
     if other is not None:
-        from msviz.analyses.representation import compared
+        from msviz.analyses.questions.representation import compared
 
         st.markdown(plain(compared(first, other)))
-    for column, measure in zip(st.columns(3, gap="medium"), separation.MEASURES, strict=True):
+    for column, measure in zip(st.columns(3, gap="medium"), representation.MEASURES, strict=True):
         with column:
             _chart(first, measure, view="numbers", measure=measure, other=other, order=choice.order)
     for number, (_, finding) in enumerate(known):
-        _footer(finding, choice, f"numbers-{number}", separation.HOW_TO_READ)
+        _footer(finding, choice, f"numbers-{number}", representation.HOW_TO_READ)
         view.trust(finding, "")
 
 

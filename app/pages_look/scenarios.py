@@ -8,7 +8,7 @@ from app import view
 from app.choosing import chosen
 from app.choosing.scenarios import Chosen
 from app.words import plain
-from msviz.analyses._special import OF_LOG
+from msviz.analyses.shared.special import OF_LOG
 from msviz.finding import Finding
 
 A_ROW, LINES = 3, 2

@@ -13,9 +13,9 @@ from app.choosing import chosen
 from app.choosing._common import NO_RUN, TRAIN
 from app.choosing.shelf import Chosen, forget
 from app.words import plain
-from msviz.shelving.exchange import pack
 from msviz.shelving.listing import Entry, Seen
 from msviz.shelving.search import change_words, differences
+from msviz.shelving.transfer import pack
 
 ROWS = 12  # of the table, before it scrolls
 DOWNLOADS = 20

@@ -9,7 +9,7 @@ import streamlit as st
 from app import links
 from app.training_form import link
 from msviz import registry
-from msviz.data._dataset import Dataset
+from msviz.dataset import Dataset
 from msviz.errors import MsvizError
 from msviz.run import Run
 from msviz.schema import Schema
@@ -143,8 +143,8 @@ def _seeds(given: Mapping[str, str], own: int) -> tuple[int, ...]:
 def presets(base: Plan, rows: int) -> dict[str, dict[str, Any]]:
     """Return what each preset changes of the base: the paper's settings, a fast look, nothing."""
     known = by_name(base.model)
-    papers = registry.names("papers")
-    trained = dict(registry.load("papers", base.model).TRAINING) if base.model in papers else {}
+    papers = registry.names("papers.published")
+    trained = dict(registry.load("papers.published", base.model).TRAINING) if base.model in papers else {}
     if rows < trained.get("batch_size", 1) * AN_EPOCH:
         # The papers' logs are hundreds of times as large: on few rows their batch would take too few steps.
         del trained["batch_size"]

@@ -12,7 +12,7 @@ from app.training_form import before, link, start
 from app.training_form.draft import Draft, checked, seen
 from app.words import plain
 from msviz.errors import MsvizError
-from msviz.papers._study import Study
+from msviz.papers.study import Study
 from msviz.run import Run
 from msviz.training.plans import Plan, names, variants
 from msviz.training.settings import SettingInfo, by_name, said

@@ -19,11 +19,11 @@ from pydantic import ValidationError
 
 import msviz
 from msviz import registry
-from msviz.analyses._asking import Asking
-from msviz.data._dataset import Dataset, open_data
+from msviz.analyses.shared.options import Asking
+from msviz.dataset import Dataset, open_data
 from msviz.errors import MsvizError, one_of, refuse
 from msviz.finding import Finding, Provenance
-from msviz.nets._base import Layout, Net, net_class, parse_config
+from msviz.nets.base import Layout, Net, net_class, parse_config
 from msviz.probing import hooks
 from msviz.probing.study import Progress, Study
 from msviz.probing.truth import Score
@@ -31,7 +31,7 @@ from msviz.run import Run
 from msviz.schema import Schema, first_problem
 from msviz.training.scoring import find_data
 
-ROOM = "analyses"
+ROOM = "analyses.questions"
 # What a model lacks, in a reader's words, by the first of these axes that a question needs.
 LACKS = {
     "query": "attention between fields",

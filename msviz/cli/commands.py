@@ -11,9 +11,9 @@ from typing import Annotated, Any
 import typer
 
 from msviz import registry
-from msviz.cli import _shelf
-from msviz.cli._options import Kinds, Late, parse, settings, table, with_options
-from msviz.cli._terminal import Terminal
+from msviz.cli import shelf
+from msviz.cli.options import Kinds, Late, parse, settings, table, with_options
+from msviz.cli.terminal import Terminal
 from msviz.errors import MsvizError, one_of, refuse
 
 app = typer.Typer(
@@ -34,7 +34,7 @@ Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 def _import(name: str) -> Callable[..., None]:
     """Return the function behind `msviz data import KIND`."""
-    module = registry.load("data", name)
+    module = registry.load("data.sources", name)
 
     def command(
         source: Annotated[str, typer.Argument(metavar="SOURCE", help="file, folder or glob")],
@@ -68,7 +68,7 @@ def _import(name: str) -> Callable[..., None]:
 
 def _plant(name: str) -> Callable[..., None]:
     """Return the function behind `msviz data plant`."""
-    module = registry.load("data", "planted")
+    module = registry.load("data.planted", "plant")
 
     def command(
         values: dict[str, Any],
@@ -105,7 +105,7 @@ data.add_typer(
     typer.Typer(cls=_Import), name="import", help="Encode a log.", subcommand_metavar="KIND SOURCE --out DIR"
 )
 app.add_typer(data, name="data")
-app.add_typer(_shelf.app, name="shelf")
+app.add_typer(shelf.app, name="shelf")
 
 
 @data.callback()
@@ -122,16 +122,16 @@ def describe(folder: Annotated[Path, typer.Argument(metavar="DIR")], as_json: Js
     "history": null or {"name", "title", "of", "sides", "longest", "events", "share", "mean_length"},
     "signals": [{"name", "title", "unit", "least", "mean", "most"}], "fingerprint", "origin"}.
     """
-    from msviz.data._dataset import open_data
-    from msviz.data._describe import describe
+    from msviz.data.describe import describe
+    from msviz.dataset import open_data
 
     found = describe(open_data(folder))
     if as_json:
-        _print_json(found)
+        print_json(found)
         return
     splits = ", ".join(f"{name} {rows:,}" for name, rows in found["rows"].items())
     print(f"{found['name']}: {sum(found['rows'].values()):,} rows ({splits})\n")
-    _print_table(
+    print_table(
         ["scenario", "rows", "clicks", "click rate"],
         [
             [line["name"], f"{line['rows']:,}", f"{line['clicks']:,}", _percent(line["click_rate"])]
@@ -140,7 +140,7 @@ def describe(folder: Annotated[Path, typer.Argument(metavar="DIR")], as_json: Js
         + [["all", f"{sum(found['rows'].values()):,}", "", _percent(found["click_rate"])]],
     )
     print()
-    _print_table(
+    print_table(
         ["field", "title", "role", "kind", "ids", "specific"],
         [
             [f["name"], f["title"], f["role"], f["kind"], f["size"] or "", "yes" if f["specific"] else ""]
@@ -159,7 +159,7 @@ def describe(folder: Annotated[Path, typer.Argument(metavar="DIR")], as_json: Js
             values = [signal[key] for key in ("least", "mean", "most")]
             numbers = [f"{value:,.0f}" if value >= 100 else f"{value:.4g}" for value in values]
             lines.append([signal["title"], signal["unit"] or "", *numbers])
-        _print_table(["signal", "unit", "least", "mean", "most"], lines)
+        print_table(["signal", "unit", "least", "mean", "most"], lines)
 
 
 @app.command()
@@ -190,11 +190,11 @@ def train(
     epochs at most, "memory" in MiB, "rows", "steps", "device"}.
     """
     # The signals are taken over first: importing torch takes seconds.
-    from msviz.training._stop import Stop
+    from msviz.training.stop import Stop
 
     with Stop() as stop, Terminal() as terminal:
-        from msviz.data._dataset import open_data
-        from msviz.nets._base import net_class
+        from msviz.dataset import open_data
+        from msviz.nets.base import net_class
         from msviz.shelving.notes import change_notes
         from msviz.training.loop import Training, parse_training
         from msviz.training.loop import train as fit
@@ -218,11 +218,11 @@ def train(
                 seed=seed,
                 device=device,
             )
-            _print_json(cost.to_json())
+            print_json(cost.to_json())
             return
         origin, watch = None if parent is None else _parent(parent, resume), None
         if frames:
-            from msviz.cli._watch import Look
+            from msviz.analyses.snapshots import Look
 
             watch = Look(frames, terminal.report)
         run = fit(
@@ -287,7 +287,7 @@ def evaluate(
         found = score(load_net(opened, place), dataset.split(split), device=place, progress=terminal.progress)
     if as_json:
         about = {"model": opened.card.model, "run": opened.name, "data": dataset.name, "split": split}
-        _print_json({**about, **found})
+        print_json({**about, **found})
         return
     print(f"{opened.name} ({opened.card.model}) on {dataset.name}, {split}\n")
     _print_measures(found)
@@ -337,7 +337,7 @@ def draw(
     given = settings(values or [])
     asked = _analysis_options(name)
     finding = _ask(name, run, data, {key: given.pop(key) for key in list(given) if key in asked})
-    chosen = _choices(registry.load("figures", finding.picture), given, asked)
+    chosen = _choices(registry.load("figures.pictures", finding.picture), given, asked)
     figure = export.dressed(finding.figure(**chosen), finding)
     out.parent.mkdir(parents=True, exist_ok=True)
     if kind in export.IMAGES:
@@ -371,36 +371,36 @@ def gallery(
     Ablations and curves are of runs in the folder papers of the shelf: --commands prints what trains those
     that are missing, from the settings of the demo runs.
     """
-    from msviz.cli import _gallery, _studies
-    from msviz.data._dataset import open_data
+    from msviz.dataset import open_data
+    from msviz.gallery import items, studies
 
-    if paper is not None and paper not in _gallery.papers():
-        raise refuse("--paper", paper, one_of(_gallery.papers()))
+    if paper is not None and paper not in items.papers():
+        raise refuse("--paper", paper, one_of(items.papers()))
     if commands:
-        for line in _studies.commands(models, paper, study, seeds, device):
+        for line in studies.commands(models, paper, study, seeds, device):
             print(line)
         return
     for file in (out, tables):
         if file is not None:
             _ending(file, ("md",))
     files = sorted(folder.glob("*/dataset.json"))
-    hung = _gallery.wall(
-        _gallery.runs_of(models), open_data(files[0].parent) if files else None, _gallery.ab_log(folder)
+    hung = items.wall(
+        items.runs_of(models), open_data(files[0].parent) if files else None, items.ab_log(folder)
     )
     hung = [one for one in hung if paper in (None, one.paper)]
     if tables is not None and out is None:
         hung = [one for one in hung if one.tile.study]
     found = []
     with Terminal() as terminal:
-        for number, told in enumerate(_gallery.findings(hung), 1):
+        for number, told in enumerate(items.findings(hung), 1):
             found.append(told)
             terminal.progress(number / len(hung), f"{told[0].paper}, {told[0].tile.label}")
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(_gallery.page(found), encoding="utf-8")
+        out.write_text(items.page(found), encoding="utf-8")
     if tables is not None:
         tables.parent.mkdir(parents=True, exist_ok=True)
-        tables.write_text(_studies.page(found), encoding="utf-8")
+        tables.write_text(studies.page(found), encoding="utf-8")
     drawn = sum(finding is not None for _, finding, _ in found)
     print(f"{drawn} of {len(found)} drawn")
     for one, finding, why in found:
@@ -412,9 +412,9 @@ def gallery(
 def models(model: Annotated[str | None, typer.Argument(metavar="[MODEL]")] = None) -> None:
     """List the models; with a name, its settings and those of training."""
     if model is None:
-        _list("nets")
+        _list("nets.models")
         return
-    from msviz.nets._base import net_class
+    from msviz.nets.base import net_class
     from msviz.training.loop import Training
 
     print("\n".join([f"{model}:", *table(net_class(model).Config), "training:", *table(Training)]))
@@ -424,9 +424,9 @@ def models(model: Annotated[str | None, typer.Argument(metavar="[MODEL]")] = Non
 def analyses(name: Annotated[str | None, typer.Argument(metavar="[NAME]")] = None) -> None:
     """List the questions that can be asked; with a name, its options."""
     if name is None:
-        _list("analyses")
+        _list("analyses.questions")
         return
-    module = registry.load("analyses", name)
+    module = registry.load("analyses.questions", name)
     from msviz.analyses import Common
 
     print("\n".join([module.QUESTION, *table(module.Options), *table(Common)]))
@@ -466,7 +466,7 @@ def _ask(name: str, run: Path | None, data: Path | None, options: dict[str, Any]
 def _analysis_options(name: str) -> list[str]:
     from msviz.analyses import Common
 
-    module = registry.load("analyses", name)
+    module = registry.load("analyses.questions", name)
     return [*module.Options.model_fields, *Common.model_fields]
 
 
@@ -513,7 +513,8 @@ def _list(room: str) -> None:
         print(f"{name:{width}}  {registry.summary(room, name)}")
 
 
-def _print_json(content: dict[str, Any]) -> None:
+def print_json(content: dict[str, Any]) -> None:
+    """Print JSON, which knows no NaN."""
     print(json.dumps(content, ensure_ascii=False, allow_nan=False, indent=1))
 
 
@@ -527,7 +528,7 @@ def _print_measures(found: dict[str, Any]) -> None:
             if line[metric]["why"]:
                 reasons.append(f"{name}, {metric}: {line[metric]['why']}")
         lines.append(cells)
-    _print_table(["scenario", "rows", "clicks", "AUC", "logloss", "AUC by user", "bias"], lines)
+    print_table(["scenario", "rows", "clicks", "AUC", "logloss", "AUC by user", "bias"], lines)
     # Many small scenarios would hide the table.
     for reason in reasons[:20]:
         print(reason)
@@ -546,7 +547,7 @@ def _measure(value: dict[str, Any], percent: bool) -> str:
     return f"{number(value['value'])} [{number(value['low'])}, {number(value['high'])}]"
 
 
-def _print_table(head: list[str], lines: list[list[Any]]) -> None:
+def print_table(head: list[str], lines: list[list[Any]]) -> None:
     """Print columns that line up; every column after the first two to the left, as text."""
     rows = [head, *([str(cell) for cell in line] for line in lines)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]

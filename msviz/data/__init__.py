@@ -1,1 +1,1 @@
-"""Logs become encoded datasets here: one file per kind of log, one for the encoded form."""
+"""Logs become encoded datasets here: kinds of log in sources/, the way in in importing/."""

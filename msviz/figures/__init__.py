@@ -1,1 +1,1 @@
-"""Findings become pictures here: one file per picture, one theme for all."""
+"""Findings become pictures, in pictures/; beside them what pictures share: one theme for all."""

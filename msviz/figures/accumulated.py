@@ -5,8 +5,8 @@ import plotly.graph_objects as go
 import xarray as xr
 
 from msviz.figures import theme
-from msviz.figures._choices import Array, largest, names, shown, title, unique
-from msviz.figures._marks import errors
+from msviz.figures.choices import Array, largest, names, shown, title, unique
+from msviz.figures.marks import errors
 
 COLOURED, GREY, SCENARIOS = 8, 60, 60
 WHISKERS = 12  # scenarios up to which intervals are drawn: beyond, they would hide the lines

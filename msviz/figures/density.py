@@ -4,8 +4,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from msviz.figures import theme
-from msviz.figures._choices import Array
-from msviz.figures._heat import colorbar
+from msviz.figures.choices import Array
+from msviz.figures.heat import colorbar
 from msviz.finding import Finding
 
 CELLS = 320  # squares a side

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from msviz.errors import MsvizError
 from msviz.figures import theme
-from msviz.figures._heat import BAR, PANEL
+from msviz.figures.heat import BAR, PANEL
 from msviz.finding import Finding
 
 CROWDED, POINTS = 14, 800  # labels of an axis, and points of a cloud, that a thumbnail shows

@@ -22,8 +22,8 @@ from signal import Signals
 from typing import Any, Literal
 
 from msviz.errors import refuse
-from msviz.jobs import _files
-from msviz.jobs._process import birth, send
+from msviz.jobs import files
+from msviz.jobs.process import birth, send
 
 Kind = Literal["training", "answer"]
 State = Literal["queued", "running", "cancelling", "finished", "failed", "cancelled", "interrupted"]
@@ -51,7 +51,7 @@ class Job:
     def __init__(self, folder: Path | str) -> None:
         """Read the folder; raise MsvizError when no job was written down there."""
         self.folder = Path(folder)
-        asked = _files.read(self.folder / "job.json")
+        asked = files.read(self.folder / "job.json")
         if asked is None:
             raise refuse("job", str(folder), "wanted: the folder of a job")
         self.kind: Kind = asked["kind"]
@@ -70,13 +70,13 @@ class Job:
     @property
     def place(self) -> float:
         """Return the place in the queue; lower ones come first."""
-        found = _files.read(self.folder / "place.json")
+        found = files.read(self.folder / "place.json")
         return float(found["place"]) if found else self.created
 
     @property
     def alive(self) -> bool:
         """Tell whether the very process that was started still runs."""
-        process = _files.read(self.folder / "process.json")
+        process = files.read(self.folder / "process.json")
         if process is None:
             return False
         if not process["pid"]:  # asked for, its number is not written down yet
@@ -86,17 +86,17 @@ class Job:
     @property
     def pid(self) -> int:
         """Return the number of the process, 0 where there is none."""
-        return int((_files.read(self.folder / "process.json") or {"pid": 0})["pid"])
+        return int((files.read(self.folder / "process.json") or {"pid": 0})["pid"])
 
     def status(self) -> Status:
         """Return where the job is now."""
-        told = _files.read(self.folder / "progress.json") or {"share": 0.0, "words": ""}
+        told = files.read(self.folder / "progress.json") or {"share": 0.0, "words": ""}
         share, words = min(max(float(told["share"]), 0.0), 1.0), str(told["words"])
         lost = len(self.lost)
         started = (self.folder / "process.json").is_file()
         alive = started and self.alive
-        ended = _files.read(self.folder / "exit.json")  # after `alive`: a process writes it before it goes
-        asked = _files.read(self.folder / "cancel.json")
+        ended = files.read(self.folder / "exit.json")  # after `alive`: a process writes it before it goes
+        asked = files.read(self.folder / "cancel.json")
         if ended is not None:
             return self._ended(ended, bool(asked), share, words, lost)
         if alive:
@@ -143,11 +143,11 @@ class Job:
 
     def signaller(self) -> Callable[[Signals], None]:
         """Return a function that sends signals to the process of this attempt, and to no later one."""
-        process = _files.read(self.folder / "process.json") or {"pid": 0, "born": ""}
+        process = files.read(self.folder / "process.json") or {"pid": 0, "born": ""}
         return partial(send, process["pid"], process["born"])
 
     @property
     def lost(self) -> list[float]:
         """Return how far each attempt was whose process was killed."""
-        found = _files.read(self.folder / "lost.json")
+        found = files.read(self.folder / "lost.json")
         return list(found["shares"]) if found else []

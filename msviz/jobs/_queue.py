@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import get_args
 
 from msviz.errors import MsvizError, refuse
-from msviz.jobs import _files
+from msviz.jobs import files
 from msviz.jobs._job import ACTIVE, GRACE, Job, Kind, State
-from msviz.jobs._process import birth
-from msviz.jobs._process import start as start_process
+from msviz.jobs.process import birth
+from msviz.jobs.process import start as start_process
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 ROOM: Mapping[Kind, str] = {"training": "MSVIZ_TRAININGS", "answer": "MSVIZ_ANSWERS"}
@@ -96,7 +96,7 @@ class Queue:
         if (folder / "job.json").is_file():
             self._forget(folder, "lost.json", "progress.json", "place.json")
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _files.write(folder / "job.json", asked)
+        files.write(folder / "job.json", asked)
 
     def jobs(self) -> list[Job]:
         """Return all jobs, by their place in the queue."""
@@ -117,7 +117,7 @@ class Queue:
         with self._alone():
             if job.status().state not in ("queued", "running"):
                 return
-            _files.write(job.folder / "cancel.json", {"at": time.time()})
+            files.write(job.folder / "cancel.json", {"at": time.time()})
             send = job.signaller()
         send(signal.SIGTERM)
         timer = threading.Timer(grace, send, [signal.SIGKILL])
@@ -130,7 +130,7 @@ class Queue:
             if job.status().state in ACTIVE:
                 raise refuse("job", job.id, f"it is {job.status().state} already")
             self._forget(job.folder, "lost.json")
-            _files.write(job.folder / "place.json", {"place": time.time()})
+            files.write(job.folder / "place.json", {"place": time.time()})
         self.dispatch()
 
     def move(self, job: Job, steps: int) -> None:
@@ -143,7 +143,7 @@ class Queue:
             line.insert(max(here + steps, 0), line.pop(here))
             places = sorted(one.place for one in line)
             for one, place in zip(line, places, strict=True):
-                _files.write(one.folder / "place.json", {"place": place})
+                files.write(one.folder / "place.json", {"place": place})
 
     def remove(self, job: Job, leftovers: bool = False) -> None:
         """Forget a job that waits or has ended; raise MsvizError while it runs.
@@ -200,7 +200,7 @@ class Queue:
 
     def _hurry(self, job: Job) -> None:
         """Kill a job that was asked to end long enough ago; whoever asked may be gone by now."""
-        asked = _files.read(job.folder / "cancel.json")
+        asked = files.read(job.folder / "cancel.json")
         if asked and time.time() - asked["at"] > GRACE:
             job.signal(signal.SIGKILL)
 
@@ -212,7 +212,7 @@ class Queue:
         if len(shares) >= TRIES and max(shares[-TRIES + 1 :]) <= shares[-TRIES]:
             return False
         self._forget(job.folder)
-        _files.write(job.folder / "lost.json", {"shares": shares})
+        files.write(job.folder / "lost.json", {"shares": shares})
         return True
 
     def _start(self, job: Job) -> None:
@@ -221,15 +221,15 @@ class Queue:
         if job.kind == "training" and job.result is not None and _started(job.result):
             arguments.append("--resume")
         # Before it has a number: whoever dies between the two lines must not have it started twice.
-        _files.write(job.folder / "process.json", {"pid": 0, "born": "", "at": time.time()})
+        files.write(job.folder / "process.json", {"pid": 0, "born": "", "at": time.time()})
         try:
-            _files.reserve(job.folder / "exit.reserved")
+            files.reserve(job.folder / "exit.reserved")
             pid = start_process(job.folder, arguments, self.warm)
         except OSError as error:
             line = f"it could not be started: {error.strerror}"
-            _files.write(job.folder / "exit.json", {"code": 1, "line": line, "at": time.time()})
+            files.write(job.folder / "exit.json", {"code": 1, "line": line, "at": time.time()})
             return
-        _files.write(job.folder / "process.json", {"pid": pid, "born": birth(pid), "at": time.time()})
+        files.write(job.folder / "process.json", {"pid": pid, "born": birth(pid), "at": time.time()})
 
     @staticmethod
     def _forget(folder: Path, *more: str) -> None:
@@ -241,7 +241,7 @@ class Queue:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _files.locked(self.folder / "queue.lock"):
+        with files.locked(self.folder / "queue.lock"):
             yield
 
 

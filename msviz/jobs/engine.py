@@ -9,19 +9,19 @@ import threading
 from pathlib import Path
 
 from msviz.errors import MsvizError
-from msviz.jobs import _files
+from msviz.jobs import files
 
 LOCK = "engine.lock"  # held by the engine while it lives
 
 
 def ensure(folder: Path) -> None:
-    """Start the engine of a folder of jobs (msviz/cli/_engine.py) for this process, where none runs."""
+    """Start the engine of a folder of jobs for this process, where none runs."""
     if running(folder):
         return
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (folder / "engine.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "msviz.cli._engine", str(folder.resolve()), str(os.getpid())],
+            [sys.executable, "-m", "msviz.cli.processes.engine", str(folder.resolve()), str(os.getpid())],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -33,7 +33,7 @@ def ensure(folder: Path) -> None:
 
 def running(folder: Path) -> bool:
     """Tell whether an engine serves a folder of jobs."""
-    return _files.held(folder / LOCK)
+    return files.held(folder / LOCK)
 
 
 def socket_of(folder: Path) -> Path:

@@ -5,7 +5,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from msviz.jobs import _files
+from msviz.jobs import files
 
 RARELY = 0.3  # seconds between two progress files
 _told = 0.0
@@ -20,10 +20,10 @@ def tell(share: float, words: str) -> None:
         _told = now
         # Nobody's work ends because the disk has no room for words about it.
         with suppress(OSError):
-            _files.write_quickly(Path(path), {"share": share, "words": words})
+            files.write_quickly(Path(path), {"share": share, "words": words})
 
 
 def leave(folder: Path, code: int, line: str = "") -> None:
     """Write how a job ended, its exit code and its last line: the last thing its process does."""
     content = {"code": code, "line": line[:2000], "at": time.time()}
-    _files.write_reserved(folder / "exit.reserved", folder / "exit.json", content)
+    files.write_reserved(folder / "exit.reserved", folder / "exit.json", content)

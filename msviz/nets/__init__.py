@@ -1,1 +1,1 @@
-"""The networks: one file per model, whose stem is the model's name everywhere."""
+"""The networks, in models/; beside them what they are built from."""

@@ -1,1 +1,1 @@
-"""The five papers, figure by figure: one file a paper lists which view draws each of its pictures live."""
+"""The papers, in published/: which question, runs and choices draw each of their figures live."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from msviz.batch import Batch
-from msviz.data._dataset import Part
+from msviz.dataset import Rows
 from msviz.errors import refuse
 
 DAY, HOUR = 86_400, 3_600
@@ -29,7 +29,7 @@ class Groups:
         return len(self.names)
 
 
-def groups(part: Part, by: str | Sequence[str] | None = None, keep: Sequence[int] | None = None) -> Groups:
+def groups(part: Rows, by: str | Sequence[str] | None = None, keep: Sequence[int] | None = None) -> Groups:
     """Return the grouping of rows by "scenario", "label", "day", "hour", a feature, or None (one group).
 
     Several names at once (`("scenario", "day")`) make one group of each combination, the last name
@@ -93,7 +93,7 @@ def day_range(times: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> tuple[int,
     return (int(times.min()) // DAY, int(times.max()) // DAY) if len(times) else (0, 0)
 
 
-def _groups(part: Part, by: str | None) -> Groups:
+def _groups(part: Rows, by: str | None) -> Groups:
     if by is None:
         return Groups(("all rows",), lambda batch: torch.zeros_like(batch.scenario))
     if by == "scenario":

@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 from torch import Tensor, nn
 
 from msviz.errors import one_of, refuse
-from msviz.nets._tap import Tap
+from msviz.nets.tap import Tap
 
 See = Callable[[str, int | None, Tensor], None]
 Exchange = Callable[[Tensor, int | None], Tensor]

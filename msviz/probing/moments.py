@@ -11,7 +11,7 @@ from torch import Tensor
 
 from msviz.errors import MsvizError, one_of, refuse
 from msviz.probing.groups import Groups
-from msviz.probing.reducers import CELLS, Rows, row_keys
+from msviz.probing.reducers import CELLS, BatchRows, row_keys
 
 Array = np.ndarray[Any, Any]
 Run = tuple[int, int, int]  # first row, end, group
@@ -189,7 +189,7 @@ class Moments:
         self._brings_new = False
         self._unseen = torch.zeros(0, dtype=torch.bool)
 
-    def begin(self, rows: Rows) -> None:
+    def begin(self, rows: BatchRows) -> None:
         """Look up the batch's groups."""
         self._ids = self.groups.of(rows.batch)
         ids = self._ids.cpu().numpy()

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from msviz.errors import MsvizError
 from msviz.probing.groups import Groups
-from msviz.probing.reducers import Rows
+from msviz.probing.reducers import BatchRows
 
 Array = np.ndarray[Any, Any]
 
@@ -42,7 +42,7 @@ class WeightsByDay:
         self._cell = np.zeros(0, np.int64)
         self._scenario = torch.zeros(0, dtype=torch.long)
 
-    def begin(self, rows: Rows) -> None:
+    def begin(self, rows: BatchRows) -> None:
         """Look up the batch's days and groups, and add up its signals."""
         batch = rows.batch
         day = self.days.of(batch).cpu().numpy()

@@ -24,7 +24,7 @@ CELLS = 50_000_000
 
 
 @dataclass(frozen=True)
-class Rows:
+class BatchRows:
     """The rows of one batch: their positions (B,) in the split and their content."""
 
     positions: Array
@@ -36,7 +36,7 @@ class Reducer(Protocol):
 
     sources: tuple[str, ...]
 
-    def begin(self, rows: Rows) -> None:
+    def begin(self, rows: BatchRows) -> None:
         """Take note of the batch that comes."""
 
     def see(self, source: str, layer: int | None, values: Tensor, rows: slice) -> None:
@@ -59,7 +59,7 @@ class Count:
         self.groups = groups
         self.rows = np.zeros(len(groups), np.int64)
 
-    def begin(self, rows: Rows) -> None:
+    def begin(self, rows: BatchRows) -> None:
         """Count the batch's rows."""
         ids = self.groups.of(rows.batch).cpu().numpy()
         self.rows += np.bincount(ids, minlength=len(self.groups))
@@ -91,7 +91,7 @@ class Histogram:
         self._counts: dict[int | None, Array] = {}
         self._ids = torch.zeros(0, dtype=torch.long)
 
-    def begin(self, rows: Rows) -> None:
+    def begin(self, rows: BatchRows) -> None:
         """Look up the batch's groups."""
         self._ids = self.groups.of(rows.batch)
 
@@ -156,7 +156,7 @@ class Sample:
         self._chosen = np.zeros(0, np.int64)
         self._pieces: dict[tuple[str, int | None], list[Array]] = {}
 
-    def begin(self, rows: Rows) -> None:
+    def begin(self, rows: BatchRows) -> None:
         """Find out which of the batch's rows may stay."""
         keys = row_keys(rows.positions, self.seed)
         limit = self._kept.keys[-1] if len(self._kept.keys) >= self.size else None

@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from msviz.batch import Batch
-from msviz.data._dataset import Dataset, Part, open_data
-from msviz.data._slice import narrowed, rows
+from msviz.data.slices import narrowed, rows
+from msviz.dataset import Dataset, Rows, open_data
 from msviz.errors import MsvizError, refuse
-from msviz.nets._base import Net
+from msviz.nets.base import Net
 from msviz.probing import hooks
 from msviz.probing.groups import Groups, groups
-from msviz.probing.reducers import Reducer, Rows
+from msviz.probing.reducers import BatchRows, Reducer
 from msviz.run import Run
 from msviz.schema import Schema
 from msviz.trace import Showing, Trace
@@ -43,12 +43,12 @@ class Study:
         batch_size: int = 4096,
         slice: str = "",
         net: Net | None = None,
-        parts: Mapping[str, Part] | None = None,
+        parts: Mapping[str, Rows] | None = None,
         progress: Progress | None = None,
     ) -> None:
         """Hold what was opened; `net` stands in for the run's own (a net of one's own, in eval mode).
 
-        `slice` is an expression over the fields (msviz/data/_slice.py) that narrows the split; `parts` are
+        `slice` is an expression over the fields (msviz/data/slices.py) that narrows the split; `parts` are
         rows of splits, by the split's name, that are looked at instead of all.
         """
         if batch_size < 1:
@@ -179,7 +179,7 @@ class Study:
         return self._split
 
     @cached_property
-    def part(self) -> Part:
+    def part(self) -> Rows:
         """Return the rows; raise MsvizError for a split or a slice that the data does not have."""
         if self.slice and self._reader is not None:
             found = rows(self._reader.split(self._split), self.slice)
@@ -324,7 +324,7 @@ class Study:
         """Return rows of the split by position, with histories where the net reads them."""
         return self.part.batch(positions, behaviours="behaviours" in self.net.needs).to(self.device)
 
-    def _side_by_side(self, positions: "slice | Array") -> Rows:
+    def _side_by_side(self, positions: "slice | Array") -> BatchRows:
         """Return a batch with the rows of one scenario next to one another.
 
         Nets that compute by scenario want it so, and sums by scenario are then sums of stretches.
@@ -333,7 +333,7 @@ class Study:
         order = self.net.order(batch)
         if order is None:
             order = torch.argsort(batch.scenario, stable=True)
-        return Rows(_numbers(positions)[order.cpu().numpy()], batch.take(order))
+        return BatchRows(_numbers(positions)[order.cpu().numpy()], batch.take(order))
 
     def _pieces(self, batch: Batch) -> Iterator[Batch]:
         """Yield the batch in pieces that stay in a processor's cache, whole on other devices."""

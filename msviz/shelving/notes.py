@@ -17,7 +17,7 @@ from pydantic import Field as Setting
 
 from msviz.errors import MsvizError, refuse
 from msviz.schema import first_problem
-from msviz.shelving._place import locked
+from msviz.shelving.place import locked
 
 FILE = "notes.json"
 LONGEST = 4_000  # characters of a description

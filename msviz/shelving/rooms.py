@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from msviz.errors import MsvizError, one_of, refuse
-from msviz.shelving._place import check_name, free_name, locked, told
 from msviz.shelving.notes import read_notes
+from msviz.shelving.place import check_name, free_name, locked, told
 
 BIN = ".trash"
 DAYS = 30  # that a deleted run is kept

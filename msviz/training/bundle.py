@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from msviz.errors import MsvizError
-from msviz.nets._base import Net, build
+from msviz.nets.base import Net, build
 from msviz.run import FILES, Card, Run, file_digest
 from msviz.schema import Schema
 

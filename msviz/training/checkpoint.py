@@ -21,9 +21,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.optim import Optimizer
 
-from msviz.data._dataset import Array
+from msviz.dataset import Array
 from msviz.errors import MsvizError, refuse
-from msviz.nets._base import Net
+from msviz.nets.base import Net
 from msviz.training.bundle import packed, read_tensors, write_whole
 
 

@@ -24,15 +24,13 @@ from pydantic import Field as Setting
 
 from msviz import __version__
 from msviz.batch import Batch
-from msviz.data._dataset import Array, Dataset, Part
-from msviz.data._loader import batches, steps
+from msviz.data.loader import batches, steps
+from msviz.dataset import Array, Dataset, Rows
 from msviz.errors import MsvizError, refuse
-from msviz.nets._base import parse_config
-from msviz.nets._batchnorm import settle
+from msviz.nets.base import parse_config
+from msviz.nets.batchnorm import settle
 from msviz.run import Card, Run, TrainedOn
 from msviz.schema import first_problem
-from msviz.training._stop import Interrupted, Stop
-from msviz.training._watch import Watch, Watching
 from msviz.training.bundle import save_bundle
 from msviz.training.checkpoint import Checkpoint, State
 from msviz.training.doubts import doubts
@@ -42,8 +40,10 @@ from msviz.training.rows import Used, fits, sees, used
 from msviz.training.scoring import Progress, predict, users
 from msviz.training.selection import Checked, Keep, candidates, improves
 from msviz.training.sizes import sized, told
+from msviz.training.snapshots import Watch, Watching
 from msviz.training.start import fresh_net
 from msviz.training.step import step as take_step
+from msviz.training.stop import Interrupted, Stop
 
 DEVICES = ("auto", "cpu", "cuda")
 EARLIER = {"keep": "auc"}  # what runs did that do not name these settings
@@ -489,7 +489,7 @@ class _Loop:
             words += f": the best AUC, {best:.4f}, is not told apart from it"
         self.report(words)
 
-    def _scored(self, part: Part) -> tuple[dict[str, Any], Array]:
+    def _scored(self, part: Rows) -> tuple[dict[str, Any], Array]:
         """Return the measures of a split, and its rows' click probabilities."""
 
         def progress(share: float, words: str) -> None:

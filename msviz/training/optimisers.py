@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.optimizer import Optimizer
 
-from msviz.nets._base import Net
-from msviz.nets._towers import ScenarioLinear
+from msviz.nets.base import Net
+from msviz.nets.towers import ScenarioLinear
 
 # Numbers of a table that are updated at a time on a CPU, so that they stay in the cache.
 CHUNK = 2**17

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 
 from msviz.errors import MsvizError, one_of, refuse
-from msviz.nets._base import Layout, net_class, parse_config, require
+from msviz.nets.base import Layout, net_class, parse_config, require
 from msviz.run import Run
 from msviz.schema import Schema
-from msviz.training import _wrong
+from msviz.training import problems
 from msviz.training.loop import DEVICES, Training
 from msviz.training.settings import ROWS, SettingInfo, Settings, by_name, describe_settings, said
 
@@ -94,8 +94,8 @@ class Plan:
         mine, training = self._split()
         found = dict.fromkeys(self._unknown(), f"it is no setting of {self.model}")
         wanted = {name: info.wanted for name, info in by_name(self.model).items()}
-        found |= _wrong.found(net_class(self.model).Config, mine, wanted)
-        found |= _wrong.found(Training, training, wanted)
+        found |= problems.found(net_class(self.model).Config, mine, wanted)
+        found |= problems.found(Training, training, wanted)
         if self.device not in DEVICES:
             found["device"] = one_of(DEVICES)
         elif self.device == "cuda" and not torch.cuda.is_available():
@@ -105,7 +105,7 @@ class Plan:
         try:
             require(self.model, Layout.of(schema))
         except MsvizError as error:
-            return {"model": _wrong.sentence(error)} | found
+            return {"model": problems.sentence(error)} | found
         return found or self._too_large(schema, memory)
 
     def trained(self, fingerprint: str, runs: Sequence[Run]) -> Run | None:
@@ -138,7 +138,7 @@ class Plan:
         try:
             count = parameters(self, schema)
         except MsvizError as error:
-            return {"": _wrong.sentence(error)}
+            return {"": problems.sentence(error)}
         except (RuntimeError, ValueError, ZeroDivisionError) as error:
             return {"": f"the layers do not fit together: {' '.join(str(error).split())}"}
         have = memory or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

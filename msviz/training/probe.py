@@ -10,11 +10,11 @@ from typing import Any
 import torch
 
 from msviz.batch import Batch
-from msviz.data._dataset import Array, Dataset, Part
-from msviz.data._loader import batches, steps
-from msviz.data._sample import scattered
+from msviz.data.loader import batches, steps
+from msviz.data.sample import scattered
+from msviz.dataset import Array, Dataset, Rows
 from msviz.errors import MsvizError
-from msviz.nets._base import Layout, Net, parse_config, require
+from msviz.nets.base import Layout, Net, parse_config, require
 from msviz.training.loop import Training, choose_device, number_format
 from msviz.training.optimisers import make_optimisers
 from msviz.training.rows import Used, used
@@ -104,7 +104,7 @@ def _seconds(rows: Used, training: Training, learned: float, scored: float) -> f
     return rows.train.rows * epochs / learned + looked_at * (1 / scored + MEASURING) + FIXED
 
 
-def _train_rate(net: Net, part: Part, training: Training, seed: int, place: torch.device) -> float:
+def _train_rate(net: Net, part: Rows, training: Training, seed: int, place: torch.device) -> float:
     """Return rows a second over real steps, reading them included."""
     optimisers = make_optimisers(net, training.learning_rate, training.l2, training.optimiser)
     amp = number_format(training, place)
@@ -161,7 +161,7 @@ def _score_rate(net: Net, rows: Used, place: torch.device) -> float:
         return done / (time.perf_counter() - begun)
 
 
-def _few(part: Part, size: int, turn: int) -> slice:
+def _few(part: Rows, size: int, turn: int) -> slice:
     """Return a stretch of `size` rows in order, as scoring takes them; a few turns lie all over a split."""
     size = min(size, part.rows)
     start = int((turn + 0.5) * GOLDEN % 1 * (part.rows - size + 1))

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from msviz.data._dataset import Array, Dataset, Part
-from msviz.data._slice import rows
-from msviz.data._view import seen
+from msviz.data.regroup import regroup
+from msviz.data.slices import rows
+from msviz.dataset import Array, Dataset, Rows
 from msviz.errors import MsvizError, refuse
-from msviz.nets._base import Layout, net_class, require
+from msviz.nets.base import Layout, net_class, require
 
 if TYPE_CHECKING:
     from msviz.training.loop import Training
@@ -20,8 +20,8 @@ class Used:
     """The data as a training knows them: scenarios, rows of its steps, rows that early stopping watches."""
 
     dataset: Dataset
-    train: Part
-    valid: Part
+    train: Rows
+    valid: Rows
     words: tuple[str, ...] = ()  # what a reader should know of the choice
 
 
@@ -31,7 +31,7 @@ def sees(dataset: Dataset, training: "Training") -> Dataset:
     Raises MsvizError naming the setting.
     """
     names = [name.strip() for name in training.scenario_fields.split(",") if name.strip()]
-    return dataset if not names or names == list(dataset.scenario_of) else seen(dataset, names)
+    return dataset if not names or names == list(dataset.scenario_of) else regroup(dataset, names)
 
 
 def fits(model: str, dataset: Dataset) -> None:
@@ -79,7 +79,7 @@ def used(dataset: Dataset, training: "Training") -> Used:
     return Used(dataset, train, valid, tuple(words))
 
 
-def _holding(part: Part, where: str) -> Array:
+def _holding(part: Rows, where: str) -> Array:
     try:
         return rows(part, where)
     except MsvizError as error:

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from msviz.batch import Batch
-from msviz.data._dataset import Array, Dataset, Part, open_data
-from msviz.data._loader import batches
-from msviz.data._view import as_run_sees
+from msviz.data.loader import batches
+from msviz.data.regroup import match_run
+from msviz.dataset import Array, Dataset, Rows, open_data
 from msviz.errors import MsvizError, one_of, refuse
-from msviz.nets._base import Net
+from msviz.nets.base import Net
 from msviz.run import Run
 from msviz.schema import Schema
 from msviz.training.metrics import measure
@@ -25,7 +25,7 @@ Progress = Callable[[float, str], None]  # a share from 0 to 1, and words
 
 def predict(
     net: Net,
-    part: Part,
+    part: Rows,
     *,
     batch_size: int = 4096,
     device: str | torch.device = "cpu",
@@ -64,14 +64,14 @@ def probabilities(net: Net, batch: Batch) -> Tensor:
 
 
 def evaluate(
-    net: Net, part: Part, *, device: str | torch.device = "cpu", progress: Progress | None = None
+    net: Net, part: Rows, *, device: str | torch.device = "cpu", progress: Progress | None = None
 ) -> dict[str, Any]:
     """Return the measures of a split, overall and per scenario, as `metrics.measure` gives them."""
     score = predict(net, part, device=device, progress=progress)
     return measure(part.label, score, part.scenario, part.schema.scenario_names, users(part))
 
 
-def users(part: Part) -> Array | None:
+def users(part: Rows) -> Array | None:
     """Return the encoded user (rows,) of a split, or None where the log names no user."""
     for field in part.schema.features:
         # The first one is the user; what follows with this role describes it.
@@ -91,7 +91,7 @@ def find_data(run: Run, data: Dataset | Path | str | None = None) -> Dataset:
     if data is not None:
         given = data if isinstance(data, Dataset) else open_data(data)
         _same_words(run, given.schema)
-        given = as_run_sees(given, run.schema)
+        given = match_run(given, run.schema)
         if given.schema.scenarios != run.schema.scenarios:
             raise MsvizError(f"data: its scenarios are not those that run {run.name} was trained on")
         return given
@@ -102,7 +102,7 @@ def find_data(run: Run, data: Dataset | Path | str | None = None) -> Dataset:
         if (place / "dataset.json").is_file():
             found = open_data(place)
             if found.fingerprint == known.fingerprint:
-                return as_run_sees(found, run.schema)
+                return match_run(found, run.schema)
     raise refuse(
         "data",
         known.name,

@@ -9,8 +9,8 @@ import annotated_types
 from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from msviz.nets._base import net_class
-from msviz.nets._layers import Widths
+from msviz.nets.base import net_class
+from msviz.nets.layers import Widths
 from msviz.training.loop import AUTO, Training
 
 Settings = Mapping[str, Any]

@@ -5,15 +5,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from msviz.data._dataset import Array, Dataset, Part
-from msviz.nets._base import Net, build
+from msviz.dataset import Array, Dataset, Rows
+from msviz.nets.base import Net, build
 from msviz.run import Run
 from msviz.schema import Schema
 
 PSEUDO = 20  # rows with the overall click rate that every scenario is given beside its own
 
 
-def fresh_net(model: str, config: dict[str, Any], schema: Schema, seed: int, train: Part) -> Net:
+def fresh_net(model: str, config: dict[str, Any], schema: Schema, seed: int, train: Rows) -> Net:
     """Return the untrained net whose answers start at the click rates of the training rows.
 
     Raises MsvizError for a setting that will not do and for a schema that lacks what the model needs.
@@ -36,7 +36,7 @@ def untrained_net(run: Run, dataset: Dataset, device: str | torch.device = "cpu"
     return fresh_net(card.model, card.config, run.schema, card.seed, rows.train).to(device).eval()
 
 
-def log_odds(part: Part) -> Array:
+def log_odds(part: Rows) -> Array:
     """Return the log odds (S + 1,) of a click: of all rows at 0, then in each scenario 1..S.
 
     Half a click and half a row without one are added to all rows, PSEUDO rows of the overall rate to each

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.optim.optimizer import Optimizer
 
 from msviz.batch import Batch
-from msviz.nets._base import Net
+from msviz.nets.base import Net
 
 
 def step(net: Net, batch: Batch, optimisers: Sequence[Optimizer], amp: torch.dtype | None = None) -> float:

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from msviz.batch import Batch
-from msviz.nets._base import Layout, Net, NetConfig
-from msviz.nets._tap import Tap
+from msviz.nets.base import Layout, Net, NetConfig
+from msviz.nets.tap import Tap
 
 
 class ByHand(Net):

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from msviz.batch import Batch
-from msviz.nets._base import Layout, Net, NetConfig
-from msviz.nets._tap import Tap
+from msviz.nets.base import Layout, Net, NetConfig
+from msviz.nets.tap import Tap
 
 
 class _Layer(nn.Module):

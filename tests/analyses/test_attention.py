@@ -7,8 +7,8 @@ import pytest
 from scipy.stats import ttest_ind
 
 import msviz
-from msviz.analyses._words import Z
-from msviz.data._dataset import Dataset
+from msviz.analyses.shared.words import Z
+from msviz.dataset import Dataset
 from msviz.errors import MsvizError
 from msviz.probing.study import Study
 from msviz.run import Run
@@ -175,7 +175,7 @@ def test_a_switched_row_is_the_row_with_other_scenario_ids(satrans: Run, tiny_wo
 
 
 def test_one_row_in_a_scenario_has_no_interval_and_no_test(tmp_path: Path, satrans: Run) -> None:
-    from msviz.analyses import attention_by_scenario, attention_difference
+    from msviz.analyses.questions import attention_by_scenario, attention_difference
 
     study = Study.open(satrans)
     study.keep = False
@@ -193,7 +193,7 @@ def test_one_row_in_a_scenario_has_no_interval_and_no_test(tmp_path: Path, satra
 
 
 def test_nearly_even_attention_is_not_called_a_relation(satrans: Run) -> None:
-    from msviz.analyses.attention_by_scenario import _words
+    from msviz.analyses.questions.attention_by_scenario import _words
 
     data = msviz.analyse("attention_by_scenario", satrans).data.copy(deep=True)
     fields = data.sizes["key"]

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 import msviz
-from msviz.analyses import (
+from msviz.analyses.questions import (
     attention_by_scenario,
     attention_difference,
     attention_importance,
     attention_instance,
     performance,
 )
-from msviz.data._dataset import Dataset
+from msviz.dataset import Dataset
 from msviz.probing.truth import changed_pairs, pair_ranking
 from msviz.run import Run
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 from scipy.spatial.distance import jensenshannon
 
-from msviz.analyses._behaviours import age, attending, divergence, interesting
-from msviz.analyses.behaviour_attention import Options, analyse
-from msviz.data._dataset import Dataset
+from msviz.analyses.questions.behaviour_attention import Options, analyse
+from msviz.analyses.shared.behaviours import age, attending, divergence, interesting
+from msviz.dataset import Dataset
 from msviz.errors import MsvizError
-from msviz.nets._base import Layout, build
+from msviz.nets.base import Layout, build
 from msviz.probing.study import Study
 
 
@@ -73,14 +73,14 @@ def test_every_attention_of_the_models_adds_up_to_one(tiny_world: Dataset, posit
 
 def test_interesting_rows_have_long_mixed_histories(study: Study) -> None:
     found = interesting(study.part, study.schema.scenario("Search"), 20)
-    lengths = study.part.stretches[1]
+    lengths = study.part.history_spans[1]
     assert len(found) == 20 and (study.part.scenario[found] == study.schema.scenario("Search")).all()
     assert lengths[found].min() == lengths[study.part.scenario == study.schema.scenario("Search")].max()
     assert len(interesting(study.part, 0, 5)) == 0
 
 
 def test_rows_without_a_history_and_other_taps_are_refused(study: Study) -> None:
-    empty = int(study.part.row[np.flatnonzero(study.part.stretches[1] == 0)[0]])
+    empty = int(study.part.row[np.flatnonzero(study.part.history_spans[1] == 0)[0]])
     with pytest.raises(MsvizError, match=f"row: got {empty}; it has no past clicks"):
         analyse(study, Options(row=empty))
     with pytest.raises(MsvizError, match="valid choices: pool, self_attention"):

@@ -5,12 +5,12 @@ import pytest
 from torch import Tensor
 
 import msviz
-from msviz.analyses import _ranking
-from msviz.analyses.category_diversity import ALL, CHANCE, CLICKED, Options, _at_random, analyse
+from msviz.analyses.questions.category_diversity import ALL, CHANCE, CLICKED, Options, _at_random, analyse
+from msviz.analyses.shared import ranking
 from msviz.batch import Batch
-from msviz.data._dataset import Dataset
+from msviz.dataset import Dataset
 from msviz.errors import MsvizError
-from msviz.nets._base import Layout, Net, NetConfig
+from msviz.nets.base import Layout, Net, NetConfig
 from msviz.probing.study import Study
 from msviz.run import Run
 
@@ -36,7 +36,7 @@ def test_clicks_and_best_items_are_counted_for_the_same_users(study: Study) -> N
     asked = Options(users=20, candidates=60, top=8, days=10)
     finding = analyse(study, asked)
     data = finding.data
-    setting = _ranking.Setting.of(study, 20, 60, 12)
+    setting = ranking.Setting.of(study, 20, 60, 12)
     column = study.schema.index("category")
     assert len(np.unique(setting.items[:, study.schema.index("item_id")])) == 60
     # The model's best are the lowest categories, for everybody.
@@ -70,11 +70,11 @@ def test_chance_is_what_random_draws_have() -> None:
 
 
 def test_several_requests_are_the_users_latest_counted_together(study: Study) -> None:
-    setting = _ranking.Setting.of(study, 20, 60, 12, requests=3)
+    setting = ranking.Setting.of(study, 20, 60, 12, requests=3)
     part = study.part
     user = part.fields(np.arange(part.rows))[:, study.schema.index("user_id")]
     time, scenario = np.asarray(part.time), np.asarray(part.scenario)
-    some = part.stretches[1] > 0
+    some = part.history_spans[1] > 0
     for number in (0, 25, 60):
         here = np.flatnonzero((user == user[setting.rows[number]]) & some)
         here = here[scenario[here] == scenario[setting.rows[number]]]
@@ -94,9 +94,9 @@ def test_several_requests_are_the_users_latest_counted_together(study: Study) ->
 
 def test_latest_requests_by_hand() -> None:
     owner, time = np.array([7, 7, 9, 7, 9]), np.array([1, 5, 2, 3, 2])
-    found = _ranking._latest(owner, time, np.array([10, 11, 12, 13, 14]), np.array([9, 7]), 2)
+    found = ranking._latest(owner, time, np.array([10, 11, 12, 13, 14]), np.array([9, 7]), 2)
     assert found.tolist() == [[14, 12], [11, 13]]
-    found = _ranking._latest(owner, time, np.array([10, 11, 12, 13, 14]), np.array([9]), 4)
+    found = ranking._latest(owner, time, np.array([10, 11, 12, 13, 14]), np.array([9]), 4)
     assert found.tolist() == [[14, 12, -1, -1]]
 
 

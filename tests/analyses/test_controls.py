@@ -12,13 +12,14 @@ import xarray as xr
 from planted_attention import Planted
 
 import msviz
-from msviz.analyses import ask, cached, controlled, controls
-from msviz.analyses._cells import Cells, agreement, matched, sums
-from msviz.data._dataset import Dataset
+from msviz.analyses import ask, cached, controlled
+from msviz.analyses.questions import controls
+from msviz.analyses.shared.cells import Cells, agreement, matched, sums
+from msviz.dataset import Dataset
 from msviz.errors import MsvizError
 from msviz.finding import Finding
-from msviz.nets._base import Layout, Net, build
-from msviz.nets._tap import Tap
+from msviz.nets.base import Layout, Net, build
+from msviz.nets.tap import Tap
 from msviz.probing.study import Study
 from msviz.run import Run
 from msviz.training.bundle import load_net, save_bundle
@@ -326,7 +327,7 @@ def test_pictures_of_a_models_inside_have_controls_and_measured_things_have_none
     )  # fmt: skip
     from msviz import registry
 
-    assert tuple(name for name in registry.names("analyses") if controlled(name)) == inside
+    assert tuple(name for name in registry.names("analyses.questions") if controlled(name)) == inside
 
 
 def test_scenarios_are_compared_pair_by_pair_where_vectors_cannot_be(optmsm: Run, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from msviz.data._dataset import Dataset
+from msviz.dataset import Dataset
 from msviz.run import Run
 
 PAGE = Path(__file__).parents[2] / "docs/analyses.md"
@@ -28,4 +28,4 @@ def test_the_page_names_every_question() -> None:
     from msviz import registry
 
     text = PAGE.read_text("utf-8")
-    assert [name for name in registry.names("analyses") if f"| `{name}` |" not in text] == []
+    assert [name for name in registry.names("analyses.questions") if f"| `{name}` |" not in text] == []

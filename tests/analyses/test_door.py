@@ -10,10 +10,10 @@ import pytest
 import msviz
 from msviz import registry
 from msviz.analyses import available, cached, why_not
-from msviz.data._dataset import Dataset
+from msviz.dataset import Dataset
 from msviz.errors import MsvizError
 from msviz.finding import Finding
-from msviz.nets._tap import AXES
+from msviz.nets.tap import AXES
 from msviz.run import Run
 
 # Models besides satrans, small enough to train in a second; each shows something that satrans does not.
@@ -35,7 +35,7 @@ def runs(satrans: Run, tiny_world: Dataset, train_small: Callable[..., Run]) -> 
 def options(name: str, world: Dataset) -> dict[str, object]:
     """Return what a question must be told, and what keeps it small."""
     part = world.split("test")
-    row = int(part.row[np.argmax(part.stretches[1])])
+    row = int(part.row[np.argmax(part.history_spans[1])])
     return {
         "attention_instance": {"row": row},
         "behaviour_attention": {"row": row},
@@ -49,11 +49,11 @@ def options(name: str, world: Dataset) -> dict[str, object]:
     }.get(name, {})
 
 
-@pytest.mark.parametrize("name", registry.names("analyses"))
+@pytest.mark.parametrize("name", registry.names("analyses.questions"))
 def test_every_question_is_answered_in_words_kept_and_drawn(
     name: str, runs: list[Run], tiny_world: Dataset
 ) -> None:
-    module = registry.load("analyses", name)
+    module = registry.load("analyses.questions", name)
     asked = options(name, tiny_world)
     of_file = getattr(module, "SOURCE", "") == "file"
     # SATrans' own vectors say the scenario and no more: they cannot be laid out.

@@ -8,15 +8,15 @@ import torch
 from scipy.stats import ttest_ind
 from torch import Tensor
 
-from msviz.analyses import feature_weights
-from msviz.analyses._weights import agreement, entropy, spread
-from msviz.analyses.feature_weights import Options, analyse
+from msviz.analyses.questions import feature_weights
+from msviz.analyses.questions.feature_weights import Options, analyse
+from msviz.analyses.shared.weights import agreement, entropy, spread
 from msviz.batch import Batch
-from msviz.data._dataset import Dataset
+from msviz.dataset import Dataset
 from msviz.errors import MsvizError
 from msviz.finding import Finding
-from msviz.nets._base import Layout, Net, NetConfig
-from msviz.nets._tap import Tap
+from msviz.nets.base import Layout, Net, NetConfig
+from msviz.nets.tap import Tap
 from msviz.probing.study import Study
 
 ALL, MEAN = "All scenarios", "mean of heads"

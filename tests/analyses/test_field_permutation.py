@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from msviz.analyses._exchange import SIGNALS, losses, placements, shuffles
-from msviz.analyses.field_permutation import Options, analyse, score
+from msviz.analyses.questions.field_permutation import Options, analyse, score
+from msviz.analyses.shared.permute import SIGNALS, losses, placements, shuffles
 from msviz.batch import Batch
-from msviz.data._dataset import Dataset
+from msviz.dataset import Dataset
 from msviz.finding import Finding
-from msviz.nets._base import Layout, Need, Net, NetConfig
+from msviz.nets.base import Layout, Need, Net, NetConfig
 from msviz.probing.study import Study
 from msviz.training.metrics import auc
 

@@ -5,13 +5,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from msviz.analyses import _time, gates_over_time, rates_over_time
+from msviz.analyses.questions import gates_over_time, rates_over_time
+from msviz.analyses.shared import daily
 from msviz.batch import Batch
-from msviz.data._dataset import SPLITS, Dataset
+from msviz.dataset import SPLITS, Dataset
 from msviz.errors import MsvizError
 from msviz.finding import Finding
-from msviz.nets._base import Layout, Net, NetConfig, build
-from msviz.nets._tap import Tap
+from msviz.nets.base import Layout, Net, NetConfig, build
+from msviz.nets.tap import Tap
 from msviz.probing.study import Study
 from msviz.training.metrics import auc
 
@@ -206,7 +207,7 @@ def test_two_halves_of_the_log_by_slice_are_the_whole(
 )
 def test_periods_that_cannot_be_read_are_refused(text: str, said: str) -> None:
     with pytest.raises(MsvizError, match=said):
-        _time.calendar(["2025-03-01"], text, None)
+        daily.calendar(["2025-03-01"], text, None)
 
 
 def test_a_net_without_a_gate_and_an_unknown_tap_are_refused(tiny_world: Dataset, study: Study) -> None:
@@ -222,13 +223,13 @@ def test_a_net_without_a_gate_and_an_unknown_tap_are_refused(tiny_world: Dataset
 
 
 def test_likeness_and_effective_days_by_hand() -> None:
-    assert _time.likeness(np.array([1.0, -1.0, 1.0, -1.0])) == 0.0
+    assert daily.likeness(np.array([1.0, -1.0, 1.0, -1.0])) == 0.0
     # Around its mean of 2: -1, -1, 1, 1; neighbours' products 1, -1, 1; mean square 1.
-    assert _time.likeness(np.array([1.0, 1.0, 3.0, 3.0])) == pytest.approx(1 / 3)
+    assert daily.likeness(np.array([1.0, 1.0, 3.0, 3.0])) == pytest.approx(1 / 3)
     # Two groups around their own means do not vary at all.
-    assert _time.likeness(np.array([1.0, 1.0, 3.0, 3.0]), np.array([0, 0, 1, 1])) == 0.0
-    assert _time.effective(30, 0.5) == pytest.approx(10)
-    assert _time.effective(3, 0.9) == 2.0
+    assert daily.likeness(np.array([1.0, 1.0, 3.0, 3.0]), np.array([0, 0, 1, 1])) == 0.0
+    assert daily.effective(30, 0.5) == pytest.approx(10)
+    assert daily.effective(3, 0.9) == 2.0
 
 
 def test_intervals_of_correlations_hold_what_they_promise() -> None:
@@ -237,7 +238,7 @@ def test_intervals_of_correlations_hold_what_they_promise() -> None:
     for _ in range(200):
         noise = draw.normal(size=(2, 66))
         one, two = (np.convolve(row, np.ones(7) / 7, "valid") for row in noise)
-        found = _time.together(one, two)
+        found = daily.together(one, two)
         inside += found.low < 0 < found.high
     # Series with a week's memory: without effective days about half of the intervals would miss zero.
     assert inside >= 176

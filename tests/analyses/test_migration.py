@@ -6,11 +6,11 @@ import pytest
 import torch
 from scipy.stats import ttest_1samp
 
-from msviz.analyses._statistics import discoveries
-from msviz.analyses.migration import Options, analyse, score
-from msviz.data._dataset import Dataset
+from msviz.analyses.questions.migration import Options, analyse, score
+from msviz.analyses.shared.statistics import discoveries
+from msviz.dataset import Dataset
 from msviz.errors import MsvizError
-from msviz.nets._base import Layout
+from msviz.nets.base import Layout
 from msviz.probing.study import Study
 from msviz.probing.truth.migration import migration_scores, planted
 

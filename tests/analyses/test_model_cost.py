@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import msviz
-from msviz.analyses import model_cost
-from msviz.nets._base import Layout, build
+from msviz.analyses.questions import model_cost
+from msviz.nets.base import Layout, build
 from msviz.run import Run
 from msviz.schema import Schema
 

@@ -12,9 +12,10 @@ import pytest
 from scipy import stats
 
 import msviz
-from msviz.analyses import _experiment as lifts
-from msviz.analyses import cached, online_lift, why_not
-from msviz.data import _experiment as log_file
+from msviz.analyses import cached, why_not
+from msviz.analyses.questions import online_lift
+from msviz.analyses.shared import experiment as lifts
+from msviz.data import experiment as log_file
 from msviz.errors import MsvizError
 
 ROOT = Path(__file__).parents[2]

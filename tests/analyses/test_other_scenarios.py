@@ -12,9 +12,11 @@ from test_runs_compared import made
 
 import msviz
 from msviz import registry, statistics
-from msviz.analyses import _runs, available, cached, runs_compared, score, why_not
-from msviz.data._dataset import Dataset
-from msviz.data._view import seen
+from msviz.analyses import available, cached, score, why_not
+from msviz.analyses.questions import runs_compared
+from msviz.analyses.shared import side_by_side
+from msviz.data.regroup import regroup
+from msviz.dataset import Dataset
 from msviz.errors import MsvizError
 from msviz.finding import Finding
 from msviz.probing.study import Study
@@ -171,7 +173,7 @@ def test_settings_are_told_in_words_and_runs_from_before_them_had_the_defaults(
     before = made(tmp_path, autoint, "before", training=old, seed=9)
     config = autoint.card.config
     grade = made(tmp_path, graded("autoint"), "grade", config=config)
-    found, _ = _runs.entries(autoint, [before, grade], autoint.card.data.fingerprint)
+    found, _ = side_by_side.entries(autoint, [before, grade], autoint.card.data.fingerprint)
     assert [one.name for one in found] == ["autoint (2 seeds)", "grade"]
     assert found[0].settings["scenario_fields"] == "the data's own"
     assert found[1].settings["scenario_fields"] == GRADE
@@ -186,7 +188,7 @@ def test_every_question_can_be_asked_and_has_no_score(
 ) -> None:
     run = graded(model)
     part = tiny_world.split("test")
-    row = int(part.row[np.argmax(part.stretches[1])])
+    row = int(part.row[np.argmax(part.history_spans[1])])
     names = available(run)
     assert {"performance", "sankey", "data_overview", "scenario_comparison", "runs_compared"} <= set(names)
     assert any(
@@ -196,7 +198,7 @@ def test_every_question_can_be_asked_and_has_no_score(
         if name == "projection_agreement" and model != "hierrec":
             continue  # vectors of the others are too few on so few rows, or say the scenario and no more
         asked = dict(ASKED.get(name, {}))
-        needs_row = "row" in registry.load("analyses", name).Options.model_fields
+        needs_row = "row" in registry.load("analyses.questions", name).Options.model_fields
         asked |= {"row": row} if needs_row else {} if name in WHOLE else {"slice": FEW}
         asked |= {"runs": str(run.path)} if name in ("runs_compared", "model_cost") else {}
         if name == "migration":
@@ -235,11 +237,11 @@ def test_the_best_that_is_reachable_is_of_the_runs_own_scenarios(
 def test_answers_of_the_log_are_kept_apart_by_its_scenarios(
     graded: Callable[[str], Run], satrans: Run, tiny_world: Dataset
 ) -> None:
-    run, view = graded("autoint"), seen(tiny_world, [GRADE])
+    run, view = graded("autoint"), regroup(tiny_world, [GRADE])
     places = [
         cached("sankey", None, tiny_world),
         cached("sankey", None, view),
-        cached("sankey", None, seen(tiny_world, ["gender"])),
+        cached("sankey", None, regroup(tiny_world, ["gender"])),
         cached("sankey", run),
     ]
     assert len(set(places)) == 4
@@ -275,7 +277,7 @@ def test_pictures_of_two_runs_compare_only_the_whole(satrans: Run, graded: Calla
     # Even if a scenario of both had one name.
     names = [str(name) for name in theirs.data["scope"].values]
     renamed = theirs.data.assign_coords(scope=["Search" if name == "High" else name for name in names])
-    both = mine.figure(other=Finding("performance", "", "", renamed, "performance", theirs.provenance))
+    both = mine.figure(other=Finding("performance", "", "", renamed, theirs.provenance))
     second = np.asarray(both.data[1].x)
     assert np.isfinite(second).tolist() == [
         str(name) == "All scenarios" for name in mine.data["scope"].values

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from msviz.analyses import _project, analyse
-from msviz.analyses._live import Live, layout_in
-from msviz.data._dataset import Dataset
+from msviz.analyses import analyse
+from msviz.analyses.shared import project
+from msviz.analyses.shared.live import Live, layout_in
+from msviz.dataset import Dataset
 from msviz.errors import MsvizError
 from msviz.run import Run
 
@@ -20,24 +21,24 @@ def clusters(size: int = 240, groups: int = 4, units: int = 10) -> "tuple[np.nda
     return (centre[group] + draw.normal(size=(size, units))).astype(np.float32), group
 
 
-@pytest.mark.parametrize("method", [_project.umap, _project.tsne])
+@pytest.mark.parametrize("method", [project.umap, project.tsne])
 def test_neighbours_stay_together(method) -> None:  # type: ignore[no-untyped-def]
     vectors, group = clusters()
     seen: list[float] = []
     layout = method(vectors, 0, lambda share, now: seen.append(share))
     assert seen == sorted(seen) and seen[-1] == 1
-    assert method is _project.umap or len(seen) > 20, "t-SNE can be watched"
-    near, _ = _project.neighbours(layout, 5)
+    assert method is project.umap or len(seen) > 20, "t-SNE can be watched"
+    near, _ = project.neighbours(layout, 5)
     assert (group[near] == group[:, None]).mean() > 0.98
-    true, kept = _project.neighbours_kept(vectors, layout)
+    true, kept = project.neighbours_kept(vectors, layout)
     assert true.value > 0.9
-    flat, flat_kept = _project.neighbours_kept(vectors, np.random.default_rng(1).normal(size=(240, 2)))
+    flat, flat_kept = project.neighbours_kept(vectors, np.random.default_rng(1).normal(size=(240, 2)))
     assert abs(flat.value - 0.5) < 0.05 and kept.low > flat_kept.high
 
 
 def test_the_same_seed_gives_the_same_layout_and_another_does_not() -> None:
     vectors, _ = clusters()
-    first, second, third = (_project.umap(vectors, seed) for seed in (1, 1, 2))
+    first, second, third = (project.umap(vectors, seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, second)
     assert not np.allclose(first, third)
 
@@ -46,8 +47,8 @@ def test_trustworthiness_is_that_of_scikit_learn() -> None:
     from sklearn.manifold import trustworthiness
 
     vectors, _ = clusters(200)
-    layout = _project.pca(vectors)[0]
-    found = _project.neighbours_kept(vectors, layout, 10, sample=200)[0]
+    layout = project.pca(vectors)[0]
+    found = project.neighbours_kept(vectors, layout, 10, sample=200)[0]
     assert found.value == pytest.approx(trustworthiness(vectors, layout, n_neighbors=10), abs=1e-6)
     assert found.low < found.value < found.high
 
@@ -56,21 +57,21 @@ def test_pca_is_that_of_scikit_learn_up_to_signs() -> None:
     from sklearn.decomposition import PCA
 
     vectors, _ = clusters()
-    layout, share = _project.pca(vectors)
+    layout, share = project.pca(vectors)
     peer = PCA(2)
     np.testing.assert_allclose(np.abs(layout), np.abs(peer.fit_transform(vectors)), atol=1e-3)
     np.testing.assert_allclose(share, peer.explained_variance_ratio_, atol=1e-5)
-    assert (_project.pca(np.ones((5, 1), np.float32))[0] == 0).all()
+    assert (project.pca(np.ones((5, 1), np.float32))[0] == 0).all()
 
 
 def test_a_turned_and_stretched_layout_agrees_wholly() -> None:
     layout = np.random.default_rng(2).normal(size=(80, 2))
     turn = np.array([[0.0, -1.0], [-1.0, 0.0]])
-    turned, share = _project.aligned(layout, 5 * layout @ turn + 3)
+    turned, share = project.aligned(layout, 5 * layout @ turn + 3)
     assert share == pytest.approx(1)
     np.testing.assert_allclose(turned, layout, atol=1e-4)
-    assert _project.agreement(layout, 5 * layout @ turn).value == pytest.approx(1)
-    assert _project.agreement(layout, np.random.default_rng(3).normal(size=(80, 2))).value < 0.3
+    assert project.agreement(layout, 5 * layout @ turn).value == pytest.approx(1)
+    assert project.agreement(layout, np.random.default_rng(3).normal(size=(80, 2))).value < 0.3
 
 
 def test_a_layout_is_left_beside_the_progress_of_a_job(
@@ -99,7 +100,7 @@ def test_a_projection_of_a_trained_model(optmsm: Run, tiny_world: Dataset) -> No
     place = {int(row): number for number, row in enumerate(source.data["row"].values)}
     rows = data["row"].values[data["of"].values]
     vectors = source.data["vector"].values[[place[int(row)] for row in rows], data["entry"].values]
-    kept = _project.neighbours_kept(vectors, data["layout"].values)[1].value
+    kept = project.neighbours_kept(vectors, data["layout"].values)[1].value
     assert float(data["trust"].sel(measure="neighbours kept")) == pytest.approx(kept)
     again = analyse("projection_agreement", optmsm, tiny_world, method="umap", **options)
     assert 0.2 < float(again.data["low"]) < float(again.data["value"]) <= 1
@@ -122,9 +123,9 @@ def test_a_layout_is_turned_mirrored_moved_and_scaled_back_by_hand() -> None:
     first = np.array([[0.0, 0], [4, 0], [0, 2]])
     # A quarter turn, a mirror image, half the size, elsewhere: (x, y) -> (y / 2 + 7, x / 2 - 3).
     second = np.stack([first[:, 1] / 2 + 7, first[:, 0] / 2 - 3], 1)
-    np.testing.assert_allclose(_project.turned(second, second, first), first, atol=1e-5)
+    np.testing.assert_allclose(project.turned(second, second, first), first, atol=1e-5)
     # Points that only the layout has go along: (8, 0) has its image at (7, 1).
-    np.testing.assert_allclose(_project.turned(np.array([[7.0, 1]]), second, first), [[8, 0]], atol=1e-5)
+    np.testing.assert_allclose(project.turned(np.array([[7.0, 1]]), second, first), [[8, 0]], atol=1e-5)
 
 
 def test_another_runs_layout_stands_beside_of_the_same_impressions(

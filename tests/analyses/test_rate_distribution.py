@@ -4,9 +4,16 @@ import numpy as np
 import pytest
 
 import msviz
-from msviz.analyses import rate_distribution
-from msviz.analyses.rate_distribution import NORMAL_DAYS, PROMOTION_DAYS, Options, _clicks, _table, spread
-from msviz.data._dataset import Dataset
+from msviz.analyses.questions import rate_distribution
+from msviz.analyses.questions.rate_distribution import (
+    NORMAL_DAYS,
+    PROMOTION_DAYS,
+    Options,
+    _clicks,
+    _table,
+    spread,
+)
+from msviz.dataset import Dataset
 from msviz.errors import MsvizError
 
 
@@ -57,7 +64,7 @@ def test_a_planted_promotion_raises_users_rates(tiny_world: Dataset) -> None:
     share = data["share"]
     assert (data["low"] <= share + 1e-9).all() and (share <= data["high"] + 1e-9).all()
     assert "Of 4 impressions each, users click on normal days" in finding.takeaway
-    assert finding.provenance.split == "all" and finding.picture == "distribution"
+    assert finding.provenance.split == "all" and finding.picture == "rate_distribution"
     by = msviz.analyse("rate_distribution", None, tiny_world, keep=False, draws=4, by="scenario", most=3)
     assert by.data.sizes["group"] == 3 and "between scenarios" in by.question
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from msviz.analyses import analyse, why_not
-from msviz.analyses._distinguish import distinguishing, in_words
-from msviz.analyses._vectors import Kept, drawn, main_directions, taps, ways
-from msviz.analyses.representation import compared, score
-from msviz.data._dataset import Dataset
+from msviz.analyses.questions.representation import compared, score
+from msviz.analyses.shared.distinguish import distinguishing, in_words
+from msviz.analyses.shared.vectors import Kept, drawn, main_directions, taps, ways
+from msviz.dataset import Dataset
 from msviz.errors import MsvizError
 from msviz.probing.study import Study
 from msviz.probing.truth.sharing import mantel, sharing_score

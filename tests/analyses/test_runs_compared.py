@@ -10,8 +10,9 @@ from scipy.stats import false_discovery_control
 
 import msviz
 from msviz import statistics
-from msviz.analyses import _runs, runs_compared
-from msviz.data._dataset import Dataset
+from msviz.analyses.questions import runs_compared
+from msviz.analyses.shared import side_by_side
+from msviz.dataset import Dataset
 from msviz.errors import MsvizError
 from msviz.run import Card, Run
 from msviz.training.metrics import auc
@@ -35,7 +36,7 @@ def test_seeds_stand_together_and_only_what_differs_is_told(satrans: Run, tmp_pa
     slow = made(tmp_path, satrans, "slow", training={**satrans.card.training, "threads": 9}, seed=8)
     far = satrans.card.data.model_copy(update={"fingerprint": "elsewhere"})
     gone = made(tmp_path, satrans, "gone", data=far)
-    found, left = _runs.entries(satrans, [other, deep, slow, gone], satrans.card.data.fingerprint)
+    found, left = side_by_side.entries(satrans, [other, deep, slow, gone], satrans.card.data.fingerprint)
     assert left == 1
     assert [one.name for one in found] == ["satrans (3 seeds)", "deep"]
     assert found[0].settings == {"layers": "2"} and found[1].settings == {"layers": "3"}
@@ -43,10 +44,13 @@ def test_seeds_stand_together_and_only_what_differs_is_told(satrans: Run, tmp_pa
 
 
 def test_a_folder_of_runs_stands_for_all_in_it(satrans: Run, autoint: Run, tmp_path: Path) -> None:
-    assert {"satrans", "autoint"} <= {run.name for run in _runs.named(str(satrans.path.parent))}
-    assert [run.name for run in _runs.named(f" {autoint.path} ,{satrans.path}")] == ["autoint", "satrans"]
+    assert {"satrans", "autoint"} <= {run.name for run in side_by_side.named(str(satrans.path.parent))}
+    assert [run.name for run in side_by_side.named(f" {autoint.path} ,{satrans.path}")] == [
+        "autoint",
+        "satrans",
+    ]
     with pytest.raises(MsvizError, match="runs: got ' , '; wanted: paths of runs"):
-        _runs.named(" , ")
+        side_by_side.named(" , ")
     assert (
         runs_compared.Options(runs=str(satrans.path)).key()
         != runs_compared.Options(runs=str(autoint.path)).key()
@@ -162,8 +166,8 @@ def test_the_mean_over_seeds_has_their_deviation(satrans: Run, tmp_path: Path) -
     assert list(itertools.chain(data["run"].values)) == ["satrans (2 seeds)"]
 
 
-def entry(run: Run, name: str, **settings: str) -> _runs.Entry:
-    return _runs.Entry((Run(run.path.parent / name, run.card),), settings)
+def entry(run: Run, name: str, **settings: str) -> side_by_side.Entry:
+    return side_by_side.Entry((Run(run.path.parent / name, run.card),), settings)
 
 
 def test_runs_with_and_without_what_can_be_switched_off_are_pairs(satrans: Run) -> None:
@@ -175,18 +179,18 @@ def test_runs_with_and_without_what_can_be_switched_off_are_pairs(satrans: Run) 
         entry(satrans, "moe", transfer="moe", priors="on", constraint="on"),
         entry(satrans, "cgc", transfer="cgc", priors="on", constraint="on"),
     ]
-    assert _runs.switched(found) == [
-        _runs.Switched("satrans, fcn: priors, constraint", 0, 2),
-        _runs.Switched("satrans, moe: priors, constraint", 4, 3),
+    assert side_by_side.switched(found) == [
+        side_by_side.Switched("satrans, fcn: priors, constraint", 0, 2),
+        side_by_side.Switched("satrans, moe: priors, constraint", 4, 3),
     ]
     # Two that have one part each are not one with and one without.
     halves = [
         entry(satrans, "one", priors="on", constraint="off"),
         entry(satrans, "other", priors="off", constraint="on"),
     ]
-    assert _runs.switched(halves) == []
-    assert _runs.switched([entry(satrans, "one", norm="off"), entry(satrans, "two", norm="on")]) == [
-        _runs.Switched("satrans: norm", 1, 0)
+    assert side_by_side.switched(halves) == []
+    assert side_by_side.switched([entry(satrans, "one", norm="off"), entry(satrans, "two", norm="on")]) == [
+        side_by_side.Switched("satrans: norm", 1, 0)
     ]
 
 

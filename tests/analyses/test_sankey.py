@@ -5,8 +5,8 @@ import pytest
 import xarray as xr
 
 from msviz.analyses import analyse
-from msviz.analyses.sankey import score, woolf
-from msviz.data._dataset import SPLITS, Dataset
+from msviz.analyses.questions.sankey import score, woolf
+from msviz.dataset import SPLITS, Dataset
 from msviz.errors import MsvizError
 from msviz.finding import Finding, Provenance
 
@@ -107,10 +107,10 @@ def test_the_verdict_on_groups_inside_is_held_against_the_planted_pairs(tiny_wor
     q = np.array([np.nan, 0.001, 0.5, 0.01, 0.9, np.nan])
     data = xr.Dataset({"q": (("scenario",), q)}, {"scenario": [ALL, *names]})
     data.attrs.update(first_field="Age", second_field="Category")
-    finding = Finding("sankey", "", "", data, "sankey")
+    finding = Finding("sankey", "", "", data)
     (found,) = score(finding, truth, tiny_world.schema)
     assert found.value == 0.5 and "In 2 of 4 scenarios" in found.words
-    sliced = Finding("sankey", "", "", data, "sankey", Provenance(parameters={"slice": "hour < 3"}))
+    sliced = Finding("sankey", "", "", data, Provenance(parameters={"slice": "hour < 3"}))
     assert score(sliced, truth, tiny_world.schema) == []
     data.attrs["first_field"] = "User"
     assert score(finding, truth, tiny_world.schema) == []

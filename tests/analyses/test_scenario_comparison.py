@@ -7,10 +7,11 @@ import pytest
 import xarray as xr
 
 import msviz
-from msviz.analyses import _compared, scenario_comparison
-from msviz.analyses._special import Special, of_amount, of_values, ranked
-from msviz.analyses._statistics import discoveries
-from msviz.data._dataset import Dataset
+from msviz.analyses.questions import scenario_comparison
+from msviz.analyses.shared import compared
+from msviz.analyses.shared.special import Special, of_amount, of_values, ranked
+from msviz.analyses.shared.statistics import discoveries
+from msviz.dataset import Dataset
 from msviz.errors import MsvizError
 from msviz.finding import Finding
 from msviz.run import Run
@@ -123,7 +124,7 @@ def test_the_other_rows_are_worked_out_from_all_and_these() -> None:
 
     mean, deviation = ([getattr(v, f)() for v in rows.values()] for f in ("mean", "std"))
     count = xr.DataArray([float(len(v)) for v in rows.values()], {"scenario": list(rows)}, ("scenario",))
-    told = _compared._fields("G", "{what} {times}", array(mean), array(deviation), count, ["A", "B"])
+    told = compared._fields("G", "{what} {times}", array(mean), array(deviation), count, ["A", "B"])
     first = told.special[0]
     rest = np.concatenate([rows["B"], rows["C"]])
     assert first.elsewhere == pytest.approx(rest.mean())
@@ -184,14 +185,14 @@ def test_scenarios_that_do_not_fit_are_refused(
 def test_a_question_that_fails_on_these_rows_is_named_and_the_rest_is_told(
     satrans: Run, tiny_world: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(_compared.OPTIONS, "attention_by_scenario", {"rows": -1})
+    monkeypatch.setitem(compared.OPTIONS, "attention_by_scenario", {"rows": -1})
     data = msviz.analyse("scenario_comparison", satrans, tiny_world, keep=False).data
     assert data.attrs["missing"].startswith("attention by scenario: attention_by_scenario: rows: got")
     assert "Quality" in data["group"].values and "attention_by_scenario" not in data.attrs["asked"]
 
 
 def hand_written(data: dict[str, Any], coords: dict[str, Any]) -> Finding:
-    return Finding("other", "?", "", xr.Dataset(data, coords), "none")
+    return Finding("other", "?", "", xr.Dataset(data, coords))
 
 
 def test_weights_of_experts_are_over_days() -> None:
@@ -201,7 +202,7 @@ def test_weights_of_experts_are_over_days() -> None:
         {"mean": (("day", "group", "expert"), daily), "rows": (("day", "group"), rows)},
         {"day": [1, 2, 3], "group": ["A", "B"], "expert": ["Expert 1"]},
     )
-    (row,) = _compared.gated(finding, ["B", "A", "C"]).rows
+    (row,) = compared.gated(finding, ["B", "A", "C"]).rows
     assert row.name == "Expert 1"
     np.testing.assert_allclose(row.value, [0.6, 0.45, np.nan])
     # A: (10 · -0.25)² + (10 · -0.05)² + (20 · 0.15)² over three days; B has two days, too few.
@@ -217,7 +218,7 @@ def test_attention_to_past_clicks_stands_by_target() -> None:
         | {"holding": (("target", "source"), np.array([[500, 500], [3, 500]]))},
         {"target": ["A", "B"], "source": ["A", "other scenarios"]},
     )
-    told = _compared.moved(finding, ["B", "A"])
+    told = compared.moved(finding, ["B", "A"])
     (row,) = told.rows
     assert (
         row.name == "to clicks in A" and row.value.tolist() == [3.0, 1.0] and row.low.tolist() == [2.5, 0.5]

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 import msviz
-from msviz.analyses import scenario_similarity as asked
-from msviz.data._dataset import Dataset
+from msviz.analyses.questions import scenario_similarity as asked
+from msviz.dataset import Dataset
 from msviz.errors import MsvizError
 from msviz.probing.study import Study
 from msviz.run import Run

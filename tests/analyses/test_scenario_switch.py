@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 import torch
 
-from msviz.analyses.scenario_switch import Options, analyse
-from msviz.data._dataset import Dataset
+from msviz.analyses.questions.scenario_switch import Options, analyse
+from msviz.dataset import Dataset
 from msviz.errors import MsvizError
-from msviz.nets._base import build
+from msviz.nets.base import build
 from msviz.probing.study import Study
 
 
 def test_a_model_without_attention_still_predicts_in_every_scenario(tiny_world: Dataset) -> None:
     net = build("sainet", {"blocks": 1, "heads": 2, "width": 4, "hidden": "8"}, tiny_world.schema)
     study = Study(None, tiny_world, net=net)
-    position = int(np.argmax(study.part.stretches[1]))
+    position = int(np.argmax(study.part.history_spans[1]))
     finding = analyse(study, Options(row=int(study.part.row[position])))
     assert "attention" not in finding.data
     column = study.schema.index("Scenario")

@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from msviz.analyses import _separation as apart
+from msviz.analyses.shared import separation as apart
 
 EVERYBODY = np.ones((apart.DRAWS + 1, 4), np.float32)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_ind_from_stats
 
-from msviz.analyses._statistics import discoveries, welch, wilson
+from msviz.analyses.shared.statistics import discoveries, welch, wilson
 
 
 def test_welch_is_scipys_in_every_cell() -> None:

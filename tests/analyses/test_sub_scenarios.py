@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from msviz.analyses import analyse
-from msviz.analyses._groups_inside import answers
-from msviz.analyses.sub_scenarios import score
-from msviz.data._dataset import SPLITS, Dataset
+from msviz.analyses.questions.sub_scenarios import score
+from msviz.analyses.shared.groups_inside import answers
+from msviz.dataset import SPLITS, Dataset
 from msviz.errors import MsvizError
 
 GIVEN = {"fields": "gender,age_level", "on": "price_band"}

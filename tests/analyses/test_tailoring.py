@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import torch
 
-from msviz.analyses.tailoring import Options, analyse
-from msviz.data._dataset import Dataset
+from msviz.analyses.questions.tailoring import Options, analyse
+from msviz.dataset import Dataset
 from msviz.errors import MsvizError
-from msviz.nets._base import Layout, build
+from msviz.nets.base import Layout, build
 from msviz.probing.study import Study
 
 

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 import msviz
-from msviz.analyses.training_history import told
-from msviz.cli._watch import Look
-from msviz.data._dataset import Dataset
+from msviz.analyses.questions.training_history import told
+from msviz.analyses.snapshots import Look
+from msviz.dataset import Dataset
 from msviz.errors import MsvizError
 from msviz.run import Run
 from msviz.training.frames import Frames

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from msviz.analyses import analyse
-from msviz.cli._watch import Look
-from msviz.data._dataset import Dataset
+from msviz.analyses.snapshots import Look
+from msviz.dataset import Dataset
 from msviz.run import Run
 from msviz.training.loop import Training, train
 

@@ -7,7 +7,7 @@ import a_shelf
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from msviz.data._dataset import Dataset
+from msviz.dataset import Dataset
 
 MAIN = Path(__file__).parents[2] / "app" / "main.py"
 

@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from msviz.analyses import analyse
-from msviz.data._dataset import Dataset
+from msviz.dataset import Dataset
 
 Open = Callable[..., AppTest]
 SLICE = 'day >= "2025-04-24" and day <= "2025-04-27"'

@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from msviz.analyses import analyse
-from msviz.data._dataset import Dataset
+from msviz.dataset import Dataset
 
 Open = Callable[..., AppTest]
 NOBODY = 2**22 + 1  # no process has this number
@@ -210,10 +210,10 @@ def test_an_impression_of_any_model_opens_with_what_the_model_shows(
 ) -> None:
     part = tiny_world.split("test")
     analyse("impressions", shelf_folder / name, tiny_world)
-    at = app("impressions", run=name, row=str(part.row[part.stretches[1].argmax()]))
+    at = app("impressions", run=name, row=str(part.row[part.history_spans[1].argmax()]))
     assert not at.exception and not at.warning
     assert len(charts(at)) == pictures
-    empty = int(part.row[part.stretches[1] == 0][0])
+    empty = int(part.row[part.history_spans[1] == 0][0])
     if name == "tiny-sainet":
         at = app("impressions", run=name, row=str(empty))
         assert not at.exception and len(charts(at)) == 2

@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from msviz.analyses import analyse
-from msviz.data._dataset import Dataset
+from msviz.dataset import Dataset
 
 Open = Callable[..., AppTest]
 
@@ -63,7 +63,7 @@ def test_an_impression_is_opened_by_link_and_from_the_list(
     at = app("behaviours", run="tiny-same", row=str(row), behaviourshow="What each click is worth")
     assert charts(at)[0]["data"][0]["type"] == "bar"
     part = tiny_world.split("test")
-    nobody = int(part.row[part.stretches[1] == 0][0])
+    nobody = int(part.row[part.history_spans[1] == 0][0])
     both = {"other": "tiny-sainet", "behaviourtap": "user attention"}
     for more in ({}, both):
         at = app("behaviours", run="tiny-same", row=str(nobody), **more)

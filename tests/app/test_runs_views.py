@@ -9,7 +9,7 @@ from test_pages import charts, words
 
 from app.choosing import performance
 from msviz.analyses import analyse
-from msviz.data._dataset import Dataset
+from msviz.dataset import Dataset
 from msviz.run import Run, shelf
 
 Open = Callable[..., AppTest]

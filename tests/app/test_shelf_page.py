@@ -15,13 +15,13 @@ from test_pages import words
 from app import shelf as shelf_of_app
 from msviz import analyses
 from msviz import run as run_module
-from msviz.data._dataset import Dataset
+from msviz.dataset import Dataset
 from msviz.jobs import Queue
 from msviz.run import Run
 from msviz.run import shelf as listed
 from msviz.shelving import rooms
-from msviz.shelving.exchange import pack
 from msviz.shelving.notes import Parent, change_notes, read_notes
+from msviz.shelving.transfer import pack
 
 Open = Callable[..., AppTest]
 

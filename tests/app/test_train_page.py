@@ -10,7 +10,7 @@ from urllib.parse import unquote_plus
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from msviz.data._dataset import Dataset
+from msviz.dataset import Dataset
 from msviz.jobs import Status
 
 Open = Callable[..., AppTest]

@@ -11,7 +11,7 @@ import pytest
 from app_server import Server
 from playwright.sync_api import Browser, Page, Response, expect, sync_playwright
 
-from msviz.data._dataset import Dataset
+from msviz.dataset import Dataset
 
 ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT / "tests" / "app"))

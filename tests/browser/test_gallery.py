@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from msviz import registry
-from msviz.cli import _gallery
-from msviz.data._dataset import Dataset
+from msviz.dataset import Dataset
+from msviz.gallery import items
 from msviz.run import shelf
 
 pytestmark = pytest.mark.browser
@@ -26,18 +26,18 @@ def drawn(shelf_folder: Path, tiny_world: Dataset) -> int:
         shutil.copy(ROOT / "data" / name, folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MSVIZ_MODELS", str(shelf_folder))  # whose runs a comparison takes
-        hung = _gallery.wall(shelf(shelf_folder), tiny_world, _gallery.ab_log(folder))
-        found = list(_gallery.findings(hung))
+        hung = items.wall(shelf(shelf_folder), tiny_world, items.ab_log(folder))
+        found = list(items.findings(hung))
     wrong = [(one.paper, one.tile.label, why) for one, finding, why in found if one.ready and finding is None]
     assert not wrong
     return sum(finding is not None for _, finding, _ in found)
 
 
-@pytest.mark.parametrize("paper", registry.names("papers"))
+@pytest.mark.parametrize("paper", registry.names("papers.published"))
 def test_every_tile_opens_its_view(paper: str, page: Page, address: str, drawn: int) -> None:
     assert drawn
     page.goto(f"{address}/gallery?paper={TITLES[paper]}")
-    tiles = registry.load("papers", paper).TILES
+    tiles = registry.load("papers.published", paper).TILES
     expect(page.get_by_text(re.compile(rf"^\d+ of {len(tiles)} drawn"))).to_be_visible()
     links = page.locator('[data-testid="stPageLink"] a', has_text="Open in")
     waiting = page.get_by_text("This shelf cannot show it")

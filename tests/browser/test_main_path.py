@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from msviz.data._dataset import Dataset
+from msviz.dataset import Dataset
 
 pytestmark = pytest.mark.browser
 

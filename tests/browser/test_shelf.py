@@ -9,7 +9,7 @@ import pytest
 from app_server import Server
 from playwright.sync_api import Page, expect
 
-from msviz.data._dataset import Dataset
+from msviz.dataset import Dataset
 from msviz.run import Run
 
 pytestmark = pytest.mark.browser

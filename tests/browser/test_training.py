@@ -11,7 +11,7 @@ import pytest
 from app_server import Server
 from playwright.sync_api import Browser, Page, expect
 
-from msviz.data._dataset import Dataset
+from msviz.dataset import Dataset
 from msviz.jobs import Job, Queue
 from msviz.run import Run
 from msviz.shelving.notes import read_notes

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from msviz.cli import _gallery, _studies, run
-from msviz.data._dataset import Dataset
-from msviz.papers._study import Study
-from msviz.papers._tile import of_study, ready
+from msviz.cli import run
+from msviz.dataset import Dataset
+from msviz.gallery import items
+from msviz.gallery import studies as gallery_studies
+from msviz.papers.study import Study
+from msviz.papers.tile import of_study, ready
 from msviz.training.loop import Training, train
 
 TINY: dict[str, object] = {
@@ -22,7 +24,7 @@ def models(tiny_world: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     """A folder to stand in, with a dataset and a shelf of one run, as they lie in the project."""
     monkeypatch.chdir(tmp_path)
     shutil.copytree(tiny_world.path, tmp_path / "data" / "demo")
-    from msviz.data._dataset import open_data
+    from msviz.dataset import open_data
 
     training = Training(epochs=1, batch_size=2048, threads=1, learning_rate=0.002)
     world = open_data(tmp_path / "data" / "demo")
@@ -52,8 +54,8 @@ def test_what_is_missing_is_printed_trained_and_not_printed_again(
     assert run(command) == 0
     assert capsys.readouterr().out.splitlines() == [f"{lines[1]} --resume"]
     # The shelf does not list what was trained; the gallery has it.
-    assert [one.name for one in _gallery.runs_of(models)] == ["demo-same-2", "same-experts-1"]
-    assert [_gallery.studied(one) for one in _gallery.runs_of(models)] == [False, True]
+    assert [one.name for one in items.runs_of(models)] == ["demo-same-2", "same-experts-1"]
+    assert [items.studied(one) for one in items.runs_of(models)] == [False, True]
 
 
 def test_seeds_are_trained_one_after_another_and_nothing_twice(
@@ -63,7 +65,7 @@ def test_seeds_are_trained_one_after_another_and_nothing_twice(
         Study("One", "t", "same", "demo-same-2", variants=({}, {"experts": 3})),
         Study("Two", "t", "same", "demo-same-2", variants=({"experts": 3}, {"experts": 4})),
     ]
-    found = _studies.trainings(studies, models, 2, "cpu")
+    found = gallery_studies.trainings(studies, models, 2, "cpu")
     assert [(one.name, one.known and one.known.name) for one in found] == [
         ("same", "demo-same-2"),
         ("same-experts-3", None),
@@ -74,7 +76,7 @@ def test_seeds_are_trained_one_after_another_and_nothing_twice(
     ]
     # What an earlier demo run's settings made stays, under a name that is not taken again.
     shutil.copytree(models / "demo-same-2", models / "papers" / "same-experts-3")
-    named = [one.name for one in _studies.trainings(studies, models, 1, "cpu")]
+    named = [one.name for one in gallery_studies.trainings(studies, models, 1, "cpu")]
     assert named == ["same", "same-experts-3-2", "same-experts-4"]
 
 
@@ -89,20 +91,20 @@ def test_what_cannot_be_is_refused_in_one_line(models: Path, capsys: pytest.Capt
 def test_the_tables_tell_what_is_there_and_what_is_not(models: Path) -> None:
     study = Study("Table IV", "AUC", "same", "demo-same-2", grid={"experts": (2, 3)}, note="A note.")
     tile = of_study(study)
-    runs = _gallery.runs_of(models)
-    missing = _gallery.Hung("same", tile, ready(tile, runs), "needs same with experts = 3")
-    text = _studies.page([(missing, None, missing.missing)])
+    runs = items.runs_of(models)
+    missing = items.Hung("same", tile, ready(tile, runs), "needs same with experts = 3")
+    text = gallery_studies.page([(missing, None, missing.missing)])
     assert "## same, Table IV\n\nAUC. A note.\n\nNot trained yet: needs same with experts = 3.\n" in text
     whole = Study("Table IV", "AUC", "same", "demo-same-2", variants=({},))
     tile = of_study(whole)
-    hung = [_gallery.Hung("same", tile, ready(tile, runs))]
+    hung = [items.Hung("same", tile, ready(tile, runs))]
     auc = runs[0].metrics["test"]["overall"]["auc"]["value"]
-    lines = _studies.page(list(_gallery.findings(hung))).splitlines()
+    lines = gallery_studies.page(list(items.findings(hung))).splitlines()
     assert lines[-3].startswith("| run | seeds | All scenarios | Home feed |")
     assert lines[-1].startswith(f"| demo-same-2 | 1 | {auc:.4f} |")
 
 
 def test_numbers_of_several_seeds_have_their_deviation() -> None:
-    assert _studies._number(0.71234, float("nan")) == "0.7123"
-    assert _studies._number(0.71234, 0.00121) == "0.7123 ± 0.0012"
-    assert _studies._number(float("nan"), 0.1) == "–"
+    assert gallery_studies._number(0.71234, float("nan")) == "0.7123"
+    assert gallery_studies._number(0.71234, 0.00121) == "0.7123 ± 0.0012"
+    assert gallery_studies._number(float("nan"), 0.1) == "–"

@@ -8,9 +8,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from msviz.cli import _watch, run
-from msviz.cli._watch import Look, pictures, telling
-from msviz.data._dataset import Dataset
+from msviz.analyses import snapshots
+from msviz.analyses.snapshots import Look, pictures, telling
+from msviz.cli import run
+from msviz.dataset import Dataset
 from msviz.errors import MsvizError
 from msviz.finding import Finding
 from msviz.probing.study import Study
@@ -62,7 +63,7 @@ def test_every_model_is_watched_by_its_telling_picture(
     assert {finding.analysis for finding in findings} == {SMALL[model][0]}
     # A net that learns is seen to change.
     assert not findings[0].data.equals(findings[2].data)
-    figures = importlib.import_module(f"msviz.figures.{findings[0].picture}")
+    figures = importlib.import_module(f"msviz.figures.pictures.{findings[0].picture}")
     scale = figures.common_scale(findings) if hasattr(figures, "common_scale") else {}
     for finding in findings:
         assert finding.provenance.split == ("all" if model == "same" else "valid")
@@ -113,7 +114,7 @@ def test_attention_of_many_scenarios_and_fields_stays_small(
 ) -> None:
     run, _ = trained(tiny_world, tmp_path / "run", "autoint", 0)
     fields = len(tiny_world.schema.features)
-    monkeypatch.setattr(_watch, "CELLS", 3 * (2 + 1) * fields * fields)
+    monkeypatch.setattr(snapshots, "CELLS", 3 * (2 + 1) * fields * fields)
     picture = Look(1).look(load_net(run), tiny_world, tiny_world.split("valid").only(np.arange(700))).picture
     assert picture.data.sizes["scenario"] == 3 and picture.data.attrs["left_out"] == 3
 
@@ -121,7 +122,7 @@ def test_attention_of_many_scenarios_and_fields_stays_small(
 def test_a_picture_that_the_data_does_not_allow_makes_room_for_the_next_best(
     tiny_world: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, asked = _watch.ask, []
+    real, asked = snapshots.ask, []
 
     def ask(study: Study, name: str, options: dict[str, object]) -> Finding:
         asked.append(name)
@@ -129,7 +130,7 @@ def test_a_picture_that_the_data_does_not_allow_makes_room_for_the_next_best(
             raise MsvizError("migration: not of these scenarios")
         return real(study, name, options)
 
-    monkeypatch.setattr(_watch, "ask", ask)
+    monkeypatch.setattr(snapshots, "ask", ask)
     run, told = trained(tiny_world, tmp_path / "run", "sainet")
     assert asked == ["migration", *["representation"] * 3]
     assert Frames(run.path).finding(0).analysis == "representation"
@@ -142,7 +143,7 @@ def test_no_picture_is_told_once_and_marks_go_on(
     def ask(*given: object) -> Finding:
         raise MsvizError("split valid: it has no rows to look at")
 
-    monkeypatch.setattr(_watch, "ask", ask)
+    monkeypatch.setattr(snapshots, "ask", ask)
     run, told = trained(tiny_world, tmp_path / "run", "hierrec")
     assert [line for line in told if "picture" in line] == [
         "no picture of this training: split valid: it has no rows to look at"

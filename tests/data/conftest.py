@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from msviz.data import table
-from msviz.data._dataset import Dataset
+from msviz.data.sources import table
+from msviz.dataset import Dataset
 
 SCHEMA = """
 fields:

@@ -5,12 +5,12 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from msviz.data._dataset import Dataset, Part
-from msviz.data._planted_clicks import DECAY_DAYS
-from msviz.data._planted_effects import MIGRATION, SPOKEN_FOR
-from msviz.data._planted_response import Response
-from msviz.data._planted_shop import Shop
-from msviz.data._planted_words import FIRST_DAY
+from msviz.data.planted.clicks import DECAY_DAYS
+from msviz.data.planted.effects import MIGRATION, SPOKEN_FOR
+from msviz.data.planted.response import Response
+from msviz.data.planted.shop import Shop
+from msviz.data.planted.words import FIRST_DAY
+from msviz.dataset import Dataset, Rows
 
 SPLITS = ("train", "valid", "test")
 
@@ -133,7 +133,7 @@ def fitted(
     return parts, target - design @ weights, weights[: clicks.shape[1]].reshape(2, -1)
 
 
-def literal_logits(response: Response, part: Part, row: int, scenarios: Iterable[int]) -> list[float]:
+def literal_logits(response: Response, part: Rows, row: int, scenarios: Iterable[int]) -> list[float]:
     """The logits of one row as if shown in each of these scenario numbers, looked up cell by cell."""
     batch = part.batch(slice(row, row + 1), behaviours=True)
     value = dict(zip([f.name for f in part.schema.features], batch.fields[0].tolist(), strict=True))

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from msviz.data import table
-from msviz.data._dataset import Dataset, open_data
-from msviz.data._read import find
+from msviz.data.importing.read import find
+from msviz.data.sources import table
+from msviz.dataset import Dataset, open_data
 from msviz.errors import MsvizError
 
 Load = Callable[..., Dataset]
@@ -194,13 +194,14 @@ def test_scenarios_without_clicks_or_with_one_row_are_warned_of(load: Load) -> N
 KILLED = """
 import sys
 from pathlib import Path
-from msviz.data import _encode, table
+from msviz.data.importing import encode
+from msviz.data.sources import table
 class Slow:
     def __init__(self, *given): pass
     def write(self, *given):
         print("writing", flush=True)
         sys.stdin.read()
-_encode._Encoding = Slow
+encode._Encoding = Slow
 table.import_log(sys.argv[1], Path(sys.argv[2]), table.Options(schema=sys.argv[3]), print)
 """
 
@@ -234,7 +235,7 @@ def test_an_import_that_fails_while_writing_keeps_the_old_dataset(
     def full(*given: object, **named: object) -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr("msviz.data._encode.DatasetWriter.append", full)
+    monkeypatch.setattr("msviz.data.importing.encode.DatasetWriter.append", full)
     with pytest.raises(OSError, match="no space"):
         load(HEAD + GOOD * 2, overwrite=True)
     assert open_data(tmp_path / "out").fingerprint == kept

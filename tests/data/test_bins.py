@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from msviz.data._bins import edges, names, number
+from msviz.data.importing.bins import edges, names, number
 
 
 def test_quantiles_of_an_even_spread() -> None:

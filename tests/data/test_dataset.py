@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from msviz.data._dataset import Dataset, DatasetWriter, Moments, open_data
+from msviz.data.importing.write import DatasetWriter, RunningMoments
+from msviz.dataset import Dataset, open_data
 from msviz.errors import MsvizError
 from msviz.schema import Field, Schema
 
@@ -116,7 +117,7 @@ def test_the_schema_remembers_mean_and_deviation_of_training_rows(tmp_path: Path
 
 def test_moments_of_large_numbers_lose_no_digits() -> None:
     values = 1e9 + np.arange(10.0)[:, None]
-    moments = Moments(1)
+    moments = RunningMoments(1)
     for part in (values[:1], values[1:4], values[4:]):
         moments.add(part)
     ((mean, deviation),) = moments.found()

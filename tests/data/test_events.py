@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from msviz.data._dataset import SPLITS, Dataset
+from msviz.dataset import SPLITS, Dataset
 from msviz.errors import MsvizError
 
 Load = Callable[..., Dataset]
@@ -144,8 +144,8 @@ fields:
 
 def test_blocks_make_no_difference(joined: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = joined()
-    monkeypatch.setattr("msviz.data._learn.WINDOW", 2)
-    monkeypatch.setattr("msviz.data._events.BLOCK", 2)
+    monkeypatch.setattr("msviz.data.importing.learn.WINDOW", 2)
+    monkeypatch.setattr("msviz.data.importing.events.BLOCK", 2)
     assert joined(overwrite=True).fingerprint == whole.fingerprint
 
 

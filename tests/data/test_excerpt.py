@@ -8,9 +8,10 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from msviz.data import _excerpt, table
-from msviz.data._excerpt import BYTES, PIECES, excerpt
-from msviz.data._read import find
+from msviz.data.importing import excerpts
+from msviz.data.importing.excerpts import BYTES, PIECES, excerpt
+from msviz.data.importing.read import find
+from msviz.data.sources import table
 from msviz.errors import MsvizError
 from msviz.schema import Schema
 
@@ -78,14 +79,14 @@ def test_a_sorted_log_is_proposed_like_a_shuffled_one(tmp_path: Path, kind: str)
 
 
 def test_of_a_large_file_little_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    read, original = [], _excerpt._text
+    read, original = [], excerpts._text
 
     def counting(path, stream, places):
         for block in original(path, stream, places):
             read.append(len(block))
             yield block
 
-    monkeypatch.setattr(_excerpt, "_text", counting)
+    monkeypatch.setattr(excerpts, "_text", counting)
     shown = excerpt(find(str(store(tmp_path / "log", "csv", log()))))
     assert len(read) == PIECES and max(read) <= BYTES
     place = np.array(shown["ts"].to_pylist(), np.int64) - 1_650_000_000
@@ -95,7 +96,7 @@ def test_of_a_large_file_little_is_read(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_of_a_large_gzipped_file_a_part_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = store(tmp_path / "log", "gz", log())
-    monkeypatch.setattr(_excerpt, "UNPACKED", 3 << 20)  # of 6 MB; its buffer makes that a little more
+    monkeypatch.setattr(excerpts, "UNPACKED", 3 << 20)  # of 6 MB; its buffer makes that a little more
     place = np.array(excerpt(find(str(folder)))["ts"].to_pylist(), np.int64) - 1_650_000_000
     assert ROWS * 0.3 < place.max() < ROWS * 0.9
 

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from msviz.data import kuairand
-from msviz.data._dataset import SPLITS, Dataset
-from msviz.data._kuairand_signals import before
+from msviz.data.kuairand.signals import before
+from msviz.data.sources import kuairand
+from msviz.dataset import SPLITS, Dataset
 from msviz.errors import MsvizError
 
 REAL = Path(__file__).parents[2] / "../shared/data/kuairand_pure"

@@ -11,12 +11,15 @@ import pytest
 import torch
 from scipy import stats
 
-from msviz.data import _dataset, _loader, _shuffle, table
-from msviz.data._dataset import SPLITS, Dataset, DatasetWriter, Part, open_data
-from msviz.data._describe import describe
-from msviz.data._loader import BlockOrder, batches, row_order
-from msviz.data._shuffle import Shuffle
-from msviz.data._view import seen
+from msviz.data import loader
+from msviz.data.describe import describe
+from msviz.data.importing import shuffle
+from msviz.data.importing.shuffle import Shuffle
+from msviz.data.importing.write import DatasetWriter
+from msviz.data.loader import BlockOrder, batches, row_order
+from msviz.data.regroup import regroup
+from msviz.data.sources import table
+from msviz.dataset import SPLITS, Dataset, Rows, open_data
 from msviz.errors import MsvizError
 from msviz.schema import Field, Schema
 from msviz.training.loop import Training
@@ -76,12 +79,12 @@ def write(path: Path, by: str = "time", rows: int = ROWS, chunks: int = 3, held:
 @pytest.fixture
 def on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make every train split a large one: of several buckets, and of several blocks an epoch."""
-    monkeypatch.setattr(_dataset, "SHUFFLE_FROM", 1)
-    monkeypatch.setattr(_shuffle, "BYTES", 16_384)
-    monkeypatch.setattr(_loader, "BLOCK", 2_048)
+    monkeypatch.setattr("msviz.data.importing.write.SHUFFLE_FROM", 1)
+    monkeypatch.setattr(shuffle, "BYTES", 16_384)
+    monkeypatch.setattr(loader, "BLOCK", 2_048)
 
 
-def surprises(part: Part, orders: list[list[np.ndarray]]) -> dict[str, float]:
+def surprises(part: Rows, orders: list[list[np.ndarray]]) -> dict[str, float]:
     """Return p-values of an epoch's groups of rows against a full shuffle, corrected for their number.
 
     For each of scenario shares, click rate, mean day and mean place in the log: the least p-value of any one
@@ -115,7 +118,7 @@ def surprises(part: Part, orders: list[list[np.ndarray]]) -> dict[str, float]:
     return found
 
 
-def taken(part: Part, seed: int, epoch: int = 0) -> Iterator[np.ndarray]:
+def taken(part: Rows, seed: int, epoch: int = 0) -> Iterator[np.ndarray]:
     """Yield the positions in the split of each batch's rows."""
     place = np.argsort(part.row)
     for batch in batches(part, BATCH, seed=seed, epoch=epoch):
@@ -167,7 +170,7 @@ def test_any_stretch_of_a_shuffled_split_is_a_fair_sample(tmp_path: Path, on_dis
 @pytest.mark.parametrize("by", ["time", "user"])
 def test_rows_keep_their_history_and_signals(tmp_path: Path, on_disk: None, by: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_dataset, "SHUFFLE_FROM", ROWS + 1)
+        patch.setattr("msviz.data.importing.write.SHUFFLE_FROM", ROWS + 1)
         plain = write(tmp_path / "plain", by, 6_000, held=1_000)
     moved = write(tmp_path / "moved", by, 6_000, held=1_000)
     part = moved.split("train")
@@ -192,9 +195,9 @@ def test_rows_keep_their_history_and_signals(tmp_path: Path, on_disk: None, by: 
 def test_the_dataset_says_what_is_shuffled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small = write(tmp_path / "log")
     assert "shuffled" not in small.meta and small.shuffled == ()
-    monkeypatch.setattr(_dataset, "SHUFFLE_FROM", ROWS + 1)
+    monkeypatch.setattr("msviz.data.importing.write.SHUFFLE_FROM", ROWS + 1)
     assert write(tmp_path / "log").fingerprint == small.fingerprint
-    monkeypatch.setattr(_dataset, "SHUFFLE_FROM", ROWS)
+    monkeypatch.setattr("msviz.data.importing.write.SHUFFLE_FROM", ROWS)
     large = write(tmp_path / "log")
     assert json.loads((large.path / "dataset.json").read_text())["shuffled"] == ["train"]
     assert [large.split(name).shuffled for name in SPLITS] == [True, False, False]
@@ -236,7 +239,7 @@ def test_a_shuffle_that_fails_leaves_nothing(
 
 
 def test_files_are_shuffled_at_constant_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_shuffle, "BYTES", 1 << 16)
+    monkeypatch.setattr(shuffle, "BYTES", 1 << 16)
     rows = 500_000
     file = tmp_path / "column.bin"
     np.arange(rows).tofile(file)
@@ -278,7 +281,7 @@ def test_no_batch_is_much_smaller_than_another(rows: int, shuffled: bool) -> Non
 
 
 def test_batches_may_be_larger_than_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_loader, "BLOCK", 100)
+    monkeypatch.setattr(loader, "BLOCK", 100)
     fed = list(batches(Numbers(1_234, True), 512, seed=1))  # type: ignore[arg-type]
     assert [len(chosen) for chosen in fed] == [411, 411, 412]
     assert sorted(np.concatenate(fed).tolist()) == list(range(1_234))
@@ -293,11 +296,11 @@ def test_only_the_blocks_at_hand_are_drawn() -> None:
     tracemalloc.stop()
     assert peak < 8_000_000  # all rows would be four billion bytes
     for some in (first, last):
-        assert some.max() - some.min() < _loader.BLOCK
+        assert some.max() - some.min() < loader.BLOCK
     drawn = []
     original = order._block
     order._block = lambda place: drawn.append(place) or original(place)  # type: ignore[method-assign]
-    order.between(5 * _loader.BLOCK, 5 * _loader.BLOCK + 10)
+    order.between(5 * loader.BLOCK, 5 * loader.BLOCK + 10)
     assert len(drawn) == 1
 
 
@@ -310,7 +313,7 @@ def test_a_choice_of_rows_is_shuffled_as_long_as_it_keeps_their_order(tmp_path: 
     assert not part.only(np.array([3, 3])).shuffled
     assert part.only(np.array([3, 70, 90])).only(np.array([0, 2])).shuffled
     assert used(data, Training(train_share=0.3, train_where="hour < 12")).train.shuffled
-    assert seen(data, ["user"]).split("train").shuffled
+    assert regroup(data, ["user"]).split("train").shuffled
     assert not data.split("test").only(np.array([], np.int64)).shuffled
 
 

@@ -7,9 +7,9 @@ import pytest
 from planted_rows import SPLITS, column, each, fitted, quiet, rows_of
 from pydantic import ValidationError
 
-from msviz.data._dataset import Dataset, open_data
-from msviz.data._planted_response import purify
-from msviz.data.planted import Options, plant
+from msviz.data.planted.plant import Options, plant
+from msviz.data.planted.response import purify
+from msviz.dataset import Dataset, open_data
 from msviz.errors import MsvizError
 from msviz.schema import first_problem
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from planted_rows import SPLITS, column, each, fitted, histories, quiet, response_of
 
-from msviz.data._dataset import Dataset
-from msviz.data._planted_clicks import START, Clicks
-from msviz.data._planted_days import DAY
-from msviz.data._planted_effects import MIGRATION_STRENGTH
-from msviz.data._planted_words import EDGES, LATEST
-from msviz.data.planted import Options, plant
+from msviz.data.planted.clicks import START, Clicks
+from msviz.data.planted.days import DAY
+from msviz.data.planted.effects import MIGRATION_STRENGTH
+from msviz.data.planted.plant import Options, plant
+from msviz.data.planted.words import EDGES, LATEST
+from msviz.dataset import Dataset
 from msviz.schema import FIRST
 
 
@@ -25,8 +25,8 @@ def clicks(world: Dataset) -> Clicks:
     return response_of(world).shop.clicks
 
 
-def stretches(data: Dataset) -> tuple[np.ndarray, np.ndarray]:
-    found = [data.split(split).stretches for split in SPLITS]
+def history_spans(data: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    found = [data.split(split).history_spans for split in SPLITS]
     return np.concatenate([start for start, _ in found]), np.concatenate([length for _, length in found])
 
 
@@ -45,7 +45,7 @@ def test_the_clicks_on_disk_are_sorted_by_user_and_time(world: Dataset, clicks: 
 
 
 def test_a_history_is_the_users_latest_clicks_before_the_row(world: Dataset, clicks: Clicks):
-    start, length = stretches(world)
+    start, length = history_spans(world)
     user, time, category = column(world, "user_id"), each(world, "time"), column(world, "category")
     bins = column(world, "category_clicks_7d")
     chosen = np.random.default_rng(0).choice(len(user), 400, replace=False)
@@ -68,7 +68,7 @@ def test_no_history_reaches_its_row_or_later(world: Dataset):
 
 
 def test_histories_are_as_long_and_as_related_as_a_shops(world: Dataset, clicks: Clicks):
-    _, length = stretches(world)
+    _, length = history_spans(world)
     assert 7 < length.mean() < 12
     of_users = np.bincount(clicks.user, minlength=response_of(world).shop.people.count)
     assert 0.05 < (of_users == 0).mean() < 0.12

@@ -19,13 +19,13 @@ from planted_rows import (
     response_of,
 )
 
-from msviz.data._dataset import Dataset
-from msviz.data._planted_days import LEAD, phases, signals_of
-from msviz.data._planted_effects import OPPOSED
-from msviz.data._planted_response import Response, purify
-from msviz.data._planted_scenarios import Scenarios
-from msviz.data._planted_words import SIGNALS, TEST_DAY
-from msviz.data.planted import Options, plant
+from msviz.data.planted.days import LEAD, phases, signals_of
+from msviz.data.planted.effects import OPPOSED
+from msviz.data.planted.plant import Options, plant
+from msviz.data.planted.response import Response, purify
+from msviz.data.planted.scenarios import Scenarios
+from msviz.data.planted.words import SIGNALS, TEST_DAY
+from msviz.dataset import Dataset
 from msviz.schema import FIRST
 
 
@@ -243,9 +243,9 @@ def test_purify_of_three_fields_keeps_what_only_the_three_say():
 
 def test_memory_does_not_grow_with_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     # The bound on people and goods is reached at once, chunks are small.
-    monkeypatch.setattr("msviz.data._planted_shop.MOST_USERS", 2_000)
-    monkeypatch.setattr("msviz.data._planted_shop.MOST_ITEMS", 1_000)
-    monkeypatch.setattr("msviz.data.planted.CHUNK_CELLS", 2**18)
+    monkeypatch.setattr("msviz.data.planted.shop.MOST_USERS", 2_000)
+    monkeypatch.setattr("msviz.data.planted.shop.MOST_ITEMS", 1_000)
+    monkeypatch.setattr("msviz.data.planted.plant.CHUNK_CELLS", 2**18)
     peaks = []
     for rows in (50_000, 150_000):
         tracemalloc.start()

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from msviz.data import table
-from msviz.data._dataset import Dataset
+from msviz.data.sources import table
+from msviz.dataset import Dataset
 from msviz.errors import MsvizError
 
 Load = Callable[..., Dataset]
@@ -99,8 +99,8 @@ def test_blocks_make_no_difference(load: Load, monkeypatch: pytest.MonkeyPatch) 
         for i in range(150)
     ]
     whole = load(HEAD + "".join(rows), SCHEMA).fingerprint
-    monkeypatch.setattr("msviz.data._learn.WINDOW", 13)
-    monkeypatch.setattr("msviz.data._read.BLOCK_BYTES", 97)
+    monkeypatch.setattr("msviz.data.importing.learn.WINDOW", 13)
+    monkeypatch.setattr("msviz.data.importing.read.BLOCK_BYTES", 97)
     assert load(HEAD + "".join(rows), SCHEMA, overwrite=True).fingerprint == whole
 
 

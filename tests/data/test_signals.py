@@ -9,8 +9,8 @@ import pytest
 from pyarrow import parquet
 
 from msviz.cli import run
-from msviz.data._dataset import Dataset, open_data
-from msviz.data._describe import describe
+from msviz.data.describe import describe
+from msviz.dataset import Dataset, open_data
 from msviz.errors import MsvizError
 
 Load = Callable[..., Dataset]
@@ -86,14 +86,14 @@ def test_a_table_of_parquet_with_dates_and_signals_that_stand_in_the_log(load: L
 
 def test_blocks_make_no_difference(daily: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = daily(PLACES).fingerprint
-    for name in ("_learn", "_signals"):
-        monkeypatch.setattr(f"msviz.data.{name}.WINDOW", 1)
+    for name in ("learn", "signals"):
+        monkeypatch.setattr(f"msviz.data.importing.{name}.WINDOW", 1)
     assert daily(PLACES, overwrite=True).fingerprint == whole
 
 
 @pytest.mark.parametrize("window", [1, 1 << 17])
 def test_the_first_missing_day_is_named(window: int, daily: Load, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("msviz.data._signals.WINDOW", window)
+    monkeypatch.setattr("msviz.data.importing.signals.WINDOW", window)
     log = LOG + "0,a,2022-05-03,train\n0,a,2022-05-02,train\n0,a,2023-01-01,train\n"
     with pytest.raises(MsvizError) as error:
         daily(log=log)

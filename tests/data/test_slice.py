@@ -3,30 +3,30 @@
 import numpy as np
 import pytest
 
-from msviz.data import _slice
-from msviz.data._dataset import Dataset, Part
+from msviz.data import slices
+from msviz.dataset import Dataset, Rows
 from msviz.errors import MsvizError
 
 
 @pytest.fixture(scope="module")
-def part(tiny_world: Dataset) -> Part:
+def part(tiny_world: Dataset) -> Rows:
     return tiny_world.split("test")
 
 
-def names(part: Part, column: str) -> np.ndarray:
+def names(part: Rows, column: str) -> np.ndarray:
     field = part.schema.field(column)
     return np.array([field.value_name(int(i)) for i in part.column(column)])
 
 
-def scenario(part: Part) -> np.ndarray:
+def scenario(part: Rows) -> np.ndarray:
     return np.array(part.schema.scenario_names)[part.scenario]
 
 
-def day(part: Part) -> np.ndarray:
+def day(part: Rows) -> np.ndarray:
     return np.array([str(np.datetime64(int(t), "s"))[:10] for t in part.time])
 
 
-def test_an_expression_means_what_it_says(part: Part) -> None:
+def test_an_expression_means_what_it_says(part: Rows) -> None:
     first = day(part)[0]
     wanted = {
         "scenario == 'Search'": scenario(part) == "Search",
@@ -38,35 +38,35 @@ def test_an_expression_means_what_it_says(part: Part) -> None:
         "gender == 'Women' or gender == 'Men'": np.isin(names(part, "gender"), ["Women", "Men"]),
         "gender not in ('Women',)": names(part, "gender") != "Women",
         "6 <= hour <= 9": (part.time // 3600 % 24 >= 6) & (part.time // 3600 % 24 <= 9),
-        "history >= 5": part.stretches[1] >= 5,
+        "history >= 5": part.history_spans[1] >= 5,
     }
     for text, truth in wanted.items():
-        assert np.array_equal(_slice.rows(part, text), np.flatnonzero(truth)), text
+        assert np.array_equal(slices.rows(part, text), np.flatnonzero(truth)), text
         assert 0 < truth.sum() < part.rows, text
 
 
-def test_titles_stand_in_backticks(part: Part) -> None:
+def test_titles_stand_in_backticks(part: Rows) -> None:
     field = next(f for f in part.schema.features if f.title and " " in f.title)
     value = field.value_name(2)
-    by_title = _slice.rows(part, _slice.one_value(field.label, [value]))
+    by_title = slices.rows(part, slices.one_value(field.label, [value]))
     assert np.array_equal(by_title, np.flatnonzero(part.column(field.name) == 2)) and len(by_title)
-    assert _slice.conditions(_slice.one_value(field.label, [value]) + " and hour < 3") == [
-        _slice.one_value(field.label, [value]),
+    assert slices.conditions(slices.one_value(field.label, [value]) + " and hour < 3") == [
+        slices.one_value(field.label, [value]),
         "hour < 3",
     ]
 
 
-def test_conditions_come_apart_and_together_again(part: Part) -> None:
+def test_conditions_come_apart_and_together_again(part: Rows) -> None:
     text = "(scenario == 'Search' or scenario == 'Home feed') and hour < 12 and (not clicked)"
-    parts = _slice.conditions(text)
+    parts = slices.conditions(text)
     assert parts == ["scenario == 'Search' or scenario == 'Home feed'", "hour < 12", "not clicked"]
-    assert np.array_equal(_slice.rows(part, _slice.joined(parts)), _slice.rows(part, text))
-    assert _slice.conditions(_slice.joined(parts[:1])) == parts[:1] and _slice.conditions("  ") == []
+    assert np.array_equal(slices.rows(part, slices.joined(parts)), slices.rows(part, text))
+    assert slices.conditions(slices.joined(parts[:1])) == parts[:1] and slices.conditions("  ") == []
 
 
-def test_a_slice_is_used_like_a_whole_split(part: Part) -> None:
+def test_a_slice_is_used_like_a_whole_split(part: Rows) -> None:
     kept = np.flatnonzero(scenario(part) == "Search")
-    cut = _slice.narrowed(part, "scenario == 'Search'")
+    cut = slices.narrowed(part, "scenario == 'Search'")
     assert cut.rows == len(cut) == len(kept)
     inner = np.array([3, 0, 7])
     whole, some = part.batch(kept[inner], behaviours=True), cut.batch(inner, behaviours=True)
@@ -88,17 +88,17 @@ def test_a_slice_is_used_like_a_whole_split(part: Part) -> None:
     assert cut.only(np.array([1])).row.tolist() == [part.row[kept[1]]]
 
 
-def test_chosen_rows_are_named_or_kept(tiny_world: Dataset, part: Part) -> None:
-    few = _slice.keep_rows(tiny_world, part.row[[4, 2]])
-    assert "row in" in few and np.array_equal(_slice.rows(part, few), [2, 4])
-    one = _slice.keep_rows(tiny_world, part.row[[9]])
-    assert np.array_equal(_slice.rows(part, one), [9])
-    many = _slice.keep_rows(tiny_world, part.row[100:300])
-    assert len(many) < 40 and np.array_equal(_slice.rows(part, many), np.arange(100, 300))
+def test_chosen_rows_are_named_or_kept(tiny_world: Dataset, part: Rows) -> None:
+    few = slices.keep_rows(tiny_world, part.row[[4, 2]])
+    assert "row in" in few and np.array_equal(slices.rows(part, few), [2, 4])
+    one = slices.keep_rows(tiny_world, part.row[[9]])
+    assert np.array_equal(slices.rows(part, one), [9])
+    many = slices.keep_rows(tiny_world, part.row[100:300])
+    assert len(many) < 40 and np.array_equal(slices.rows(part, many), np.arange(100, 300))
     with pytest.raises(MsvizError, match="not kept on this machine"):
-        _slice.rows(part, 'chosen("0123456789ab")')
+        slices.rows(part, 'chosen("0123456789ab")')
     with pytest.raises(MsvizError, match="none were chosen"):
-        _slice.keep_rows(tiny_world, np.zeros(0, int))
+        slices.keep_rows(tiny_world, np.zeros(0, int))
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_chosen_rows_are_named_or_kept(tiny_world: Dataset, part: Part) -> None:
         ("lambda: 0", "slice"),
     ],
 )
-def test_what_cannot_be_read_is_told_in_one_line(part: Part, text: str, said: str) -> None:
+def test_what_cannot_be_read_is_told_in_one_line(part: Rows, text: str, said: str) -> None:
     with pytest.raises(MsvizError, match=said) as error:
-        _slice.rows(part, text)
+        slices.rows(part, text)
     assert "\n" not in str(error.value)

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from msviz.data import table
-from msviz.data._dataset import Dataset, open_data
-from msviz.data._read import Source
+from msviz.data.importing.read import Source
+from msviz.data.sources import table
+from msviz.dataset import Dataset, open_data
 from msviz.errors import MsvizError
 
 Load = Callable[..., Dataset]
@@ -146,7 +146,7 @@ def test_blocks_make_no_difference(load: Load, monkeypatch: pytest.MonkeyPatch) 
     log = "\n".join(["click,tab,item,price,part", *rows]) + "\n"
     whole = load(log)
     assert whole.schema.field("item").value_name(2) == 'v2, "q"'  # 24 training rows, v0 has 23
-    monkeypatch.setattr("msviz.data._learn.WINDOW", 13)
+    monkeypatch.setattr("msviz.data.importing.learn.WINDOW", 13)
     original = Source.chunks
     monkeypatch.setattr(Source, "chunks", lambda self, columns: original(self, columns, 97))
     assert load(log, overwrite=True).fingerprint == whole.fingerprint

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from msviz.data import _view
-from msviz.data._dataset import Dataset, DatasetWriter
-from msviz.data._slice import one_value, rows
-from msviz.data._view import as_run_sees, seen
+from msviz.data.importing.write import DatasetWriter
+from msviz.data.regroup import match_run, regroup
+from msviz.data.slices import one_value, rows
+from msviz.dataset import Dataset
 from msviz.errors import MsvizError
-from msviz.nets._base import Layout
+from msviz.nets.base import Layout
 from msviz.schema import Field, Schema
 
 SCHEMA = Schema(
@@ -59,7 +59,7 @@ def log(tmp_path: Path) -> Dataset:
 
 
 def test_scenarios_are_the_combinations_in_train_by_id(log: Dataset) -> None:
-    view = seen(log, ["sex"])
+    view = regroup(log, ["sex"])
     assert view.schema.scenarios == [[1], [2], [3]]
     assert view.schema.scenario_names == ["unseen combination", "missing", "Women", "Men"]
     assert view.split("train").scenario.tolist() == [2, 3, 2, 1]
@@ -69,7 +69,7 @@ def test_scenarios_are_the_combinations_in_train_by_id(log: Dataset) -> None:
 
 
 def test_several_fields_make_the_scenario_in_the_order_of_the_columns(log: Dataset) -> None:
-    view = seen(log, ["price", "Sex"])
+    view = regroup(log, ["price", "Sex"])
     assert view.scenario_of == ("sex", "price")
     assert view.schema.scenarios == [[1, 2], [2, 2], [2, 3], [3, 2]]
     assert view.schema.scenario_names[3] == "Women · high"
@@ -78,7 +78,7 @@ def test_several_fields_make_the_scenario_in_the_order_of_the_columns(log: Datas
 
 
 def test_all_but_the_scenario_is_the_logs(log: Dataset) -> None:
-    view = seen(log, ["sex"])
+    view = regroup(log, ["sex"])
     assert (view.path, view.fingerprint, view.rows, view.logged) == (log.path, log.fingerprint, log.rows, log)
     assert [field.name for field in view.schema.features] == [field.name for field in SCHEMA.features]
     assert view.schema.sizes == log.schema.sizes
@@ -102,7 +102,7 @@ def test_all_but_the_scenario_is_the_logs(log: Dataset) -> None:
 def test_behaviours_tell_no_scenario_of_another_kind(log: Dataset) -> None:
     own = log.split("test").batch(slice(0, 3), behaviours=True)
     assert own.behaviour_scenario is not None and own.behaviour_scenario.tolist() == [[1, 2]] * 3
-    view = seen(log, ["sex"])
+    view = regroup(log, ["sex"])
     assert view.schema.sequences[0].scenario is None
     assert not Layout.of(view.schema).behaviour_scenarios
     batch = view.split("test").batch(slice(0, 3), behaviours=True)
@@ -110,33 +110,34 @@ def test_behaviours_tell_no_scenario_of_another_kind(log: Dataset) -> None:
 
 
 def test_chosen_rows_of_a_view_keep_its_scenarios(log: Dataset) -> None:
-    some = seen(log, ["sex"]).split("train").only(np.array([1, 3]))
+    some = regroup(log, ["sex"]).split("train").only(np.array([1, 3]))
     assert some.scenario.tolist() == [3, 1]
     assert some.batch(np.array([1])).scenario.tolist() == [1]
     assert some.only(np.array([1])).scenario.tolist() == [1]
 
 
 def test_a_view_of_a_view_is_of_the_log(log: Dataset) -> None:
-    first = seen(log, ["sex"])
-    assert seen(first, ["price"]).schema == seen(log, ["price"]).schema
-    assert seen(first, ["scenario"]) is log and log.scenario_of == ()
+    first = regroup(log, ["sex"])
+    assert regroup(first, ["price"]).schema == regroup(log, ["price"]).schema
+    assert regroup(first, ["scenario"]) is log and log.scenario_of == ()
 
 
 def test_the_schema_of_a_run_decides(log: Dataset) -> None:
-    view = seen(log, ["sex"])
-    assert as_run_sees(log, SCHEMA) is log and as_run_sees(view, log.schema) is log
-    assert as_run_sees(view, view.schema) is view
-    again = as_run_sees(log, view.schema)
+    view = regroup(log, ["sex"])
+    assert match_run(log, SCHEMA) is log and match_run(view, log.schema) is log
+    assert match_run(view, view.schema) is view
+    again = match_run(log, view.schema)
     assert again.schema == view.schema and again.split("test").scenario.tolist() == [3, 0, 2]
     # A run that was trained where nobody's sex was missing: what it does not know is unseen.
     fewer = Schema(fields=view.schema.fields, split=view.schema.split, scenarios=[[2], [3]])
     for data in (log, view):
-        assert as_run_sees(data, fewer).split("train").scenario.tolist() == [1, 2, 1, 0]
+        assert match_run(data, fewer).split("train").scenario.tolist() == [1, 2, 1, 0]
 
 
 def test_chunks_make_no_difference(log: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_view, "CHUNK", 2)
-    view = seen(log, ["sex", "price"])
+    monkeypatch.setattr("msviz.data.regroup.CHUNK", 2)
+    monkeypatch.setattr("msviz.dataset.CHUNK", 2)
+    view = regroup(log, ["sex", "price"])
     assert view.schema.scenarios == [[1, 2], [2, 2], [2, 3], [3, 2]]
     assert view.split("train").scenario.tolist() == [2, 4, 3, 1]
 
@@ -154,19 +155,19 @@ def test_chunks_make_no_difference(log: Dataset, monkeypatch: pytest.MonkeyPatch
 )
 def test_what_cannot_be_the_scenario_is_refused(log: Dataset, fields: list[str], said: str) -> None:
     with pytest.raises(MsvizError, match=said) as error:
-        seen(log, fields)
+        regroup(log, fields)
     assert "\n" not in str(error.value)
 
 
 def test_too_many_scenarios_are_refused(log: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_view, "MOST", 3)
-    seen(log, ["sex"])
+    monkeypatch.setattr("msviz.data.regroup.MOST", 3)
+    regroup(log, ["sex"])
     with pytest.raises(MsvizError, match="scenario_fields: got 'sex,price'; they make more than 3 scenarios"):
-        seen(log, ["sex", "price"])
+        regroup(log, ["sex", "price"])
 
 
 def test_scenario_in_a_slice_is_what_the_schema_knows_as_such(log: Dataset) -> None:
-    train = seen(log, ["sex"]).split("train")
+    train = regroup(log, ["sex"]).split("train")
     assert rows(train, "scenario == 'Women'").tolist() == [0, 2]
     assert rows(train, "scenario not in ('Women', 'missing')").tolist() == [1]
     # The log's own scenario is a column like others now, by its name, its values and in backticks.
@@ -177,7 +178,7 @@ def test_scenario_in_a_slice_is_what_the_schema_knows_as_such(log: Dataset) -> N
     with pytest.raises(MsvizError, match="slice: scenario: got 'Women'; valid choices: home, 1"):
         rows(train, "`scenario` == 'Women'")
     # Where both know a value, the run's own comes first.
-    train = seen(log, ["item"]).split("train")
+    train = regroup(log, ["item"]).split("train")
     assert rows(train, "scenario == '1'").tolist() == [2]
     assert rows(train, "`scenario` == '1'").tolist() == [1, 2]
     assert rows(log.split("train"), "scenario == '1'").tolist() == [1, 2]

@@ -19,14 +19,13 @@ def names(words: tuple[str, ...], count: int, kind: str) -> list[str]:
     return [words[i] if i < len(words) else f"{kind} {i + 1}" for i in range(count)]
 
 
-def finding(analysis: str, picture: str, data: dict[str, Any], coords: dict[str, Any]) -> Finding:
+def finding(analysis: str, data: dict[str, Any], coords: dict[str, Any]) -> Finding:
     rows = int(np.sum(data["rows"][1])) if "rows" in data else 4_000
     return Finding(
         analysis=analysis,
-        question=f"A question for {picture}?",
+        question=f"A question for {analysis}?",
         takeaway="In Search, Category attends most to Query match: 31 % (± 0.4, 8,112 rows).",
         data=xr.Dataset(data, coords),
-        picture=picture,
         provenance=Provenance("demo-satrans", "r", "demo", "f", "test", rows, {}, 1.2, "0.1.0"),
     )
 
@@ -45,7 +44,7 @@ def overview(scenarios: int = 4, values: int = 0, seed: int = 0) -> Finding:
     rate = clicks / rows
     half = 1.96 * np.sqrt(rate * (1 - rate) / rows)
     data = {"rows": rows, "clicks": clicks, "click_rate": rate, "low": rate - half, "high": rate + half}
-    return finding("data_overview", "overview", {k: (dims, v) for k, v in data.items()}, coords)
+    return finding("data_overview", {k: (dims, v) for k, v in data.items()}, coords)
 
 
 def performance(scenarios: int = 4, seed: int = 0, planted: bool = True) -> Finding:
@@ -69,7 +68,7 @@ def performance(scenarios: int = 4, seed: int = 0, planted: bool = True) -> Find
         best[:, 0] = 0.83
         data["best"] = (dims, best)
     return finding(
-        "performance", "performance", data,
+        "performance", data,
         {"scope": [ALL, *names(PLACES, scenarios, "Scenario")], "metric": metrics},
     )  # fmt: skip
 
@@ -105,7 +104,7 @@ def attention(
         "received_deviation": (("scenario", "layer", "head", "key"), received / 4),
     }
     coords = cells(layers, heads, fields) | {"scenario": [ALL, *names(PLACES, scenarios, "Scenario")]}
-    return finding("attention_by_scenario", "attention", data, coords)
+    return finding("attention_by_scenario", data, coords)
 
 
 def difference(fields: int = 10, layers: int = 3, heads: int = 4, seed: int = 0) -> Finding:
@@ -124,7 +123,6 @@ def difference(fields: int = 10, layers: int = 3, heads: int = 4, seed: int = 0)
     }
     made = finding(
         "attention_difference",
-        "difference",
         {k: (dims, v) for k, v in arrays.items()},
         cells(layers, heads, fields),
     )
@@ -138,7 +136,7 @@ def importance(scenarios: int = 4, fields: int = 10, layers: int = 3, heads: int
     dims = ("scenario", "layer", "head", "key")
     coords = {name: whole[name].values for name in dims}
     data = {"value": (dims, value), "low": (dims, value - 0.01), "high": (dims, value + 0.01)}
-    return finding("attention_importance", "importance", data, coords)
+    return finding("attention_importance", data, coords)
 
 
 def instance(fields: int = 10, layers: int = 3, heads: int = 4) -> Finding:
@@ -150,7 +148,7 @@ def instance(fields: int = 10, layers: int = 3, heads: int = 4) -> Finding:
         "prediction": ((), 0.123),
         "label": ((), 1.0),
     }
-    return finding("attention_instance", "instance", data, coords)
+    return finding("attention_instance", data, coords)
 
 
 def switch(scenarios: int = 4, fields: int = 10, layers: int = 3, heads: int = 4) -> Finding:
@@ -163,7 +161,7 @@ def switch(scenarios: int = 4, fields: int = 10, layers: int = 3, heads: int = 4
             shares((scenarios, layers, heads + 1, fields, fields)),
         ),
     }
-    return finding("scenario_switch", "switch", data, coords)
+    return finding("scenario_switch", data, coords)
 
 
 def impressions(rows: int = 2_000, scenarios: int = 4, seed: int = 0) -> Finding:
@@ -178,4 +176,4 @@ def impressions(rows: int = 2_000, scenarios: int = 4, seed: int = 0) -> Finding
         "scenario": (("impression",), random.choice(names(PLACES, scenarios, "Scenario"), rows)),
         "value": (("impression", "field"), random.integers(0, 9, (rows, 5)).astype("i4")),
     }
-    return finding("impressions", "impressions", data, {"field": names(WORDS, 5, "Field")})
+    return finding("impressions", data, {"field": names(WORDS, 5, "Field")})

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from msviz.errors import MsvizError
-from msviz.figures.cost import VIEWS
+from msviz.figures.pictures.model_cost import VIEWS
 from msviz.finding import Finding
 
 
@@ -26,7 +26,7 @@ def cost(runs: int = 3) -> Finding:
     data["increase"] = (("pair",), seconds[0] / seconds[1] - 1)
     coords = {"run": [f"run-{i}" for i in range(runs)], "scenarios": [2, 10, 100, 1_000, 10_000]}
     coords["pair"] = [f"same, {i}: norm" for i in range(runs)]
-    return make.finding("model_cost", "cost", data, coords)
+    return make.finding("model_cost", data, coords)
 
 
 @pytest.mark.parametrize("view", VIEWS)

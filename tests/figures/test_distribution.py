@@ -4,7 +4,8 @@ import findings as make
 import numpy as np
 import pytest
 
-from msviz.figures import distribution, theme
+from msviz.figures import theme
+from msviz.figures.pictures import rate_distribution
 from msviz.finding import Finding
 
 
@@ -20,9 +21,7 @@ def rates(groups: list[str], by: str = "period") -> Finding:
         "users": (one, np.arange(len(groups)) + 1_000),
         "mean": (one, np.linspace(0.2, 0.4, len(groups))),
     }
-    made = make.finding(
-        "rate_distribution", "distribution", data, {"group": groups, "rate": np.arange(11) / 10}
-    )
+    made = make.finding("rate_distribution", data, {"group": groups, "rate": np.arange(11) / 10})
     made.data.attrs.update(by=by, draws=10)
     return made
 
@@ -36,7 +35,7 @@ def test_every_group_is_a_curve_in_its_colour_with_its_average() -> None:
     np.testing.assert_allclose(np.asarray(figure.data[1].customdata)[:, 0], finding.data["low"][1], rtol=1e-6)
     assert [shape.x0 for shape in figure.layout.shapes] == [0.2, 0.4]
     assert figure.layout.xaxis.title.text.startswith("Click rate of a user, of 10 impressions")
-    assert 100 < len(distribution.HOW_TO_READ) < 700
+    assert 100 < len(rate_distribution.HOW_TO_READ) < 700
 
 
 @pytest.mark.parametrize("count", [1, 6])

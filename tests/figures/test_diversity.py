@@ -29,7 +29,7 @@ def gates(scenarios: int, units: int = 40) -> Finding:
         "source": labels,
         "unit": [str(n + 1) for n in range(units)],
     }
-    return make.finding("tailoring", "tailoring", data, coords)
+    return make.finding("tailoring", data, coords)
 
 
 @pytest.mark.parametrize("scenarios", [2, 5, 300])
@@ -64,7 +64,7 @@ def test_every_scenario_has_a_dot_for_each_who_with_its_interval(scenarios: int)
         "high": (axes, value + 0.25),
         "users": (("scenario",), np.arange(len(labels)) + 5),
     }
-    finding = make.finding("category_diversity", "diversity", data, {"scenario": labels, "who": who})
+    finding = make.finding("category_diversity", data, {"scenario": labels, "who": who})
     finding.data.attrs["field"] = "Category"
     figure = finding.figure()
     kept = min(scenarios + 1, 30)

@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from msviz.errors import MsvizError
-from msviz.figures import controls
+from msviz.figures.pictures import controls
 from msviz.finding import Finding
 
 ALL, MEAN = "All scenarios", "mean of heads"
@@ -33,7 +33,7 @@ def finding(scenarios: int = 3) -> Finding:
         },
         attrs,
     )
-    return Finding("controls", "A question?", "Words.", data, "controls")
+    return Finding("controls", "A question?", "Words.", data)
 
 
 def test_layers_are_rows_and_means_are_drawn() -> None:

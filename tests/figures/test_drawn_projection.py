@@ -8,7 +8,8 @@ import pytest
 import xarray as xr
 
 from msviz.errors import MsvizError
-from msviz.figures import agreement, density, projection, separation, theme
+from msviz.figures import density, theme
+from msviz.figures.pictures import projection, projection_agreement, representation
 from msviz.finding import Finding, Provenance
 
 
@@ -31,7 +32,7 @@ def layout(points: int = 300, scenarios: int = 4, entries: int = 1, method: str 
         {"axis": ["x", "y"], "field": ["Age", "City"], "name": [f"Part {n}" for n in range(entries)]},
         {"tap": "t", "kind": "scenario" if entries == 1 else "expert", "method": method},
     )
-    return Finding("projection", "Alike?", "Words.", data, "projection", Provenance("r", rows=impressions))
+    return Finding("projection", "Alike?", "Words.", data, Provenance("r", rows=impressions))
 
 
 def held(figure: Any) -> "np.ndarray[Any, Any]":
@@ -119,9 +120,9 @@ def apart(groups: int, run: str = "one", reaction: bool = True) -> Finding:
     for name in ("number", "low", "high"):
         data[name] = (("measure",), np.array([0.1, -0.2, 0.9]))
     data["chance"] = (("measure",), np.array([np.nan, 0, 1 / groups]))
-    coords = {"group": names, "other": names, "measure": list(separation.MEASURES)}
+    coords = {"group": names, "other": names, "measure": list(representation.MEASURES)}
     found = xr.Dataset(data, coords, {"kind": "scenario"})
-    return Finding("representation", "Apart?", "Words.", found, "separation", Provenance(run, rows=9))
+    return Finding("representation", "Apart?", "Words.", found, Provenance(run, rows=9))
 
 
 @pytest.mark.parametrize("groups", [2, 5, 300])
@@ -133,7 +134,7 @@ def test_matrices_of_few_and_many(groups: int) -> None:
     assert len(figure.to_json()) < 1_000_000
 
 
-@pytest.mark.parametrize("measure", list(separation.MEASURES))
+@pytest.mark.parametrize("measure", list(representation.MEASURES))
 def test_numbers_have_their_intervals_and_a_second_run_its_own_place(measure: str) -> None:
     finding = apart(4)
     figure = finding.figure(view="numbers", measure=measure, other=apart(3, "two"))
@@ -155,8 +156,8 @@ def test_two_starts_stand_side_by_side_in_the_same_colours() -> None:
     data = xr.Dataset(
         {"layout": (("start", "point", "axis"), layouts)}, {"start": [0, 1], "axis": ["x", "y"]}
     )
-    one, other = agreement.draw(
-        Finding("projection_agreement", "Does it come out again?", "Yes.", data, "agreement", Provenance())
+    one, other = projection_agreement.draw(
+        Finding("projection_agreement", "Does it come out again?", "Yes.", data, Provenance())
     ).data
     assert np.array_equal(one.marker.color, other.marker.color)
     assert (
@@ -174,7 +175,7 @@ def test_two_runs_stand_side_by_side_on_the_same_axes() -> None:
         other_entry=(("other_point",), np.tile(np.arange(2), 100).astype(np.int32)),
     ).assign_coords(other_name=["Part 0", "Part 1"])
     data.attrs |= {"run": "with", "other": "without"}
-    finding = Finding("projection", "Alike?", "Words.", data, "projection", Provenance("r", rows=100))
+    finding = Finding("projection", "Alike?", "Words.", data, Provenance("r", rows=100))
     figure = finding.figure()
     assert [(trace.name, trace.xaxis) for trace in figure.data] == [
         ("Part 0 (100)", "x"), ("Part 1 (100)", "x"), ("Part 2 (100)", "x"),

@@ -8,7 +8,8 @@ import xarray as xr
 from findings import ALL, finding
 
 from msviz.errors import MsvizError
-from msviz.figures import _time, gates
+from msviz.figures import time_axis
+from msviz.figures.pictures import gates_over_time
 from msviz.finding import Finding
 
 
@@ -54,10 +55,10 @@ def weights(
         "share": [0.05, 0.25, 0.5, 0.75, 0.95],
         "signal": [f"A signal with a long name, {number} days" for number in range(signals)],
     }
-    return finding("gates_over_time", "gates", data, coords)
+    return finding("gates_over_time", data, coords)
 
 
-@pytest.mark.parametrize("view", gates.VIEWS)
+@pytest.mark.parametrize("view", gates_over_time.VIEWS)
 @pytest.mark.parametrize(
     "size",
     [(1, 2, 0), (2, 8, 1), (61, 2, 3), (365, 8, 9), (1100, 3, 0)],
@@ -65,14 +66,14 @@ def weights(
 )
 def test_every_view_holds_at_every_size(view: str, size: tuple[int, int, int]) -> None:
     days, experts, sales = size
-    figure = gates.draw(weights(days, experts, sales=sales), view=view)
+    figure = gates_over_time.draw(weights(days, experts, sales=sales), view=view)
     assert len(figure.data) > 0 and 100 < figure.layout.height < 1500
     assert len(figure.to_json()) < 1_000_000
 
 
 def test_a_histogram_column_adds_up_to_the_day_and_bins_stand_at_their_weight() -> None:
     found = weights(days=10, experts=2, bins=8)
-    heatmap = next(trace for trace in gates.draw(found).data if trace.type == "heatmap")
+    heatmap = next(trace for trace in gates_over_time.draw(found).data if trace.type == "heatmap")
     z = np.asarray(heatmap.z)
     # Two panels of eight bins, the second expert below, a clear row between them.
     assert z.shape == (17, 10) and np.isnan(z[8]).all()
@@ -86,7 +87,9 @@ def test_a_histogram_column_adds_up_to_the_day_and_bins_stand_at_their_weight() 
 
 def test_one_expert_one_group_and_a_stretch_of_days() -> None:
     found = weights(days=30, experts=3)
-    figure = gates.draw(found, expert="Expert 2", group="Group 1", first="2025-03-05", last="2025-03-09")
+    figure = gates_over_time.draw(
+        found, expert="Expert 2", group="Group 1", first="2025-03-05", last="2025-03-09"
+    )
     line = next(trace for trace in figure.data if trace.name == "Expert 2")
     assert list(line.x) == [f"2025-03-0{day}T00" for day in range(5, 10)]
     np.testing.assert_allclose(
@@ -95,15 +98,15 @@ def test_one_expert_one_group_and_a_stretch_of_days() -> None:
         rtol=1e-6,
     )
     with pytest.raises(MsvizError, match=r"expert.*'Nobody'.*Expert 1"):
-        gates.draw(found, expert="Nobody")
+        gates_over_time.draw(found, expert="Nobody")
     with pytest.raises(MsvizError, match="view"):
-        gates.draw(found, view="pie")
+        gates_over_time.draw(found, view="pie")
 
 
 def test_promotions_are_named_and_many_are_numbered() -> None:
-    told = {note.text for note in gates.draw(weights(61, sales=3)).layout.annotations}
+    told = {note.text for note in gates_over_time.draw(weights(61, sales=3)).layout.annotations}
     assert {"Sale 1", "Sale 2", "Sale 3"} <= told
-    figure = gates.draw(weights(100, sales=6))
+    figure = gates_over_time.draw(weights(100, sales=6))
     assert {"1", "6"} <= {note.text for note in figure.layout.annotations}
     assert "1 Sale 1" in figure.layout.xaxis.title.text.replace("<br>", " ")
 
@@ -119,7 +122,7 @@ def test_weeks_add_rows_up_and_weigh_means_by_them() -> None:
         },
         {"day": [str(np.datetime64("2025-01-01") + day) for day in range(140)], "expert": ["a", "b"]},
     )
-    weekly, step = _time.coarse(data)
+    weekly, step = time_axis.coarse(data)
     assert step == 7 and weekly.sizes["day"] == 20
     assert weekly["rows"].values[0] == sum(range(1, 8))
     expected = sum(k * k for k in range(1, 8)) / sum(range(1, 8))

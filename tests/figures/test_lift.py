@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from msviz.errors import MsvizError
-from msviz.figures import lift
+from msviz.figures.pictures import online_lift
 from msviz.finding import Finding
 
 
@@ -39,10 +39,10 @@ def finding(scenarios: int = 4, days: int = 28, periods: int = 2, known: bool = 
             f"{prefix}significant": (dims, abs(value) > 0.03),
         }
     data["lift"][1][0, 1] = np.nan  # users of several scenarios cannot be counted together
-    return make.finding("online_lift", "lift", data, coords)
+    return make.finding("online_lift", data, coords)
 
 
-@pytest.mark.parametrize("view", lift.VIEWS)
+@pytest.mark.parametrize("view", online_lift.VIEWS)
 @pytest.mark.parametrize(("scenarios", "days", "periods"), [(1, 1, 1), (2, 28, 2), (300, 365, 9), (5, 30, 0)])
 def test_it_holds_at_every_size(view: str, scenarios: int, days: int, periods: int) -> None:
     figure = finding(scenarios, days, periods).figure(view=view)
@@ -81,4 +81,4 @@ def test_what_cannot_be_chosen_is_named() -> None:
     for choices in ({"metric": "AUC"}, {"view": "weeks"}, {"scenario": "Nowhere"}):
         with pytest.raises(MsvizError, match=r"valid choices"):
             finding().figure(**choices)
-    assert 100 < len(lift.HOW_TO_READ) < 700
+    assert 100 < len(online_lift.HOW_TO_READ) < 700

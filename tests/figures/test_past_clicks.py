@@ -25,7 +25,7 @@ def history(clicks: int, heads: int = 4, part: str | None = "expert", square: bo
         "related": (("behaviour",), np.arange(clicks) % 2 == 0),
         "change": (("behaviour",), draw.normal(size=clicks)),
     }
-    return make.finding("behaviour_attention", "behaviours", data, coords)
+    return make.finding("behaviour_attention", data, coords)
 
 
 @pytest.mark.parametrize("clicks", [1, 20, 1_000])
@@ -83,9 +83,7 @@ def matrix(scenarios: int, method: str = "attention") -> Finding:
     arrays |= {"significant": draw.random(shape) < 0.5, "holding": draw.integers(0, 900, shape)}
     data = {name: (axes, value) for name, value in arrays.items()}
     data["rows"] = (("target",), np.arange(scenarios) + 10)
-    return make.finding(
-        "migration", "migration", data, {"target": labels, "source": [*labels, "Other scenarios"]}
-    )
+    return make.finding("migration", data, {"target": labels, "source": [*labels, "Other scenarios"]})
 
 
 @pytest.mark.parametrize("scenarios", [2, 5, 300])

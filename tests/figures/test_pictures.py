@@ -45,7 +45,7 @@ def test_every_picture_says_how_to_read_it_and_brings_its_own_template(name: str
     import importlib
 
     finding = EVERY[name](4, 5)
-    module = importlib.import_module(f"msviz.figures.{finding.picture}")
+    module = importlib.import_module(f"msviz.figures.pictures.{finding.picture}")
     assert 100 < len(module.HOW_TO_READ) < 700
     assert finding.figure().layout.template.layout.font.family == theme.FONT
 
@@ -230,8 +230,8 @@ def test_attention_without_a_preference_looks_even() -> None:
 
 
 def test_a_scale_of_small_shares_tells_its_ticks_apart() -> None:
-    from msviz.figures._choices import title
-    from msviz.figures._heat import heat
+    from msviz.figures.choices import title
+    from msviz.figures.heat import heat
 
     def ticks(top: float) -> str:
         words = {"bar": "", "x_title": "", "y_title": "", "hover": ""}

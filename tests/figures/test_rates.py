@@ -7,7 +7,7 @@ import pytest
 from findings import ALL, finding
 
 from msviz.errors import MsvizError
-from msviz.figures import rates
+from msviz.figures.pictures import rates_over_time
 from msviz.finding import Finding
 
 
@@ -46,13 +46,13 @@ def by_time(days: int = 61, scenarios: int = 5, promotions: int = 2) -> Finding:
     data["auc_rows"] = (cells, ranked)
     names = [ALL, *(f"Scenario {number}" for number in range(scenarios))]
     days_ = [str(np.datetime64("2025-03-01") + day) for day in range(days)]
-    return finding("rates_over_time", "rates", data, {"day": days_, "scenario": names, "period": periods})
+    return finding("rates_over_time", data, {"day": days_, "scenario": names, "period": periods})
 
 
 @pytest.mark.parametrize("choices", [{}, {"view": "periods"}, {"view": "periods", "metric": "auc"}], ids=str)
 @pytest.mark.parametrize("size", [(1, 1, 0), (61, 5, 2), (365, 300, 12)], ids=str)
 def test_every_view_holds_at_every_size(choices: dict[str, str], size: tuple[int, int, int]) -> None:
-    figure = rates.draw(by_time(*size), **choices)
+    figure = rates_over_time.draw(by_time(*size), **choices)
     assert 100 < figure.layout.height < 1700
     assert len(figure.to_json()) < 1_000_000
     if size[1] == 300:
@@ -61,20 +61,22 @@ def test_every_view_holds_at_every_size(choices: dict[str, str], size: tuple[int
 
 def test_lines_are_the_rates_and_the_scenario_keeps_its_colour() -> None:
     found = by_time()
-    figure = rates.draw(found, scenario="Scenario 2", order=[f"Scenario {number}" for number in range(5)])
+    figure = rates_over_time.draw(
+        found, scenario="Scenario 2", order=[f"Scenario {number}" for number in range(5)]
+    )
     lines = [trace for trace in figure.data if trace.name == "Scenario 2"]
     solid = next(line for line in lines if line.line.dash == "solid")
     known = found.data["rows"].sel(scenario="Scenario 2").values > 0
     np.testing.assert_allclose(
         solid.customdata[:, 0], found.data["rate"].sel(scenario="Scenario 2").values[known], rtol=1e-6
     )
-    assert solid.line.color == rates.theme.CATEGORICAL[2]
+    assert solid.line.color == rates_over_time.theme.CATEGORICAL[2]
     assert {trace.name for trace in figure.data if trace.name} == {ALL, "Scenario 2"}
 
 
 def test_intervals_of_weeks_are_of_their_rows() -> None:
     found = by_time(days=365)
-    figure = rates.draw(found, scenario=ALL)
+    figure = rates_over_time.draw(found, scenario=ALL)
     line = next(trace for trace in figure.data if trace.name == ALL and trace.line.dash == "solid")
     week = found.data.isel(day=slice(0, 7), scenario=0)
     rows, clicks = int(week["rows"].sum()), int(week["clicks"].sum())
@@ -86,12 +88,12 @@ def test_intervals_of_weeks_are_of_their_rows() -> None:
 
 
 def test_periods_without_held_out_rows_are_left_out_of_the_auc() -> None:
-    figure = rates.draw(by_time(), view="periods", metric="auc")
+    figure = rates_over_time.draw(by_time(), view="periods", metric="auc")
     assert "Sale 2" not in figure.layout.yaxis.ticktext and "Sale 1" in figure.layout.yaxis.ticktext
-    assert "Sale 2" in rates.draw(by_time(), view="periods").layout.yaxis.ticktext
+    assert "Sale 2" in rates_over_time.draw(by_time(), view="periods").layout.yaxis.ticktext
 
 
 @pytest.mark.parametrize("wrong", [{"view": "pie"}, {"metric": "F1"}, {"scenario": "Nowhere"}], ids=str)
 def test_choices_that_do_not_exist_are_refused(wrong: dict[str, str]) -> None:
     with pytest.raises(MsvizError, match=next(iter(wrong))):
-        rates.draw(by_time(), **wrong)
+        rates_over_time.draw(by_time(), **wrong)

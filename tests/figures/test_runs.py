@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from msviz.errors import MsvizError
-from msviz.figures.runs import curves, grids
+from msviz.figures.pictures.runs_compared import curves, grids
 from msviz.finding import Finding
 
 
@@ -36,7 +36,7 @@ def runs(count: int = 4, scopes: int = 5, tested: bool = True) -> Finding:
         "metric": ["auc", "logloss", "gauc", "bias"],
         "setting": ["experts", "norm"],
     }
-    return make.finding("runs_compared", "runs", data, coords)
+    return make.finding("runs_compared", data, coords)
 
 
 @pytest.mark.parametrize(("count", "scopes"), [(1, 2), (4, 5), (60, 300)])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from msviz.errors import MsvizError
-from msviz.figures import scenario_comparison
+from msviz.figures.pictures import scenario_comparison
 from msviz.finding import Finding
 
 
@@ -29,7 +29,7 @@ def finding(scenarios: int = 4, lines: int = 12, long: bool = False) -> Finding:
         "scenario": make.names(() if long else make.PLACES, scenarios, words),
         "aspect": [f"Aspect {i}" for i in range(lines)],
     }
-    return make.finding("scenario_comparison", "scenario_comparison", data, coords)
+    return make.finding("scenario_comparison", data, coords)
 
 
 @pytest.mark.parametrize("scenarios", [2, 3, 6])

@@ -21,7 +21,7 @@ def similarity(scenarios: int, low: float = 0.2) -> Finding:
         "rows": (("scenario",), np.arange(scenarios) + 10),
     }
     coords = {"measure": ["answers"], "part": ["everything"], "scenario": labels, "other": labels}
-    return make.finding("scenario_similarity", "similarity", data, coords)
+    return make.finding("scenario_similarity", data, coords)
 
 
 @pytest.mark.parametrize("scenarios", [2, 5, 300])

@@ -8,9 +8,16 @@ import pytest
 from findings import ALL
 from findings import attention as attention_of
 
-from msviz.analyses.training_history import told
+from msviz.analyses.questions.training_history import told
 from msviz.errors import MsvizError
-from msviz.figures import attention, gates, migration, theme, training, weights
+from msviz.figures import theme
+from msviz.figures.pictures import (
+    attention_by_scenario,
+    feature_weights,
+    gates_over_time,
+    migration,
+    training_history,
+)
 from msviz.finding import Finding
 from msviz.training.frames import Mark, Measures, Number, Point, Writer
 
@@ -66,7 +73,7 @@ def history(
 def test_every_view_holds_at_every_size(
     tmp_path: Path, choices: dict[str, str], size: tuple[int, int, int], done: bool
 ) -> None:
-    figure = training.draw(history(tmp_path, *size, done), **choices)
+    figure = training_history.draw(history(tmp_path, *size, done), **choices)
     assert 250 < figure.layout.height < 720
     assert len(figure.to_json()) < 300_000
     assert figure.layout.template.layout.font.family == theme.FONT
@@ -75,21 +82,21 @@ def test_every_view_holds_at_every_size(
 def test_scenarios_keep_their_colours_and_at_most_eight_are_named(tmp_path: Path) -> None:
     finding = history(tmp_path, 300)
     order = ["unseen combination", *(f"Scenario {number}" for number in range(300))]
-    figure = training.draw(finding, order=order)
+    figure = training_history.draw(finding, order=order)
     named = {trace.name: trace for trace in figure.data if trace.showlegend}
-    assert len(named) == 1 + training.NAMED
+    assert len(named) == 1 + training_history.NAMED
     assert named[ALL].line.color == theme.INK
     for name, trace in named.items():
         if name != ALL:
             assert trace.line.color == theme.colours([name], order)[0]
     faint = [trace for trace in figure.data if trace.name and trace.name not in named]
     assert faint and all(trace.line.color == theme.LINE for trace in faint)
-    assert len({trace.name for trace in faint}) <= training.LINES
+    assert len({trace.name for trace in faint}) <= training_history.LINES
 
 
 def test_lines_are_the_numbers_of_the_finding(tmp_path: Path) -> None:
     finding = history(tmp_path)
-    figure = training.draw(finding)
+    figure = training_history.draw(finding)
     lines = {
         (trace.name, trace.mode): trace
         for trace in figure.data
@@ -109,32 +116,32 @@ def test_lines_are_the_numbers_of_the_finding(tmp_path: Path) -> None:
 
 
 def test_a_moment_is_marked_and_the_axis_may_reach_beyond_what_is_trained(tmp_path: Path) -> None:
-    figure = training.draw(history(tmp_path, marks=3, points=10, done=False), at=1234.0, end=2e6)
+    figure = training_history.draw(history(tmp_path, marks=3, points=10, done=False), at=1234.0, end=2e6)
     assert figure.layout.shapes[-1].x0 == 1234.0
     assert figure.layout.xaxis.range[1] >= 2e6
 
 
 def test_a_chosen_scenario_stands_out_and_wrong_choices_are_told(tmp_path: Path) -> None:
     finding = history(tmp_path)
-    figure = training.draw(finding, scenario="Scenario 3")
+    figure = training_history.draw(finding, scenario="Scenario 3")
     width = {trace.name: trace.line.width for trace in figure.data if trace.showlegend}
     assert width["Scenario 3"] == max(width.values()) > width["Scenario 1"]
     for choice, value in (("view", "sideways"), ("metric", "f1")):
         with pytest.raises(MsvizError, match=f"{choice}: got '{value}'; valid choices"):
-            training.draw(finding, **{choice: value})
+            training_history.draw(finding, **{choice: value})
 
 
 def test_a_running_mean_takes_in_neighbours_on_both_sides() -> None:
     values = np.array([1.0, 2.0, 3.0, 4.0, 10.0])
-    np.testing.assert_allclose(training.running_mean(values, 3), [1.5, 2, 3, 17 / 3, 7])
-    np.testing.assert_allclose(training.running_mean(values, 1), values)
+    np.testing.assert_allclose(training_history.running_mean(values, 3), [1.5, 2, 3, 17 / 3, 7])
+    np.testing.assert_allclose(training_history.running_mean(values, 1), values)
 
 
 def test_frames_of_attention_share_the_widest_scale() -> None:
     pale, strong = attention_of(seed=1), attention_of(seed=2)
     strong.data["mean"] = strong.data["mean"] * 3
     for choices in ({}, {"view": "grid"}, {"layer": "2", "head": "3", "scenario": "Search"}):
-        scale = attention.common_scale([pale, strong], **choices)
+        scale = attention_by_scenario.common_scale([pale, strong], **choices)
         ends = [finding.figure(**choices, **scale).data[-1].zmax for finding in (pale, strong)]
         assert (
             ends[0] == ends[1] == max(finding.figure(**choices).data[-1].zmax for finding in (pale, strong))
@@ -160,7 +167,7 @@ def field_weights(values: np.ndarray, shares: bool = True) -> Finding:
         },
         {"shares": int(shares), "exact": 1, "left_out": 0, "tap": "weights"},
     )
-    return Finding("feature_weights", "?", ".", data, "weights")
+    return Finding("feature_weights", "?", ".", data)
 
 
 @pytest.mark.parametrize("heads", [1, 3])
@@ -171,7 +178,7 @@ def test_frames_of_weights_share_scale_and_order(heads: int, shares: bool, view:
     early = np.full((4, heads, 5), 0.2) + random.normal(0, 0.001, (4, heads, 5))
     late = random.dirichlet(np.ones(5), (4, heads))
     findings = [field_weights(early, shares), field_weights(late, shares)]
-    scale = weights.common_scale(findings, view=view)
+    scale = feature_weights.common_scale(findings, view=view)
     drawn = [finding.figure(view=view, **scale) for finding in findings]
     assert list(drawn[0].data[0].y) == list(drawn[1].data[0].y)
     order = np.argsort(-late[0, 0], kind="stable")
@@ -194,7 +201,7 @@ def test_frames_of_gates_share_each_experts_scale() -> None:
 
     findings = [gates_of(days=5), gates_of(days=5)]
     findings[1].data["low"] = findings[1].data["low"] - 0.2
-    scale = gates.common_scale(findings)
+    scale = gates_over_time.common_scale(findings)
     expert = str(findings[0].data["expert"].values[0])
     low = float(findings[1].data["low"].sel(expert=expert).values[0])
     high = float(findings[0].data["high"].sel(expert=expert).values[-1])

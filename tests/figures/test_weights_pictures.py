@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from msviz.errors import MsvizError
-from msviz.figures import _fields, export, theme
+from msviz.figures import export, field_chart, theme
 from msviz.finding import Finding
 
 ALL = "All scenarios"
@@ -36,7 +36,7 @@ def weights(
         "head": ["mean of heads", *(str(h + 1) for h in range(heads))] if heads else ["gate"],
         "field": make.names(make.WORDS, fields, "Field"),
     }
-    found = make.finding("feature_weights", "weights", data, coords)
+    found = make.finding("feature_weights", data, coords)
     found.data.attrs.update(
         exact=0, shares=int(shares), tap="weights", a=names[0], b=names[min(1, len(names) - 1)]
     )
@@ -59,7 +59,7 @@ def permutation(scenarios: int = 4, fields: int = 10) -> Finding:
         "scenario": [ALL, *make.names(make.PLACES, scenarios, "Scenario")],
         "field": make.names(make.WORDS, fields, "Field"),
     }
-    return make.finding("field_permutation", "permutation", data, coords)
+    return make.finding("field_permutation", data, coords)
 
 
 def sankey(scenarios: int = 4, values: int = 6) -> Finding:
@@ -74,7 +74,7 @@ def sankey(scenarios: int = 4, values: int = 6) -> Finding:
         "first": [f"group {i}" for i in range(values)],
         "second": [f"a rather long value {i}" for i in range(values + 1)],
     }
-    found = make.finding("sankey", "sankey", {"rows": (cells, rows), "clicks": (cells, clicks)}, coords)
+    found = make.finding("sankey", {"rows": (cells, rows), "clicks": (cells, clicks)}, coords)
     found.data.attrs.update(first_field="Age", second_field="Price band")
     return found
 
@@ -101,7 +101,7 @@ def test_they_hold_at_every_size(scenarios: int, fields: int) -> None:
             assert " of 300 fields" in title.replace("<br>", " ")
         export.dressed(figure, found)
     if scenarios == 300:
-        assert f"{_fields.SCENARIOS} of 301 scenarios" in drawn[1].layout.xaxis.title.text.replace(
+        assert f"{field_chart.SCENARIOS} of 301 scenarios" in drawn[1].layout.xaxis.title.text.replace(
             "<br>", " "
         )
 

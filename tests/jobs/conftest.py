@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from msviz.data._dataset import Dataset
+from msviz.dataset import Dataset
 from msviz.jobs import Job, Queue
 
 SMALL = ("layers=1", "width=4", "hidden=8", "batch_size=256", "dropout=0.25", "patience=1000")

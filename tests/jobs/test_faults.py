@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from msviz.cli import told
-from msviz.data._dataset import open_data
+from msviz.dataset import open_data
 from msviz.jobs import Queue, engine
 from msviz.run import Run, shelf
 
@@ -31,11 +31,11 @@ def warm(tmp_path_factory):
     """A process that forks jobs, so that twenty starts take seconds."""
     path = tmp_path_factory.mktemp("w") / "socket"
     code = (
-        "import sys; from msviz.cli import _warm; from msviz import registry\n"
+        "import sys; from msviz.cli.processes import warm; from msviz import registry\n"
         "def ready():\n"
         "    import msviz.cli.commands, msviz.training.loop, sklearn.metrics\n"
-        "    registry.load('nets', 'autoint')\n"
-        "_warm.get_ready = ready; sys.exit(_warm.main())"
+        "    registry.load('nets.models', 'autoint')\n"
+        "warm.get_ready = ready; sys.exit(warm.main())"
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(path), str(os.getpid())])
     until(lambda: path.exists() or process.poll() is not None)
@@ -140,7 +140,7 @@ def engines(folder: Path) -> list[int]:
             words = path.read_bytes().split(b"\0")
         except OSError:
             continue
-        if b"msviz.cli._engine" in words and str(folder.resolve()).encode() in words:
+        if b"msviz.cli.processes.engine" in words and str(folder.resolve()).encode() in words:
             found.append(int(path.parent.name))
     return found
 
@@ -221,9 +221,9 @@ def test_last_words_find_their_place_on_a_disk_without_any(small_disk):
     job = queue.submit(["models"], kind="answer", title="an answer")
     job.wait()
     (job.folder / "exit.json").unlink()
-    from msviz.jobs import _files, progress
+    from msviz.jobs import files, progress
 
-    _files.reserve(job.folder / "exit.reserved")
+    files.reserve(job.folder / "exit.reserved")
     with pytest.raises(OSError, match="No space left"), (small_disk / "ballast").open("wb") as stream:
         while True:
             stream.write(b"x" * 4096)

@@ -12,7 +12,7 @@ import pytest
 from jobs_helpers import until
 
 from msviz.errors import MsvizError
-from msviz.jobs import Job, Queue, _process, progress
+from msviz.jobs import Job, Queue, process, progress
 
 
 def answer(queue, *arguments, **more):
@@ -118,7 +118,7 @@ def test_a_cancel_is_told_at_once_and_leaves_a_checkpoint_that_goes_on(queue, tr
     job = train()
     until(lambda: "epoch 1/1000" in job.status().words)
     assert os.getsid(job.pid) == job.pid
-    assert os.getpriority(os.PRIO_PROCESS, job.pid) == min(os.nice(0) + _process.NICE, 19)
+    assert os.getpriority(os.PRIO_PROCESS, job.pid) == min(os.nice(0) + process.NICE, 19)
     queue.cancel(job)
     assert job.status().state in ("cancelling", "cancelled")
     status = job.wait()  # benchmarks/jobs.py times it
@@ -156,7 +156,7 @@ def test_a_job_that_will_not_listen_is_killed(queue):
     ) as child:
         child.stdout.readline()
         (job.folder / "exit.json").unlink()
-        known = {"pid": child.pid, "born": _process.birth(child.pid), "at": time.time()}
+        known = {"pid": child.pid, "born": process.birth(child.pid), "at": time.time()}
         (job.folder / "process.json").write_text(json.dumps(known))
         queue.cancel(job, grace=0.1)
         assert job.status().state == "cancelling"

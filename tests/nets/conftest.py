@@ -6,7 +6,7 @@ import pytest
 from random_rows import make, random_batch
 
 from msviz.batch import Batch
-from msviz.nets._base import Net
+from msviz.nets.base import Net
 
 
 @pytest.fixture

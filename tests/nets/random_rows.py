@@ -3,7 +3,7 @@
 import torch
 
 from msviz.batch import Batch
-from msviz.nets._base import Layout, Net, net_class, parse_config
+from msviz.nets.base import Layout, Net, net_class, parse_config
 
 # Five fields; the second and the fourth make the scenario, of which 11 combinations are known.
 LAYOUT = Layout((7, 5, 9, 4, 6), (1, 3), 11)

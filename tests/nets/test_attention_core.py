@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from msviz.nets._attention import attend
-from msviz.nets._layers import FieldNorm, drop, keep_mask, keep_scale
-from msviz.nets._scenario import group, grouped_product
-from msviz.nets._tap import Tap
+from msviz.nets.attention import attend
+from msviz.nets.layers import FieldNorm, drop, keep_mask, keep_scale
+from msviz.nets.scenario import group, grouped_product
+from msviz.nets.tap import Tap
 
 
 def three(width=8, rows=5, fields=7, size=1.0):

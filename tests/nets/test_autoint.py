@@ -6,7 +6,7 @@ import torch
 from net_reference import autoint, weights_of
 
 from msviz.errors import MsvizError
-from msviz.nets._base import parse_config
+from msviz.nets.base import parse_config
 
 KINDS = [{}, {"hidden": ""}, {"hidden": "6", "linear": True, "scale": True, "heads": 4}, {"layers": 1}]
 

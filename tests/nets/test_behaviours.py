@@ -6,8 +6,8 @@ from random_rows import FULL, LAYOUT, random_batch
 from torch import nn
 
 from msviz.errors import MsvizError
-from msviz.nets import _behaviours
-from msviz.nets._behaviours import (
+from msviz.nets import behaviours
+from msviz.nets.behaviours import (
     attend,
     by_length,
     cut,
@@ -16,8 +16,8 @@ from msviz.nets._behaviours import (
     masked_softmax,
     self_attend,
 )
-from msviz.nets._layers import keep_mask, keep_scale
-from msviz.nets._tap import Tap
+from msviz.nets.layers import keep_mask, keep_scale
+from msviz.nets.tap import Tap
 
 LENGTHS = [0, 3, 7, 1, 7]  # of 5 rows with 7 places: an empty history, full ones, and some between
 
@@ -74,7 +74,7 @@ def same_slopes(found, wanted, leaves, tolerance):
 @pytest.mark.parametrize("weights", [2**18, 200, 1])  # all rows at a time, two, one
 @pytest.mark.parametrize(("queries", "heads", "scale"), [(7, 1, 1.0), (7, 4, 0.5), (1, 2, 1.0), (3, 4, 2.0)])
 def test_attention_and_its_gradients(queries, heads, scale, weights, size, tolerance, monkeypatch):
-    monkeypatch.setattr(_behaviours, "WEIGHTS", weights)
+    monkeypatch.setattr(behaviours, "WEIGHTS", weights)
     leaves, parts = three(queries, heads, size=size)
     mask = mask_of(LENGTHS)
     found = attend(*parts, mask, scale=scale, tap=tap())

@@ -11,12 +11,12 @@ from safetensors.torch import load_file, save_file
 from msviz import registry
 from msviz.batch import Batch
 from msviz.errors import MsvizError
-from msviz.nets._base import Layout, Net, net_class, parse_config, require
-from msviz.nets._tap import Tap
+from msviz.nets.base import Layout, Net, net_class, parse_config, require
+from msviz.nets.tap import Tap
 from msviz.probing import hooks
 
 SMALLEST = 8  # widths in these tests
-MODELS = registry.names("nets")
+MODELS = registry.names("nets.models")
 
 
 def small(model: str) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from random_rows import LAYOUT, random_batch
 
 from msviz.batch import Batch
 from msviz.errors import MsvizError
-from msviz.nets import _hierrec
-from msviz.nets._base import Layout, net_class, parse_config
-from msviz.nets._batchnorm import BatchNorm
+from msviz.nets import hierarchical
+from msviz.nets.base import Layout, net_class, parse_config
+from msviz.nets.batchnorm import BatchNorm
 from msviz.probing import hooks
 from msviz.training.optimisers import make_optimisers
 from msviz.training.step import step
@@ -207,7 +207,7 @@ def gradients(net, batch):
 @pytest.mark.parametrize("piece", [1, 2**19], ids=["many pieces", "one piece"])
 def test_the_short_way_equals_conditions_made_for_every_row_and_head(net_of, values, piece):
     net, batch = doubled(net_of("hierrec", **SMALL | values)), double(random_batch(70))
-    with patch.object(_hierrec, "ON_CPU", piece):
+    with patch.object(hierarchical, "ON_CPU", piece):
         short = gradients(net, batch)
     with hooks.watching(net, {"implicit"}, lambda name, layer, seen: None):
         long = gradients(net, batch)
@@ -232,10 +232,10 @@ def test_hand_written_gradients_are_finite_differences(sizes):
     condition = draw(3, bottleneck * (units + 1) + units * (bottleneck + 1))
     index = torch.randint(0, 3, (rows,))
     for piece in (1, 2**19):
-        with patch.object(_hierrec, "ON_CPU", piece):
-            assert torch.autograd.gradcheck(_hierrec.implicit, given)
+        with patch.object(hierarchical, "ON_CPU", piece):
+            assert torch.autograd.gradcheck(hierarchical.implicit, given)
             assert torch.autograd.gradcheck(
-                lambda condition, values: _hierrec.oriented(condition, values, bottleneck, index),
+                lambda condition, values: hierarchical.oriented(condition, values, bottleneck, index),
                 (condition, given[0]),
             )
 
@@ -271,7 +271,9 @@ def test_mixed_precision_adds_up_the_rows_of_a_scenario_in_full_precision():
     found = []
     for dtype in (torch.bfloat16, torch.float64):
         of_all = condition.to(dtype).clone().requires_grad_()
-        _hierrec.oriented(of_all, values.to(dtype), 2, torch.zeros(3000, dtype=torch.int64)).sum().backward()
+        hierarchical.oriented(
+            of_all, values.to(dtype), 2, torch.zeros(3000, dtype=torch.int64)
+        ).sum().backward()
         found.append(of_all.grad.double())
     # Rounding the sum to bfloat16 costs at most 1/256 of it; adding up in bfloat16 costs more.
     torch.testing.assert_close(*found, rtol=1 / 256, atol=0)
@@ -280,7 +282,7 @@ def test_mixed_precision_adds_up_the_rows_of_a_scenario_in_full_precision():
 def test_generated_weights_start_as_those_of_a_fresh_layer():
     torch.manual_seed(5)
     units, bottleneck, inputs, energy = 40, 20, 60, 3.0
-    drawn = _hierrec.fresh(units, bottleneck, inputs, energy, 1.0)
+    drawn = hierarchical.fresh(units, bottleneck, inputs, energy, 1.0)
     condition = torch.randn(inputs)
     condition *= energy**0.5 / condition.norm()
     for maps, fan_in in zip(drawn, (units, bottleneck), strict=True):
@@ -294,7 +296,7 @@ def test_generators_start_no_larger_than_asked_and_what_they_make_keeps_its_vari
     torch.manual_seed(6)
     units, bottleneck, inputs, energy = 40, 20, 60, 0.05
     # √(0.5 / 40 / 0.05) = 0.5 would be wanted of the inputs, above the 0.1 that is allowed.
-    narrow, _ = _hierrec.fresh(units, bottleneck, inputs, energy, 0.1)
+    narrow, _ = hierarchical.fresh(units, bottleneck, inputs, energy, 0.1)
     assert float(narrow[:, :units, :inputs].std()) == pytest.approx(0.1, rel=0.02)
     # The rest comes from the one: 1/40 - 0.05 · 0.01.
     assert float(narrow[:, :units, -1].var()) == pytest.approx(0.0245, rel=0.15)

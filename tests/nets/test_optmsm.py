@@ -12,8 +12,8 @@ from random_rows import FULL, LAYOUT, random_batch
 
 from msviz.batch import Batch
 from msviz.errors import MsvizError
-from msviz.nets import optmsm
-from msviz.nets._base import Layout, Net, net_class, parse_config
+from msviz.nets.base import Layout, Net, net_class, parse_config
+from msviz.nets.models import optmsm
 from msviz.probing import hooks
 from msviz.training.optimisers import make_optimisers
 from msviz.training.step import step

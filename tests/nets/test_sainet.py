@@ -10,8 +10,8 @@ from random_rows import FULL, make, random_batch
 
 from msviz.batch import Batch
 from msviz.errors import MsvizError
-from msviz.nets import _behaviours
-from msviz.nets._base import Layout, net_class, parse_config
+from msviz.nets import behaviours as net_behaviours
+from msviz.nets.base import Layout, net_class, parse_config
 from msviz.probing import hooks
 from msviz.training.optimisers import make_optimisers
 from msviz.training.step import step
@@ -194,7 +194,7 @@ def test_gradients_are_those_of_plain_torch_operations(values, monkeypatch):
     found = []
     for fast in (True, False):
         if not fast:
-            monkeypatch.setattr(_behaviours, "is_fast", lambda values, tap: False)
+            monkeypatch.setattr(net_behaviours, "is_fast", lambda values, tap: False)
         net = make("sainet", FULL, **{**SMALL, **values})
         net.loss(batch).backward()
         found.append({name: p.grad.to_dense() for name, p in net.named_parameters()})

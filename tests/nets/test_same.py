@@ -10,11 +10,11 @@ from random_rows import FULL, make, random_batch
 
 from msviz.batch import Batch
 from msviz.errors import MsvizError
-from msviz.nets import _same_pool
-from msviz.nets._base import Layout, Net, net_class, parse_config
-from msviz.nets._same import Spau
-from msviz.nets._same_pool import pool
-from msviz.nets._tap import Tap
+from msviz.nets import pooling
+from msviz.nets.base import Layout, Net, net_class, parse_config
+from msviz.nets.experts import Spau
+from msviz.nets.pooling import pool
+from msviz.nets.tap import Tap
 from msviz.probing import hooks
 
 SMALL = {
@@ -281,7 +281,7 @@ MASK = torch.arange(4) >= torch.tensor([0, 3, 4, 1, 2])[:, None]  # the third ro
 @pytest.mark.parametrize("normed", [True, False], ids=["norm", "no norm"])
 @pytest.mark.parametrize("keys", [1, 2**17], ids=["head by head", "at once"])
 def test_pooling_has_the_gradients_of_plain_operations(monkeypatch, normed, keys):
-    monkeypatch.setattr(_same_pool, "KEYS", keys)
+    monkeypatch.setattr(pooling, "KEYS", keys)
     inputs = pool_inputs(normed, torch.float32)
     seen, unseen = (Tap("head"), Tap("head")), (Tap("head"), Tap("head"))
     seen[0].register_forward_hook(lambda *given: None)

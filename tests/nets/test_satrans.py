@@ -8,8 +8,8 @@ from random_rows import random_batch
 
 from msviz.batch import Batch
 from msviz.errors import MsvizError
-from msviz.nets._base import Layout, Net, net_class, parse_config
-from msviz.nets._tap import Tap
+from msviz.nets.base import Layout, Net, net_class, parse_config
+from msviz.nets.tap import Tap
 
 KINDS = [
     pytest.param(

@@ -5,9 +5,9 @@ import torch
 from torch import Tensor, nn
 
 from msviz.batch import Batch
-from msviz.nets._base import Layout, Net, NetConfig
-from msviz.nets._layers import FusedEmbedding
-from msviz.nets._towers import Blocks, Experts, ScenarioLinear, Towers
+from msviz.nets.base import Layout, Net, NetConfig
+from msviz.nets.layers import FusedEmbedding
+from msviz.nets.towers import Blocks, Experts, ScenarioLinear, Towers
 from msviz.training.optimisers import make_optimisers
 from msviz.training.step import step
 

@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 
 from msviz import registry
-from msviz.nets._base import net_class
-from msviz.papers._study import Study
-from msviz.papers._tile import Tile, Wants, of_study, ready
+from msviz.nets.base import net_class
+from msviz.papers.study import Study
+from msviz.papers.tile import Tile, Wants, of_study, ready
 from msviz.run import Card, Run, TrainedOn
 
 APP = Path(__file__).parents[2] / "app"
 TILES = [
     pytest.param(paper, tile, id=f"{paper}-{tile.label}")
-    for paper in registry.names("papers")
-    for tile in registry.load("papers", paper).TILES
+    for paper in registry.names("papers.published")
+    for tile in registry.load("papers.published", paper).TILES
 ]
 
 
@@ -30,7 +30,7 @@ def run(name: str, model: str, data: str = "one", **config: object) -> Run:
 
 @pytest.mark.parametrize(("paper", "tile"), TILES)
 def test_a_tile_points_at_what_exists(paper: str, tile: Tile) -> None:
-    module = registry.load("analyses", tile.analysis)
+    module = registry.load("analyses.questions", tile.analysis)
     assert set(tile.options) <= {*module.Options.model_fields, "split", "seed"}
     assert (APP / "pages_look" / f"{tile.page}.py").is_file()
     assert (APP / "choosing" / f"{tile.page}.py").is_file()
@@ -38,7 +38,7 @@ def test_a_tile_points_at_what_exists(paper: str, tile: Tile) -> None:
         if wants is not None:
             assert set(wants.settings) <= set(net_class(wants.model).Config.model_fields)
     assert tile.command, "a picture that cannot be shown says what would make it so"
-    pictures = {registry.load("figures", name) for name in registry.names("figures")}
+    pictures = {registry.load("figures.pictures", name) for name in registry.names("figures.pictures")}
     known = {
         name
         for picture in pictures
@@ -49,10 +49,10 @@ def test_a_tile_points_at_what_exists(paper: str, tile: Tile) -> None:
 
 
 def test_every_paper_of_a_model_is_there() -> None:
-    assert registry.names("papers") == ["hierrec", "optmsm", "sainet", "same", "satrans"]
+    assert registry.names("papers.published") == ["hierrec", "optmsm", "sainet", "same", "satrans"]
     labels = {
-        paper: [tile.label for tile in registry.load("papers", paper).TILES]
-        for paper in registry.names("papers")
+        paper: [tile.label for tile in registry.load("papers.published", paper).TILES]
+        for paper in registry.names("papers.published")
     }
     assert all(len(set(found)) == len(found) for found in labels.values()), "a label names one tile"
 

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from msviz.batch import Batch
-from msviz.data._dataset import Dataset, DatasetWriter
-from msviz.nets._base import Layout, Net, NetConfig
-from msviz.nets._tap import Tap
+from msviz.data.importing.write import DatasetWriter
+from msviz.dataset import Dataset
+from msviz.nets.base import Layout, Net, NetConfig
+from msviz.nets.tap import Tap
 from msviz.probing.study import Study
 from msviz.schema import Field, Schema
 

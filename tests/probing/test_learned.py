@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from msviz.batch import Batch
-from msviz.data._dataset import Dataset
-from msviz.nets._base import Layout, Net, NetConfig
-from msviz.nets._tap import Tap
+from msviz.dataset import Dataset
+from msviz.nets.base import Layout, Net, NetConfig
+from msviz.nets.tap import Tap
 from msviz.probing.learned import Learned, learned
 from msviz.probing.study import Study
 

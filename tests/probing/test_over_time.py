@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from msviz.batch import Batch
-from msviz.data._dataset import Dataset
+from msviz.dataset import Dataset
 from msviz.errors import MsvizError
 from msviz.probing.groups import Groups, crossed, days, groups, hours
 from msviz.probing.over_time import WeightsByDay, quantiles
-from msviz.probing.reducers import Rows
+from msviz.probing.reducers import BatchRows
 
 DAY = 86_400
 
@@ -32,7 +32,7 @@ def by_field() -> Groups:
 
 
 def told(reducer: WeightsByDay, one: Batch, weights: Tensor, piece: int) -> None:
-    reducer.begin(Rows(np.arange(len(one)), one))
+    reducer.begin(BatchRows(np.arange(len(one)), one))
     for start in range(0, len(one), piece):
         rows = slice(start, min(start + piece, len(one)))
         reducer.see("gate", None, weights[rows], rows)

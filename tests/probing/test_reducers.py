@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from msviz.batch import Batch
-from msviz.data._dataset import Dataset
+from msviz.dataset import Dataset
 from msviz.errors import MsvizError
-from msviz.nets._base import Layout, Net, NetConfig
-from msviz.nets._tap import Tap
+from msviz.nets.base import Layout, Net, NetConfig
+from msviz.nets.tap import Tap
 from msviz.probing.groups import Groups
 from msviz.probing.moments import ENOUGH, Moments, mean_over
-from msviz.probing.reducers import Count, Histogram, Reducer, Rows, Sample, row_keys
+from msviz.probing.reducers import BatchRows, Count, Histogram, Reducer, Sample, row_keys
 from msviz.probing.study import Study
 
 OVER = (("head",), ("query",), ("head", "query"))
@@ -100,7 +100,7 @@ def test_a_small_variance_behind_a_large_mean_is_not_lost() -> None:
     zeros = torch.zeros(2000, dtype=torch.long)
     batch = Batch(zeros[:, None], zeros, zeros.float(), zeros, zeros)
     for _ in range(3):
-        moments.begin(Rows(np.arange(2000), batch))
+        moments.begin(BatchRows(np.arange(2000), batch))
         moments.see("prediction", None, values, slice(0, 2000))
         moments.end()
     found = moments.result()
@@ -196,7 +196,7 @@ def test_the_share_of_a_log_that_repeats_itself_is_fair() -> None:
         row = torch.arange(start, min(start + 4096, rows))
         none = torch.zeros(len(row))
         batch = Batch(fields=none[:, None].long(), scenario=none.long(), label=none, row=row, time=row)
-        moments.begin(Rows(row.numpy(), batch))
+        moments.begin(BatchRows(row.numpy(), batch))
         assert moments._chosen is not None
         chosen.append(row[moments._chosen].numpy())
     for places in range(2, 300):

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from msviz.data._dataset import Dataset
+from msviz.dataset import Dataset
 from msviz.errors import MsvizError
-from msviz.nets._base import build
-from msviz.nets._tap import Tap
+from msviz.nets.base import build
+from msviz.nets.tap import Tap
 from msviz.probing.moments import Moments
 from msviz.probing.study import Study
 

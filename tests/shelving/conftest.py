@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from msviz.data._dataset import Dataset
+from msviz.dataset import Dataset
 from msviz.run import Run
 from msviz.training.loop import Training, train
 

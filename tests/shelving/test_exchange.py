@@ -18,11 +18,11 @@ import pandas as pd
 import pytest
 from shelf_helpers import everything, refused, reseal, twin
 
-from msviz.data._dataset import Dataset
+from msviz.dataset import Dataset
 from msviz.errors import MsvizError
 from msviz.run import FILES, Run
-from msviz.shelving.exchange import Limits, pack, unpack
 from msviz.shelving.notes import change_notes, read_notes
+from msviz.shelving.transfer import Limits, pack, unpack
 
 NAMES = ("run.json", *FILES)
 
@@ -279,7 +279,7 @@ def test_no_room_on_the_disk(packed: Path, empty: Path, monkeypatch: pytest.Monk
 
 def test_what_a_killed_process_left_is_swept(packed: Path, empty: Path) -> None:
     code = (
-        "import os, signal, sys; from pathlib import Path; from msviz.shelving.exchange import unpack\n"
+        "import os, signal, sys; from pathlib import Path; from msviz.shelving.transfer import unpack\n"
         "die = lambda share, words: share > 0.5 and os.kill(os.getpid(), signal.SIGKILL)\n"
         "unpack(Path(sys.argv[1]), Path(sys.argv[2]), progress=die)"
     )

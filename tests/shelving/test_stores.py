@@ -11,8 +11,8 @@ import pytest
 from shelf_helpers import everything, refused
 
 from msviz.run import FILES, Run
-from msviz.shelving.exchange import Limits, bring, check_address, take
 from msviz.shelving.notes import change_notes, read_notes
+from msviz.shelving.transfer import Limits, bring, check_address, take
 
 NAMES = ("run.json", *FILES)
 
@@ -189,6 +189,6 @@ def test_a_package_that_is_missing_is_named(empty: Path, monkeypatch: pytest.Mon
 
 
 def test_no_store_is_imported_before_it_is_asked_for() -> None:
-    code = "import sys, msviz.shelving.exchange; print([m for m in ('fsspec', 'torch') if m in sys.modules])"
+    code = "import sys, msviz.shelving.transfer; print([m for m in ('fsspec', 'torch') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -14,8 +14,8 @@ from shelf_helpers import everything, reseal
 
 from msviz.errors import MsvizError
 from msviz.run import Run
-from msviz.shelving import _bundle, _sound
-from msviz.shelving.exchange import Limits, pack, unpack
+from msviz.shelving import bundle, sound
+from msviz.shelving.transfer import Limits, pack, unpack
 
 EACH = 40  # zips of every kind
 EVIL = (
@@ -161,7 +161,7 @@ def test_every_zip_is_refused_or_gives_a_run_that_opens(
     trained: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Callable[..., bytes]
 ) -> None:
     # The check is asked here rather than in a process of its own, so that a mistake of ours is seen.
-    monkeypatch.setattr(_bundle, "_check", _sound.check)
+    monkeypatch.setattr(bundle, "_check", sound.check)
     shelf, out = tmp_path / "models", io.BytesIO()
     pack(trained.path, out)
     shutil.copytree(trained.path, shelf / "mine")

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from msviz.data._dataset import Dataset, DatasetWriter
+from msviz.data.importing.write import DatasetWriter
+from msviz.dataset import Dataset
 from msviz.schema import Field, Schema
 from msviz.training.loop import train
 

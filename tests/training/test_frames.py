@@ -14,16 +14,16 @@ import torch
 import xarray as xr
 from test_loop import SHORT, After, quick, same
 
-from msviz.data._dataset import Dataset, Part
+from msviz.dataset import Dataset, Rows
 from msviz.finding import Finding
 from msviz.run import Run
-from msviz.training import _watch
 from msviz.training import frames as room
-from msviz.training._stop import Interrupted
-from msviz.training._watch import LEAST, MOST, Seen, moments, sampled
+from msviz.training import snapshots
 from msviz.training.frames import Frames, Mark, Measures, Number, Point, Writer
 from msviz.training.metrics import measure
 from msviz.training.scoring import predict
+from msviz.training.snapshots import LEAST, MOST, Seen, moments, sampled
+from msviz.training.stop import Interrupted
 
 TIMED = ("seconds", "rate", "looked")
 
@@ -34,13 +34,13 @@ class Glance:
     def __init__(self, frames: int = 6) -> None:
         self.frames = frames
 
-    def look(self, net, dataset: Dataset, part: Part) -> Seen:
+    def look(self, net, dataset: Dataset, part: Rows) -> Seen:
         net.eval()
         noise = float(torch.rand(3).sum())
         torch.set_num_threads(2)
         weight = next(net.parameters()).detach().double().sum().item()
         data = xr.Dataset({"weight": ((), weight), "drawn": ((), noise > 0)})
-        return Seen(predict(net, part), Finding("none", "How?", "So: 1.", data, "attention"))
+        return Seen(predict(net, part), Finding("none", "How?", "So: 1.", data))
 
 
 def watched(world: Dataset, out: Path, **changes) -> Run:
@@ -120,7 +120,7 @@ def test_the_curve_is_the_mean_loss_of_the_rows_since_the_last_point(tiny_world,
 
 
 def test_points_are_at_most_400(tiny_world, tmp_path, monkeypatch):
-    monkeypatch.setattr("msviz.training._watch.POINTS", 5)
+    monkeypatch.setattr("msviz.training.snapshots.POINTS", 5)
     run = watched(tiny_world, tmp_path / "run")
     curve = Frames(run.path).curve()
     # Every fifth of the planned rows, at the first step that reaches it.
@@ -153,7 +153,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from test_frames import watched
-from msviz.data._dataset import open_data
+from msviz.dataset import open_data
 steps = 0
 def progress(share, words):
     global steps
@@ -288,7 +288,7 @@ def test_the_sample_of_a_log_that_repeats_itself_is_fair(monkeypatch):
             part.rows, part.scenario = len(positions), 1 + part.positions % 10
             return part
 
-    monkeypatch.setattr(_watch, "CANDIDATES", 10_000)
+    monkeypatch.setattr(snapshots, "CANDIDATES", 10_000)
     part = sampled(Log(), 10_000_000, 24)
     counts = np.bincount(part.scenario, minlength=11)[1:]
     assert counts.sum() == MOST and abs(counts - MOST / 10).max() < 4 * np.sqrt(MOST / 10)

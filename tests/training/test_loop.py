@@ -14,15 +14,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from msviz.data._dataset import Dataset, DatasetWriter, open_data
-from msviz.data._loader import batches
+from msviz.data.importing.write import DatasetWriter
+from msviz.data.loader import batches
+from msviz.dataset import Dataset, open_data
 from msviz.errors import MsvizError
 from msviz.run import Run
 from msviz.schema import Schema
 from msviz.training import loop
-from msviz.training._stop import Interrupted, Stop
 from msviz.training.checkpoint import Checkpoint
 from msviz.training.loop import Training, train
+from msviz.training.stop import Interrupted, Stop
 
 # Dropout draws random numbers in every step, so that a resumed training must go on with the right ones.
 CONFIG = {"layers": 1, "heads": 2, "width": 4, "hidden": "8", "dropout": 0.25}
@@ -121,7 +122,7 @@ def test_stopped_again_and_again(tiny_world, tmp_path, whole):
 def test_killed_and_resumed_is_the_same_run(tiny_world, tmp_path, whole):
     script = f"""
 import sys
-from msviz.data._dataset import open_data
+from msviz.dataset import open_data
 from msviz.training.loop import train, Training
 steps = 0
 def progress(share, words):
@@ -398,9 +399,9 @@ def test_a_device_that_is_absent_is_refused(monkeypatch):
 
 def test_settings_of_training_never_collide_with_a_nets():
     from msviz import registry
-    from msviz.nets._base import net_class
+    from msviz.nets.base import net_class
 
-    for model in registry.names("nets"):
+    for model in registry.names("nets.models"):
         assert not net_class(model).Config.model_fields.keys() & Training.model_fields.keys()
     with pytest.raises(MsvizError, match="training: epochs: got '0'"):
         loop.parse_training({"epochs": "0"})

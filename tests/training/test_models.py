@@ -9,13 +9,13 @@ import torch
 from safetensors.torch import load_file
 
 from msviz import registry
-from msviz.data._dataset import Dataset
-from msviz.data.planted import Options, plant
+from msviz.data.planted.plant import Options, plant
+from msviz.dataset import Dataset
 from msviz.run import Run
-from msviz.training._stop import Interrupted, Stop
 from msviz.training.bundle import load_net
 from msviz.training.loop import Training, train
 from msviz.training.scoring import predict
+from msviz.training.stop import Interrupted, Stop
 
 # Small enough for seconds; what is not named here keeps its default.
 SMALL: dict[str, dict[str, Any]] = {
@@ -34,7 +34,7 @@ SMALL: dict[str, dict[str, Any]] = {
     },
 }
 TRAINING = Training(epochs=3, batch_size=512, learning_rate=3e-3, threads=1)
-MODELS = registry.names("nets")
+MODELS = registry.names("nets.models")
 
 
 class After(Stop):

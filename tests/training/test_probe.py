@@ -10,9 +10,9 @@ import torch
 
 from msviz import registry
 from msviz.cli import run
-from msviz.data._dataset import Dataset
+from msviz.dataset import Dataset
 from msviz.errors import MsvizError
-from msviz.nets._base import build
+from msviz.nets.base import build
 from msviz.training import probe as probing
 from msviz.training.loop import Training
 from msviz.training.probe import probe
@@ -26,7 +26,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probing, "SECONDS", 0.2)
 
 
-@pytest.mark.parametrize("model", registry.names("nets"))
+@pytest.mark.parametrize("model", registry.names("nets.models"))
 def test_every_model_is_timed_on_real_rows(tiny_world: Dataset, model: str) -> None:
     cost = probe(model, tiny_world, training=QUICK, device="cpu")
     rows = tiny_world.rows["train"]
@@ -96,9 +96,9 @@ def test_the_rows_that_are_timed_lie_all_over_the_log(
         assert tenths.min() > 15
     valid = tiny_world.split("valid").row
     assert abs(scored[0] - scored[1]) > 0.4 * np.ptp(valid)
-    stretches = [probing._few(tiny_world.split("train"), 1_000, turn) for turn in range(8)]
-    assert all(one.stop - one.start == 1_000 and one.stop <= len(rows) for one in stretches)
-    starts = sorted(one.start for one in stretches)
+    history_spans = [probing._few(tiny_world.split("train"), 1_000, turn) for turn in range(8)]
+    assert all(one.stop - one.start == 1_000 and one.stop <= len(rows) for one in history_spans)
+    starts = sorted(one.start for one in history_spans)
     assert starts[0] < len(rows) / 8 and starts[-1] > 0.8 * len(rows)
     assert np.diff(starts).max() < len(rows) / 4
 

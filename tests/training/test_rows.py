@@ -11,16 +11,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from msviz.cli._options import settings
-from msviz.data._dataset import Dataset, Part
-from msviz.data._view import seen
+from msviz.cli.options import settings
+from msviz.data.regroup import regroup
+from msviz.dataset import Dataset, Rows
 from msviz.errors import MsvizError
 from msviz.run import Run
 from msviz.training import loop
-from msviz.training._stop import Interrupted, Stop
 from msviz.training.loop import Training, train
 from msviz.training.rows import used
 from msviz.training.scoring import find_data
+from msviz.training.stop import Interrupted, Stop
 
 CONFIG = {"layers": 1, "heads": 2, "width": 4, "hidden": "8", "dropout": 0.25}
 SHORT = {"epochs": 1, "batch_size": 1024, "threads": 1}
@@ -45,7 +45,7 @@ def spied(monkeypatch: pytest.MonkeyPatch) -> Callable[[], tuple[np.ndarray, lis
             trained.extend(batch.row.tolist())
             yield batch
 
-    def measured(net: Any, part: Part, **more: Any) -> Any:
+    def measured(net: Any, part: Rows, **more: Any) -> Any:
         scored.append(np.array(part.row))
         return predict(net, part, **more)
 
@@ -54,7 +54,7 @@ def spied(monkeypatch: pytest.MonkeyPatch) -> Callable[[], tuple[np.ndarray, lis
     return lambda: (np.sort(np.array(trained)), scored)
 
 
-def sale(part: Part) -> np.ndarray:
+def sale(part: Rows) -> np.ndarray:
     """Return which rows are of the flash sale, by the ids of the column."""
     field = part.schema.field("scenario")
     return part.column("scenario") == 2 + field.vocabulary.index("Flash sale")
@@ -139,7 +139,7 @@ def test_one_kind_of_scenario_has_one_name(tiny_world: Dataset, tmp_path: Path) 
     own = quick(tiny_world, tmp_path / "own", scenario_fields="scenario", **given)
     assert own.card.scenario_fields == "" and own.schema == tiny_world.schema
     # A view that is handed in is written down like the setting.
-    view = quick(seen(tiny_world, ["gender", "device"]), tmp_path / "view", **given)
+    view = quick(regroup(tiny_world, ["gender", "device"]), tmp_path / "view", **given)
     assert view.card.training == two.card.training and view.schema == two.schema
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from msviz.data._dataset import open_data
+from msviz.dataset import open_data
 from msviz.errors import MsvizError
-from msviz.nets._base import build
+from msviz.nets.base import build
 from msviz.run import Run
 from msviz.training.loop import Training, train
 from msviz.training.scoring import evaluate, find_data, predict, probabilities, users

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from msviz.batch import Batch
-from msviz.nets._base import Layout, net_class, parse_config
+from msviz.nets.base import Layout, net_class, parse_config
 from msviz.training.optimisers import make_optimisers
 from msviz.training.step import pieces, step
 

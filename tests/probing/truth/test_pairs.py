@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from msviz.data._dataset import Dataset
+from msviz.dataset import Dataset
 from msviz.errors import MsvizError
 from msviz.finding import Finding
 from msviz.probing.truth import auc_interval, pair_ranking, ranking_auc, share_of_best, true_pairs
@@ -28,7 +28,7 @@ def made(mean: np.ndarray, scenarios: list[str]) -> Finding:
     dims = ("scenario", "layer", "head", "query", "key")
     coords = {"scenario": scenarios, "layer": ["1"], "head": ["1"], "query": FIELDS, "key": FIELDS}
     data = xr.Dataset({"mean": (dims, mean[:, None, None])}, coords)
-    return Finding("attention_by_scenario", "?", "", data, "attention")
+    return Finding("attention_by_scenario", "?", "", data)
 
 
 def flat(scenarios: int) -> np.ndarray:
@@ -81,7 +81,7 @@ def test_the_scenario_that_differs_from_all_is_seen_and_order_of_axes_does_not_m
     mean[:, 0, 2] = 0.8
     mean[2, 1, 3] = 0.3
     finding = made(mean, ["All scenarios", "A", "B"])
-    turned = Finding("attention_by_scenario", "?", "", finding.data.transpose("key", ...), "attention")
+    turned = Finding("attention_by_scenario", "?", "", finding.data.transpose("key", ...))
     got = pair_ranking(turned, TRUTH, SCHEMA)
     assert got.equals(pair_ranking(finding, TRUTH, SCHEMA))
     apart = got["auc"].sel(view="distance from all scenarios", against="all other pairs").squeeze()
@@ -122,7 +122,7 @@ def test_share_of_best():
 
 
 def test_a_finding_of_another_kind_or_log_is_refused(tiny_world: Dataset):
-    other = Finding("performance", "?", "", xr.Dataset({"value": ("scope", [1.0])}), "performance")
+    other = Finding("performance", "?", "", xr.Dataset({"value": ("scope", [1.0])}))
     with pytest.raises(MsvizError, match="attention_by_scenario"):
         pair_ranking(other, TRUTH, SCHEMA)
     with pytest.raises(MsvizError, match="field: got 'Tab'"):
@@ -141,9 +141,7 @@ def test_the_planted_truth_itself_ranks_perfectly(tiny_world: Dataset):
             mean[names.index(name), 0, 0, a, b] += strength
     dims = ("scenario", "layer", "head", "query", "key")
     coords = {"scenario": names, "layer": ["1"], "head": ["1"], "query": titles, "key": titles}
-    finding = Finding(
-        "attention_by_scenario", "?", "", xr.Dataset({"mean": (dims, mean)}, coords), "attention"
-    )
+    finding = Finding("attention_by_scenario", "?", "", xr.Dataset({"mean": (dims, mean)}, coords))
     got = pair_ranking(finding, truth, schema)["auc"].sel(view="mean of both directions")
     assert (got == 1).all()
 

@@ -1,0 +1,126 @@
+"""Which fields receive the most attention from the others, in every scenario."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from pydantic import Field as Setting
+
+from msviz.analyses import ask
+from msviz.analyses.shared.attention import ALL, AXES, MEAN
+from msviz.analyses.shared.cells import Cells
+from msviz.analyses.shared.options import Asking
+from msviz.analyses.shared.words import Z, listed, percent, points, rows
+from msviz.finding import Finding, Provenance
+from msviz.probing.study import Study
+from msviz.probing.truth import Score
+from msviz.probing.truth.fields import score_fields
+from msviz.schema import Schema
+
+QUESTION = "Which fields receive the most attention in each scenario?"
+NEEDS = AXES
+VERSION = 2
+CHANGE = "what changes most"  # key of the words about the differences between scenarios
+INSTEAD = "Look at what predictions lose without a field instead."
+
+
+class Options(Asking):
+    """Which scenarios are kept apart, and how many rows are looked at."""
+
+    most: int = Setting(300, ge=1, le=10_000, description="the largest scenarios are kept, up to so many")
+    rows: int | None = Setting(None, ge=1, description="a uniform sample of so many rows; all by default")
+
+
+def analyse(study: Study, options: Options) -> Finding:
+    """Return each field's share of attention, averaged over the queries (the paper's Figure 8).
+
+    `value`, `low`, `high` (scenario, layer, head, key) are shares that sum to one over key, with
+    normal 95 % intervals over rows; `rows` (scenario). Words on the fields that change most are under CHANGE.
+    """
+    seen = ask(study, "attention_by_scenario", options.key())
+    whole = seen.data
+    value = whole["received_mean"]
+    half = Z * whole["received_deviation"] / np.sqrt(whole["rows"])
+    data = xr.Dataset(
+        {
+            "value": value,
+            "low": (value - half).clip(min=0),
+            "high": (value + half).clip(max=1),
+            "rows": whole["rows"],
+        }
+    )
+    data = data.transpose("scenario", "layer", "head", "key")
+    words = {str(name): _words(data, str(name)) for name in data["scenario"].values}
+    if data.sizes["scenario"] > 2:
+        words[CHANGE] = _change(data)
+    return Finding(
+        analysis="attention_importance",
+        question=QUESTION,
+        takeaway=words[ALL],
+        data=data,
+        provenance=Provenance(rows=seen.provenance.rows or int(whole["rows"].values[0])),
+        takeaways=words,
+    )
+
+
+def cells(finding: Finding) -> Cells:
+    """Return the shares that are drawn, of every scenario, layer and head."""
+    return Cells(
+        finding.data["value"],
+        each=("scenario", "layer", "head"),
+        scale=1 / finding.data.sizes["key"],
+        means={"scenario": ALL, "head": MEAN},
+        numbered="head",
+        within=("layer",),
+        noun="order of fields",
+    )
+
+
+def score(finding: Finding, truth: Mapping[str, Any], schema: Schema) -> list[Score]:
+    """Return how well attention received in layer 1 (mean of heads) ranks the fields that matter."""
+    value = finding.data["value"].sel(layer="1", head=MEAN).transpose("scenario", "key")
+    scenarios, fields = ([str(name) for name in value[axis].values] for axis in ("scenario", "key"))
+    return score_fields(
+        value.values, scenarios, fields, truth, schema, "attention received", "receives more attention"
+    )
+
+
+def _words(data: xr.Dataset, scenario: str) -> str:
+    """Return a sentence on the three fields that receive the most in the first layer's mean of heads."""
+    here = data.sel(scenario=scenario, layer="1", head=MEAN)
+    value = here["value"].values
+    order = np.argsort(-value, kind="stable")[:3]
+    half = (here["high"] - here["low"]).values / 2
+    count = int(here["rows"])
+    named = [
+        f"{here['key'].values[i]} {percent(value[i])}" + (f" ({points(half[i])})" if count > 1 else "")
+        for i in order
+    ]
+    place = "Over all scenarios" if scenario == ALL else f"In {scenario}"
+    return (
+        f"{place}, the fields that receive the most attention in layer 1 (mean of heads, {rows(count)}) are "
+        f"{listed(named)}; an even share would be {percent(1 / len(value))}."
+    )
+
+
+def _change(data: xr.Dataset) -> str:
+    """Return a sentence on the three fields whose share differs most between two scenarios."""
+    here = data.sel(layer="1", head=MEAN).isel(scenario=slice(1, None)).transpose("scenario", "key")
+    value, names = here["value"].values, here["scenario"].values
+    error = (here["high"].values - here["low"].values) / 2 / Z
+    low, high = value.argmin(0), value.argmax(0)
+    place = np.arange(value.shape[1])
+    change = value[high, place] - value[low, place]
+    half = Z * np.sqrt(error[high, place] ** 2 + error[low, place] ** 2)
+    told = [
+        f"{here['key'].values[i]} ({percent(value[low[i], i])} in {names[low[i]]}, "
+        f"{percent(value[high[i], i])} in {names[high[i]]}: {percent(change[i]).removesuffix(' %')} points"
+        + (f", {points(half[i])})" if np.isfinite(half[i]) else ")")
+        for i in np.argsort(-change, kind="stable")[:3]
+    ]
+    return (
+        f"Between {len(names)} scenarios, the fields whose share of attention in layer 1 (mean of heads) "
+        f"changes most are {listed(told)}. The extremes of many scenarios lie apart by chance alone, "
+        "too: read the intervals with care."
+    )

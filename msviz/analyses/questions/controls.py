@@ -1,0 +1,344 @@
+"""Whether a picture of a model's inside would look the same untrained, or with another seed."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from pydantic import Field as Setting
+from pydantic import ValidationError, field_validator
+
+from msviz import registry
+from msviz.analyses import ROOM, ask, controlled
+from msviz.analyses.shared.cells import Agreement, Cells, agreement, matched, names, of_sums, sums
+from msviz.analyses.shared.options import Asking
+from msviz.errors import MsvizError, one_of, refuse
+from msviz.finding import Finding, Provenance
+from msviz.probing.learned import learned
+from msviz.probing.study import UNTRAINED, Study
+from msviz.run import Run, shelf
+from msviz.schema import first_problem
+from msviz.training.plans import other_seeds
+
+QUESTION = "Would an untrained net, or another seed, show the same?"
+NEEDS = ("prediction",)
+VERSION = 1
+SEED = "another seed"
+NOBODY = "none"
+# Correlations from which two pictures are called the same, and much the same; below, they are others, and
+# from -MUCH on opposite ones.
+SAME, MUCH = 0.9, 0.5
+AVERAGED = 4_000  # rows that are answered with a tap's average in its place
+LISTED = 6  # layers whose correlations are told one by one
+
+
+class Options(Asking):
+    """Which question is asked three times, and how; and which run is the other seed."""
+
+    question: str = Setting(description="whose picture is held against controls")
+    options: str = Setting(
+        "",
+        description='that question\'s own options: "a=Search; b=Cart", or the same as a JSON object',
+    )
+    other: str | None = Setting(
+        None,
+        description="name or path of a run that differs in the seed alone; by default the first on the run's "
+        "shelf, none for no second seed",
+    )
+    rows: int | None = Setting(
+        None, ge=1, description="a uniform sample of so many rows, where the question takes one"
+    )
+
+    @field_validator("options", mode="before")
+    @classmethod
+    def _text(cls, value: Any) -> Any:
+        return json.dumps(value, sort_keys=True) if isinstance(value, Mapping) else value
+
+
+@dataclass(frozen=True)
+class Line:
+    """What one control says of one view: the words, the number behind them, and whether it is a warning."""
+
+    control: str
+    words: str
+    found: Agreement
+    warns: bool
+
+
+def analyse(study: Study, options: Options) -> Finding:
+    """Return how the cells that a picture draws agree with those of the controls, on the same rows.
+
+    `r` is Pearson's correlation over `cells` cells (control, *each), each being the axes of which the picture
+    draws an entry; NaN where one side has no variation. `sums` (control, *each, moment) tell the agreement
+    over any entries together (`lines`). Of another seed, heads or experts are matched best by linear
+    assignment: `matched` (*within, numbered) names whose cells stand where. Raises MsvizError for a question
+    that draws nothing of a model's inside.
+    """
+    if study.run is None:
+        raise refuse("run", None, "controls needs one")
+    module, asked = _question(options)
+    name, given = options.question, asked.model_dump(mode="json")
+    other = twin(study.run, options.other)
+    share = 1 / (3 if other else 2)
+    with study.stage(0.0, share):
+        own = ask(study, name, given)
+    mine = _cells(module, own)
+    if "tap" in given and not given["tap"]:
+        # A question may choose what it looks at by what it finds: the controls look at the same.
+        given["tap"] = str(own.data.attrs.get("tap") or "") or None
+    found: dict[str, xr.DataArray] = {}
+    with study.stage(share, share):
+        found[UNTRAINED] = sums(mine, _cells(module, ask(study.untrained(), name, given)).values)
+    which = None
+    if other is not None and not mine.incomparable:
+        with study.stage(2 * share, share):
+            theirs = _cells(module, ask(study.beside(Run.open(other.path)), name, given)).values
+        if mine.numbered:
+            theirs, which = matched(mine, theirs)
+        found[SEED] = sums(mine, theirs)
+    data = _layout(mine, found, which)
+    data.attrs["averaged"] = json.dumps(_averaged(study, module, own))
+    data.attrs.update(
+        question=name,
+        asked=own.question,
+        other=other.name if other else "",
+        seed=int(other.card.seed if other else study.run.card.seed),
+        scale=mine.scale,
+        numbered=mine.numbered,
+        means=json.dumps(dict(mine.means)),
+        each=json.dumps(mine.each),
+        noun=mine.noun,
+        even=mine.even,
+        incomparable=mine.incomparable,
+        same=SAME,
+        much=MUCH,
+    )
+    return Finding(
+        analysis="controls",
+        question=QUESTION,
+        takeaway=_takeaway(data),
+        data=data,
+        provenance=Provenance(rows=own.provenance.rows),
+    )
+
+
+def _averaged(study: Study, module: ModuleType, own: Finding) -> dict[str, Any]:
+    """Return the AUC that the tap which matters most of those drawn is worth, with its 95 % interval."""
+    axes = study.axes()
+    named = str(own.data.attrs.get("tap") or "")
+    taps = [named] if named in axes else [tap for tap, found in axes.items() if {*module.NEEDS} <= {*found}]
+    if study.split not in study.dataset.rows:  # all days, say
+        study = study.on("test")
+    rows = study.sample(AVERAGED)
+    found = [one for one in learned(study, rows, taps) if math.isfinite(one.worth)] if taps else []
+    if not found:
+        return {}
+    best = max(found, key=lambda one: one.worth)
+    return {"worth": best.worth, "low": -best.cost.high, "high": -best.cost.low, "rows": len(rows)}
+
+
+def average_words(data: xr.Dataset) -> tuple[str, bool] | None:
+    """Return what the model loses with the average of what is drawn in its place, and whether that warns.
+
+    None where nothing was measured. Of what is drawn from several taps, the one that matters most is told.
+    """
+    found = json.loads(data.attrs.get("averaged", "{}"))
+    if not found:
+        return None
+    low, high = round(found["low"], 4), round(found["high"], 4)
+    bounds = f"95 %: {low:+.4f} to {high:+.4f}; {found['rows']:,} rows"
+    if low > 0:
+        return f"With its average in place AUC falls by {found['worth']:.4f} ({bounds}).", False
+    return f"With its average in place the model ranks as well (AUC lost, {bounds}): it hardly uses it.", True
+
+
+def key(options: Options, run: Run) -> dict[str, Any]:
+    """Return all that tells one answer from another: the question asked, and the other run."""
+    module, asked = _question(options)
+    other = twin(run, options.other)
+    return {
+        "question": options.question,
+        "version": module.VERSION,
+        "options": asked.key(),
+        "other": other.card.digest if other else None,
+    }
+
+
+def split(options: Options) -> str:
+    """Return the split that the question is asked of where none is named."""
+    return str(getattr(_question(options)[0], "SPLIT", "test"))
+
+
+def twin(run: Run, other: str | None) -> Run | None:
+    """Return the run that differs in the seed alone: the one that is named, or the first on the run's shelf.
+
+    Raises MsvizError for a named run that differs in more.
+    """
+    if other == NOBODY:
+        return None
+    if other is None:
+        return next(iter(other_seeds(run, shelf(run.path.parent))), None)
+    beside = run.path.parent / other
+    found = Run.peek(beside if (beside / "run.json").is_file() else Path(other))
+    if not other_seeds(run, [found]):
+        raise refuse("controls other", other, f"wanted: a run that differs from {run.name} in the seed alone")
+    return found
+
+
+def lines(finding: Finding, choices: Mapping[str, str]) -> list[Line]:
+    """Return what each control says of the cells of the chosen entries (axis: label), in words.
+
+    Of an axis without a choice, all entries but their mean count together.
+    """
+    data = finding.data
+    chosen = {
+        axis: label for axis, label in choices.items() if axis in data.dims and label in names(data, axis)
+    }
+    return [_line(data, control, chosen) for control in names(data, "control")]
+
+
+def _line(data: xr.Dataset, control: str, chosen: Mapping[str, str]) -> Line:
+    found = _agreement(data, control, chosen)
+    other = control == SEED
+    who = f"Another seed ({data.attrs['other']})" if other else "An untrained net"
+    if math.isnan(found.r):
+        where = "Here" if found.even == "this" else f"In {who[0].lower()}{who[1:]}"
+        why = f"{where} {data.attrs['even']}" if found.even else f"Only {found.cells} cells"
+        against = "another seed" if other else "an untrained net"
+        end = f"nothing to compare with {against}" if found.even == "this" else "nothing to compare"
+        words = f"{why}: {end}" if found.even else f"{why}: too few to compare with {against}"
+        return Line(control, f"{words}.", found, warns=found.even == "this")
+    number = f"correlation {_number(found.r)} over {found.cells:,} cells{_by_layer(data, control, chosen)}"
+    number += _how(data, chosen) if other else ""
+    noun = data.attrs["noun"]
+    if found.r < MUCH:
+        what = f"shows {'the opposite' if found.r <= -MUCH else 'another'} {noun}"
+    elif other:
+        what = f"shows {'the same' if found.r >= SAME else 'much of the same'} {noun}"
+    else:
+        what = f"would show {'the same' if found.r >= SAME else 'much of it'}"
+    # What is learned is neither there before training nor one seed's alone.
+    warns = found.r < MUCH if other else found.r >= MUCH
+    return Line(control, f"{who} {what} ({number}).", found, warns)
+
+
+def _agreement(data: xr.Dataset, control: str, chosen: Mapping[str, str]) -> Agreement:
+    means = json.loads(data.attrs["means"])
+    return agreement(data["sums"].sel(control=control), float(data.attrs["scale"]), means, chosen)
+
+
+def _by_layer(data: xr.Dataset, control: str, chosen: Mapping[str, str]) -> str:
+    """Return the correlations layer by layer where all layers are drawn together."""
+    if "layer" in chosen or not 2 <= data.sizes.get("layer", 1) <= LISTED:
+        return ""
+    each = [_agreement(data, control, {**chosen, "layer": name}).r for name in names(data, "layer")]
+    return "; layer by layer " + ", ".join("none" if math.isnan(r) else _number(r) for r in each)
+
+
+def _how(data: xr.Dataset, chosen: Mapping[str, str]) -> str:
+    """Return how heads or experts of two seeds were brought together."""
+    axis = str(data.attrs["numbered"])
+    if not axis or data.sizes[axis] == 1:
+        return ""
+    mean = json.loads(data.attrs["means"]).get(axis)
+    return f", {axis}s averaged" if mean and chosen.get(axis) == mean else f", {axis}s matched best"
+
+
+def _number(value: float) -> str:
+    text = f"{value:.2f}"
+    return "0.00" if text == "-0.00" else text
+
+
+def usual(data: xr.Dataset) -> dict[str, str]:
+    """Return the entries that a picture opens with: means or the first; layers, targets, experts all."""
+    means = json.loads(data.attrs["means"])
+    whole = ("layer", "target", data.attrs["numbered"])
+    found = {axis: means.get(axis, names(data, axis)[0]) for axis in json.loads(data.attrs["each"])}
+    return {axis: name for axis, name in found.items() if axis in means or axis not in whole}
+
+
+def _takeaway(data: xr.Dataset) -> str:
+    chosen = usual(data)
+    said = [_line(data, control, chosen).words for control in names(data, "control")]
+    if told := average_words(data):
+        said.append(told[0])
+    what = str(data.attrs["question"]).replace("_", " ")
+    where = f" ({', '.join(dict.fromkeys(chosen.values()))})" if chosen else ""
+    if data.attrs["incomparable"]:
+        said.append(f"Another seed cannot be compared: {data.attrs['incomparable']}.")
+    elif not data.attrs["other"]:
+        said.append(
+            f"No run on the shelf differs from this one in its seed ({data.attrs['seed']}) alone, so it is "
+            "not known what another would show."
+        )
+    return f"Of {what}{where}: {' '.join(said)}"
+
+
+def _question(options: Options) -> tuple[ModuleType, Asking]:
+    """Return the module of the question and its options; raise MsvizError for what does not exist."""
+    known = registry.names(ROOM)
+    if options.question not in known or not controlled(options.question):
+        raise refuse("controls question", options.question, one_of([n for n in known if controlled(n)]))
+    module = registry.load(ROOM, options.question)
+    values = _values(options.options)
+    if options.rows is not None:
+        if "rows" not in module.Options.model_fields:
+            raise refuse("controls rows", options.rows, f"{options.question} takes no number of rows")
+        values["rows"] = options.rows
+    if values.get("other"):
+        raise refuse(
+            "controls options", options.options, "two runs are no control of each other: leave out other"
+        )
+    try:
+        asked: Asking = module.Options.model_validate(values)
+    except ValidationError as error:
+        raise MsvizError(f"controls options: {options.question}: {first_problem(error)}") from error
+    return module, asked
+
+
+def _values(text: str) -> dict[str, Any]:
+    """Return the options that a text holds: a JSON object, or key=value between semicolons."""
+    if text.strip().startswith("{"):
+        try:
+            found = json.loads(text)
+        except ValueError as error:
+            raise refuse("controls options", text, "it is not a JSON object") from error
+        return {name: value for name, value in found.items() if value is not None}
+    values = {}
+    for part in filter(None, (part.strip() for part in text.split(";"))):
+        name, equals, value = part.partition("=")
+        if not equals:
+            raise refuse("controls options", part, "wanted: key=value; key=value")
+        values[name.strip()] = value.strip()
+    return values
+
+
+def _cells(module: ModuleType, finding: Finding) -> Cells:
+    found: Cells = module.cells(finding)
+    return found
+
+
+def _layout(mine: Cells, found: Mapping[str, xr.DataArray], which: xr.DataArray | None) -> xr.Dataset:
+    """Return sums, correlations and cells by control, and who was matched with whom."""
+    labels: dict[str, Any] = {axis: names(mine.values, axis) for axis in mine.each}
+    parts = []
+    for one in found.values():
+        same = all(names(one, axis) == wanted for axis, wanted in labels.items())
+        parts.append(one if same else one.reindex(labels, fill_value=0.0))
+    every = np.stack([part.values for part in parts])
+    each = [of_sums(moments, mine.scale) for moments in every.reshape(-1, every.shape[-1])]
+    axes, shape = ("control", *mine.each), every.shape[:-1]
+    data = xr.Dataset(
+        {
+            "r": (axes, np.array([one.r for one in each]).reshape(shape)),
+            "cells": (axes, np.array([one.cells for one in each]).reshape(shape)),
+            "sums": ((*axes, "moment"), every),
+        },
+        {"control": list(found), **labels, "moment": names(parts[0], "moment")},
+    )
+    return data if which is None else data.assign(matched=which)

@@ -1,0 +1,255 @@
+"""How much weight a model gives each field in every scenario, head by head."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from pydantic import Field as Setting
+
+from msviz.analyses import ask
+from msviz.analyses.shared.attention import ALL, MEAN
+from msviz.analyses.shared.cells import Cells, size_of
+from msviz.analyses.shared.options import Asking
+from msviz.analyses.shared.statistics import discoveries, welch
+from msviz.analyses.shared.weights import agreement, entropy, largest, measured, tap_of
+from msviz.analyses.shared.words import Z, listed, percent
+from msviz.errors import MsvizError, one_of, refuse
+from msviz.finding import Finding, Provenance
+from msviz.probing.study import Study
+from msviz.probing.truth import Score
+from msviz.probing.truth.fields import score_change, score_fields
+from msviz.schema import UNSEEN, Schema
+
+QUESTION = "How much weight does each field get in each scenario?"
+NEEDS = ("field",)
+INSTEAD = "Look at what losing a field costs instead."
+VERSION = 1
+AXES = ("scenario", "head", "field")
+LEVEL = 0.05
+EVEN = 0.98  # entropy from which weights are called nearly even
+
+
+class Options(Asking):
+    """Which weights, which scenarios, and which two are compared."""
+
+    tap: str | None = Setting(None, description="which of the model's field weights; the first by default")
+    most: int = Setting(300, ge=1, le=10_000, description="the largest scenarios are kept, up to so many")
+    rows: int | None = Setting(None, ge=1, description="a uniform sample of so many rows; all by default")
+    a: str | None = Setting(None, description="compare two scenarios: the first one")
+    b: str | None = Setting(None, description="compare two scenarios: the one it is compared with")
+
+
+def analyse(study: Study, options: Options) -> Finding:
+    """Return the weights of every scenario, their entropy and what all heads agree on.
+
+    `weight`, `deviation` (scenario, head, field), mean of heads first; `entropy` (scenario, head) of the
+    weights as shares, from 0 (one field) to 1 (even); `agreed` (scenario, field) is the lowest head's weight,
+    `agreement` (scenario) the mean rank correlation of two heads; `rows` (scenario). Of a net that weighs for
+    all scenarios at once, each row counts with its own one; rows of unseen combinations have none and are
+    left out there. With `a` and `b`, `difference`, `low`, `high`, `p`, `q`, `significant` (head, field) are
+    b - a. Raises MsvizError when the model shows no field weights and for scenarios that have no rows.
+    """
+    if options.a is not None or options.b is not None:
+        return _compared(study, options)
+    tap = tap_of(study, options.tap)
+    known = study.sample(study.part.rows if options.rows is None else options.rows)
+    if "scenario" in study.axes()[tap]:
+        known = known[study.part.scenario[known] != UNSEEN]
+    if not len(known):
+        raise MsvizError(f"split {study.split}: it has no rows to look at")
+    kept, left = largest(study.part.scenario[known], options.most)
+    found = measured(study, tap, kept, known)
+    heads = found.mean.shape[1] - 1
+    by_head = found.mean[:, 1:] if heads else found.mean
+    data = xr.Dataset(
+        {
+            "weight": (AXES, found.mean.astype(np.float32)),
+            "deviation": (AXES, found.deviation.astype(np.float32)),
+            "entropy": (AXES[:2], entropy(found.mean).astype(np.float32)),
+            "agreed": (("scenario", "field"), by_head.min(1).astype(np.float32)),
+            "agreement": (("scenario",), np.array([agreement(one) for one in by_head], np.float32)),
+            "rows": (("scenario",), found.rows),
+        },
+        {
+            "scenario": [ALL, *(study.schema.scenario_names[number] for number in kept)],
+            "head": [MEAN, *(str(number + 1) for number in range(heads))] if heads else [tap],
+            "field": _titles(study, tap, found.mean.shape[-1]),
+        },
+    )
+    shares = bool(np.allclose(found.mean.sum(-1), 1, atol=1e-3))
+    data.attrs.update(left_out=left, exact=int(found.exact), shares=int(shares), tap=tap)
+    words = {str(name): _words(data, str(name)) for name in data["scenario"].values}
+    also = f" {left} smaller scenarios are only part of the average." if left else ""
+    return Finding(
+        analysis="feature_weights",
+        question=QUESTION,
+        takeaway=words[ALL] + also,
+        data=data,
+        provenance=Provenance(rows=len(known)),
+        takeaways=words,
+    )
+
+
+def cells(finding: Finding) -> Cells:
+    """Return the weights that are drawn, of every scenario and head; of two compared, the differences."""
+    data = finding.data
+    heads = data.sizes["head"] > 1
+    two = "difference" in data
+    return Cells(
+        data["difference" if two else "weight"],
+        each=("head",) if two else ("scenario", "head"),
+        scale=size_of(data["weight"]),
+        means=({} if two else {"scenario": ALL}) | ({"head": MEAN} if heads else {}),
+        numbered="head" if heads else "",
+        noun="difference" if two else "picture",
+        even="the weights do not differ" if two else "all weights are alike",
+    )
+
+
+def _titles(study: Study, tap: str, size: int) -> list[str]:
+    columns = study.net.columns(tap)
+    if len(columns) != size:
+        raise refuse(f"tap {tap}", f"{size} weights", f"the net says that it runs over {len(columns)} fields")
+    return [study.schema.features[column].label for column in columns]
+
+
+def _words(data: xr.Dataset, scenario: str) -> str:
+    """Return how uneven the weights of a scenario are, which are largest, and whether heads agree."""
+    here = data.sel(scenario=scenario)
+    whole = here.isel(head=0)
+    order = np.argsort(-whole["weight"].values, kind="stable")[:3]
+    top = [f"{whole['field'].values[i]} ({_amount(data, whole, int(i))})" for i in order]
+    place = "Over all scenarios" if scenario == ALL else f"In {scenario}"
+    heads = data.sizes["head"] - 1
+    in_mean = ", in the mean of its heads" if heads > 1 else ""
+    even = f"; an even share would be {percent(1 / data.sizes['field'])}" if data.attrs["shares"] else ""
+    words = f"{place}, the model gives most weight to {listed(top)}{in_mean}{even}"
+    evenness = float(whole["entropy"])
+    words += f". Evenness {evenness:.3f} (1: all fields alike, 0: one field only)"
+    words += ": nearly all alike, so their order says little" if evenness > EVEN else ""
+    if heads > 1 and np.isfinite(here["agreement"]):
+        best = str(data["field"].values[int(np.argmax(here["agreed"].values))])
+        least = _number(data, float(here["agreed"].max()))
+        value = float(here["agreement"])
+        how = "rank the fields much alike" if value >= 0.5 else "rank the fields differently"
+        words += (
+            f". The {heads} heads {how} (mean rank correlation {value:.2f}); "
+            f"what all of them give most is {best}, at least {least} each"
+        )
+    if scenario == ALL:
+        return words + "."
+    count = int(here["rows"])
+    rows_here = f"{count:,} row" + ("" if count == 1 else "s")
+    if data.attrs["exact"]:
+        return f"{words}. These weights are the scenario's own, the same for all its {rows_here}."
+    return f"{words} ({rows_here})."
+
+
+def _amount(data: xr.Dataset, whole: xr.Dataset, field: int) -> str:
+    one = whole.isel(field=field)
+    text, count = _number(data, float(one["weight"])), int(one["rows"])
+    half = Z * float(one["deviation"]) / count**0.5 if count > 1 else np.nan
+    if data.attrs["exact"] or not np.isfinite(half):
+        return text
+    return f"{text} ± {100 * half:.2g} points" if data.attrs["shares"] else f"{text} ± {half:.2g}"
+
+
+def _number(data: xr.Dataset, value: float) -> str:
+    return percent(value) if data.attrs["shares"] else f"{value:.3f}"
+
+
+def _compared(study: Study, options: Options) -> Finding:
+    """Return the weights with the difference of two scenarios beside them."""
+    base = ask(study, "feature_weights", {"tap": options.tap, "most": options.most, "rows": options.rows})
+    data = base.data.copy()
+    names = [str(name) for name in data["scenario"].values[1:]]
+    a, b = _two(data, names, options)
+    left, right = data.sel(scenario=a), data.sel(scenario=b)
+    count = (int(left["rows"]), int(right["rows"]))
+    means = (left["weight"].values, right["weight"].values)
+    # Weights that a scenario has exactly have no sampling error, whatever the number of its rows.
+    exact = bool(data.attrs["exact"])
+    rows_of = (max(count[0], 2), max(count[1], 2)) if exact else count
+    found = welch(means, (left["deviation"].values, right["deviation"].values), rows_of)
+    q = discoveries(found.p)
+    cells = ("head", "field")
+    arrays = {"difference": found.difference, "low": found.low, "high": found.high, "p": found.p, "q": q}
+    for name, values in arrays.items():
+        data[name] = (cells, np.asarray(values, np.float32))
+    data["significant"] = (cells, np.nan_to_num(q, nan=1.0) <= LEVEL)
+    data.attrs.update(a=a, b=b)
+    return Finding(
+        analysis="feature_weights",
+        question=f"Which fields get other weights in {b} than in {a}?",
+        takeaway=_difference_words(data, count),
+        data=data,
+        provenance=Provenance(rows=sum(count)),
+    )
+
+
+def _two(data: xr.Dataset, names: list[str], options: Options) -> tuple[str, str]:
+    """Return the two scenarios, the largest others where one is not named; raise MsvizError for a bad one."""
+    ranked = [names[i] for i in np.argsort(-data["rows"].values[1:], kind="stable")]
+    if len(ranked) < 2:
+        raise refuse("scenarios", names, "a difference needs two with rows in this split")
+    a = options.a or next(name for name in ranked if name != options.b)
+    b = options.b or next(name for name in ranked if name != a)
+    for option, name in (("a", a), ("b", b)):
+        if name not in names:
+            raise refuse(f"feature_weights {option}", name, one_of(names[:20]))
+    if a == b:
+        raise refuse("feature_weights b", b, "wanted: another scenario than a")
+    return a, b
+
+
+def _difference_words(data: xr.Dataset, count: tuple[int, int]) -> str:
+    a, b, exact = data.attrs["a"], data.attrs["b"], bool(data.attrs["exact"])
+    one = data.isel(head=0)
+    change = one["difference"].values
+    significant = one["significant"].values
+    if not significant.any():
+        why = "they are the same" if exact else "none of the differences is more than chance"
+        return f"{a} and {b} weigh the {data.sizes['field']} fields alike: {why}."
+    size = np.where(significant, np.abs(change), -1)
+    parts = []
+    for place in np.argsort(-size, kind="stable")[:3]:
+        if size[place] > 0:
+            sign = "more" if change[place] > 0 else "less"
+            by = _points(data, abs(float(change[place])))
+            half = float(one["high"][place] - one["low"][place]) / 2
+            sure = "" if exact else f" (± {_points(data, half)})"
+            parts.append(f"{by} {sign} to {one['field'].values[place]}{sure}")
+    sure = (
+        "The weights belong to the scenarios, so these differences are exact"
+        if exact
+        else f"{int(significant.sum())} of {significant.size} fields differ by more than chance "
+        "(Welch's test, false discoveries held at 5 %)"
+    )
+    return f"{b} gives {listed(parts)} than {a} ({count[1]:,} against {count[0]:,} rows). {sure}."
+
+
+def _points(data: xr.Dataset, value: float) -> str:
+    return f"{100 * value:.2g} points" if data.attrs["shares"] else f"{value:.2g}"
+
+
+def score(finding: Finding, truth: Mapping[str, Any], schema: Schema) -> list[Score]:
+    """Return how well the weights (mean of heads) rank the fields that matter, scenario by scenario.
+
+    Of two scenarios compared: how the change in weight goes with the change in how much fields matter.
+    """
+    data = finding.data["weight"].isel(head=0)
+    if "difference" in finding.data:
+        sides = finding.data.attrs["a"], finding.data.attrs["b"]
+        change = finding.data["difference"].isel(head=0)
+        return score_change(
+            change.values, *sides, [str(n) for n in change["field"].values], truth, schema, "weight"
+        )
+    return score_fields(
+        data.values,
+        [str(name) for name in data["scenario"].values],
+        [str(name) for name in data["field"].values],
+        truth,
+        schema,
+        "weight",
+    )

@@ -1,0 +1,65 @@
+"""Whether a layout by UMAP or t-SNE comes out the same from another start."""
+
+import numpy as np
+import xarray as xr
+
+from msviz.analyses import ask
+from msviz.analyses.questions import projection
+from msviz.analyses.shared import project
+from msviz.analyses.shared.words import percent
+from msviz.errors import refuse
+from msviz.finding import Finding, Provenance
+from msviz.probing.study import Study
+
+QUESTION = "Would this picture come out the same from another start?"
+NEEDS = ("unit",)
+VERSION = 1
+
+
+class Options(projection.Options):
+    """The layout that is tried again; its `start` is compared with the next one."""
+
+
+def analyse(study: Study, options: Options) -> Finding:
+    """Return the share of neighbours, `value`, `low`, `high`, that two starts agree on, and the two layouts.
+
+    `layout` (start, point, axis), the second turned onto the first; `procrustes` is the share of squares in
+    which the two agree then. Raises MsvizError for pca, which has no start.
+    """
+    if options.method == "pca":
+        raise refuse("projection_agreement method", options.method, "wanted: umap or tsne; pca has no start")
+    asked = options.model_dump()
+    with study.stage(0.0, 0.5):
+        first = ask(study, "projection", asked)
+    with study.stage(0.5, 0.5):
+        second = ask(study, "projection", asked | {"start": options.start + 1})
+    layouts = [found.data["layout"].values for found in (first, second)]
+    shared = project.agreement(layouts[0], layouts[1])
+    turned, whole = project.aligned(layouts[0], layouts[1])
+    data = xr.Dataset(
+        {
+            "layout": (("start", "point", "axis"), np.stack([layouts[0], turned])),
+            "value": ((), shared.value),
+            "low": ((), shared.low),
+            "high": ((), shared.high),
+            "procrustes": ((), whole),
+        },
+        {"axis": ["x", "y"], "start": [options.start, options.start + 1]},
+        {"method": options.method},
+    )
+    title = projection.TITLES[options.method]
+    lesson = (
+        "the arrangement as a whole can be believed" if whole > 0.7
+        else "believe which points lie together, not where the clusters lie"
+    )  # fmt: skip
+    return Finding(
+        analysis="projection_agreement",
+        question=QUESTION,
+        takeaway=(
+            f"{title} from another start: {percent(shared.value, 0)} of a point's ten nearest are the same "
+            f"(95 %: {percent(shared.low, 0)} to {percent(shared.high, 0)}), and the two pictures agree in "
+            f"{percent(whole, 0)} of their squares when laid over each other: {lesson}."
+        ),
+        data=data,
+        provenance=Provenance(rows=first.provenance.rows),
+    )

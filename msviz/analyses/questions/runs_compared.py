@@ -1,0 +1,356 @@
+"""Runs side by side: which model, and which settings, predict better in each scenario."""
+
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import xarray as xr
+from pydantic import Field as Setting
+
+from msviz.analyses.shared import daily
+from msviz.analyses.shared.attention import ALL
+from msviz.analyses.shared.options import Asking
+from msviz.analyses.shared.side_by_side import Entry, entries, named, switched
+from msviz.analyses.shared.statistics import discoveries
+from msviz.analyses.shared.words import listed, rows
+from msviz.errors import MsvizError, refuse
+from msviz.finding import Finding, Provenance
+from msviz.probing.groups import DAY
+from msviz.probing.study import Study
+from msviz.run import Run
+from msviz.statistics import NOTHING, Paired, Placements, delong, mean_placements, paired_mean, placements
+
+Array = np.ndarray[Any, Any]
+QUESTION = "Which run predicts better, and where?"
+NEEDS = ("prediction",)
+VERSION = 2
+METRICS = ("auc", "logloss", "gauc", "bias")
+TESTED = ("auc", "logloss")
+LEVEL = 0.05
+NORMAL_DAYS, PROMOTION_DAYS, BESIDE_DAYS = "Normal days", "Promotion days", "Days before and after"
+SMALLEST = 1e-7  # a probability is kept this far from 0 and 1 in the logloss
+
+
+class Options(Asking):
+    """Which runs stand beside the one that is asked, and whether differences are tested."""
+
+    runs: str | None = Setting(
+        None, description="paths between commas, of runs or of a folder of runs; by default the shelf"
+    )
+    paired: bool = Setting(False, description="score all runs on the same rows and test every difference")
+    by: Literal["scenario", "period"] = Setting(
+        "scenario", description="measures of every scenario, or of normal days and of promotions"
+    )
+    periods: str = Setting(
+        "", max_length=4000, description='promotions, as in "2025-03-11..2025-03-15 Spring sale; …"'
+    )
+    rows: int = Setting(
+        1_000_000, ge=100, description="rows that are scored, a uniform sample of up to so many"
+    )
+
+    def key(self) -> dict[str, Any]:
+        """Return the options with the runs' content in place of their paths."""
+        return {**super().key(), "runs": sorted(run.card.digest for run in named(self.runs))}
+
+
+def analyse(study: Study, options: Options) -> Finding:
+    """Return every metric of every run trained on this data, and its difference from the run that is asked.
+
+    `value`, `low`, `high` (run, scope, metric): means over runs that differ in their seed alone, bounds of
+    95 % over rows; `deviation` over the seeds (NaN for one). `difference` from the first run; where `paired`,
+    its bounds `difference_low`, `difference_high`, p and q (Benjamini and Hochberg over runs and scopes of a
+    metric): DeLong's test for AUC, paired normal for logloss. `improvement` (run, scope) is RelaImpr:
+    (AUC - 0.5) / (AUC of the first - 0.5) - 1. `model`, `seeds`, `parameters` (run); `settings` (run,
+    setting) are those in which runs of one model differ. `pair_with`, `pair_without` (pair) are places of
+    runs that differ in what is switched on alone. Scopes are the scenarios of the run that is asked,
+    whatever another run knows as scenarios; or, by period, normal days and promotions. Training's own metrics
+    are read where they are of these rows and scopes; otherwise the runs are scored.
+    """
+    assert study.run is not None
+    found, elsewhere = entries(study.run, named(options.runs), study.dataset.fingerprint)
+    if not found:
+        raise MsvizError(f"run {study.run.name}: it was trained on other data than {study.dataset.name}")
+    read = not study.slice and all(study.split in run.metrics for one in found for run in one.runs)
+    # What is tested and what is shown must be of the same rows; so must be what is read and what is scored.
+    mine = study.run.card.scenario_fields
+    strangers = any(run.card.scenario_fields != mine for one in found for run in one.runs)
+    read = read and options.by == "scenario"
+    read = read and not ((options.paired or strangers) and options.rows < study.part.rows)
+    scored = (
+        None if read and not options.paired else _scores(study, found, study.sample(options.rows), options)
+    )
+    measured = _read(study, found, scored) if read else _measured(scored)
+    scopes = list(dict.fromkeys(scope for one in measured for run in one for scope in run))
+    data = _table(found, measured, scopes)
+    if scored is not None:
+        data = data.assign(_tests(scored, scopes) if options.paired else {})
+    data.attrs.update(paired=int(options.paired), elsewhere=elsewhere, first=found[0].name, by=options.by)
+    words = {metric: _words(data, metric, ALL) for metric in METRICS}
+    words |= {f"{metric}, {scope}": _words(data, metric, scope) for metric in METRICS for scope in scopes[1:]}
+    count = int(np.nanmax(data["rows"].values))
+    return Finding(
+        analysis="runs_compared",
+        question=QUESTION,
+        takeaway=words["auc"],
+        data=data,
+        provenance=Provenance(rows=count),
+        takeaways=words,
+    )
+
+
+class _Scored:
+    """What runs say of the same rows: labels, scenarios, users, and each entry's predictions by run."""
+
+    def __init__(self, study: Study, positions: Array, options: Options) -> None:
+        from msviz.training.scoring import users
+
+        part, found = study.part, users(study.part)
+        self.positions = positions
+        self.label = np.asarray(part.label)[positions]
+        self.scenario, self.names = np.asarray(part.scenario)[positions], study.schema.scenario_names
+        if options.by == "period":
+            self.scenario, self.names = _days(study, positions, options.periods)
+        self.user = None if found is None else np.asarray(found)[positions]
+        self.predictions: list[list[Array]] = []
+
+    def inside(self, scope: str) -> Array:
+        """Return which rows (n,) are of a scope."""
+        if scope == ALL:
+            return np.ones(len(self.label), bool)
+        return np.asarray(self.scenario == self.names.index(scope))
+
+    def measured(self, score: Array) -> dict[str, Any]:
+        """Return the measures of predictions (n,) by scope."""
+        from msviz.training.metrics import measure
+
+        return _by_scope(measure(self.label, score, self.scenario, self.names, self.user))
+
+
+def _days(study: Study, positions: Array, periods: str) -> tuple[Array, list[str]]:
+    """Return of which kind of day (n,) each row is, and the kinds' names: 0 lies beside a promotion.
+
+    Raises MsvizError where no promotions are known.
+    """
+    day = np.asarray(study.part.time)[positions] // DAY
+    first = int(day.min(initial=0))
+    days = [str(np.datetime64(number, "D")) for number in range(first, int(day.max(initial=first)) + 1)]
+    known = daily.calendar(days, periods, study.dataset.truth)
+    if not known.known:
+        raise refuse("periods", periods, "no promotions are known here: name them")
+    kind = np.where(known.within([daily.NORMAL]), 1, np.where(known.within(daily.PROMOTION), 2, 0))
+    return kind[day - first], [BESIDE_DAYS, NORMAL_DAYS, PROMOTION_DAYS]
+
+
+def _scores(study: Study, listing: list[Entry], positions: Array, options: Options) -> _Scored:
+    """Return the predictions of all runs for the same rows."""
+    scored = _Scored(study, positions, options)
+    total, done = sum(len(one.runs) for one in listing), 0
+    for one in listing:
+        scored.predictions.append([])
+        for run in one.runs:
+            with study.stage(done / total, 1 / total):
+                scored.predictions[-1].append(_predicted(study, run, positions))
+            done += 1
+    return scored
+
+
+def _predicted(study: Study, run: Run, positions: Array) -> Array:
+    """Return what a run says of the study's rows at these positions (n,)."""
+    from msviz.training.scoring import probabilities
+
+    beside = study.beside(run)
+    out = np.empty(len(positions), np.float32)
+    for start in range(0, len(positions), study.batch_size):
+        chunk = positions[start : start + study.batch_size]
+        with torch.inference_mode():
+            out[start : start + len(chunk)] = probabilities(beside.net, beside.batch(chunk)).cpu().numpy()
+        if study.progress:
+            done = start + len(chunk)
+            study.progress(
+                done / len(positions), f"scoring {run.name}: {done:,} of {len(positions):,} predictions"
+            )
+    return out
+
+
+def _read(study: Study, found: list[Entry], scored: _Scored | None) -> list[list[dict[str, Any]]]:
+    """Return per entry and run the measures by scope that training wrote down.
+
+    A run with other scenarios wrote them down by those, which may even share a name: it is scored.
+    """
+    assert study.run is not None
+    mine, rows = study.run.card.scenario_fields, None
+    out: list[list[dict[str, Any]]] = []
+    for place, one in enumerate(found):
+        out.append([])
+        for number, run in enumerate(one.runs):
+            if run.card.scenario_fields == mine:
+                out[-1].append(_by_scope(run.metrics[study.split]))
+            elif scored is not None:
+                out[-1].append(scored.measured(scored.predictions[place][number]))
+            else:
+                rows = rows or _Scored(study, np.arange(study.part.rows), Options())
+                out[-1].append(rows.measured(_predicted(study, run, rows.positions)))
+    return out
+
+
+def _measured(scored: _Scored | None) -> list[list[dict[str, Any]]]:
+    assert scored is not None
+    return [[scored.measured(one) for one in each] for each in scored.predictions]
+
+
+def _by_scope(measured: dict[str, Any]) -> dict[str, Any]:
+    return {ALL: measured["overall"], **measured["scenarios"]}
+
+
+def _table(found: list[Entry], measured: list[list[dict[str, Any]]], scopes: list[str]) -> xr.Dataset:
+    """Return the metrics (run, scope, metric) and what the runs are."""
+    shape = (len(found), len(scopes), len(METRICS))
+    arrays = {name: np.full(shape, np.nan) for name in ("value", "low", "high", "deviation")}
+    for place, runs in enumerate(measured):
+        for column, scope in enumerate(scopes):
+            for number, metric in enumerate(METRICS):
+                each = [run[scope][metric] for run in runs if scope in run]
+                values = [one["value"] for one in each if one["value"] is not None]
+                if not values or len(values) < len(runs):
+                    continue
+                arrays["value"][place, column, number] = np.mean(values)
+                for bound in ("low", "high"):
+                    known = [one[bound] for one in each]
+                    if None not in known:
+                        arrays[bound][place, column, number] = np.mean(known)
+                if len(values) > 1:
+                    arrays["deviation"][place, column, number] = np.std(values, ddof=1)
+    cells = ("run", "scope", "metric")
+    auc = arrays["value"][..., METRICS.index("auc")]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        better = np.where(auc[:1] > 0.5, (auc - 0.5) / (auc[:1] - 0.5) - 1, np.nan)
+    keys = list(dict.fromkeys(key for one in found for key in one.settings))
+    settings = np.array([[one.settings.get(key, "") for key in keys] for one in found], dtype=object)
+    pairs = switched(found)
+    return xr.Dataset(
+        {
+            **{name: (cells, array) for name, array in arrays.items()},
+            "difference": (cells, arrays["value"] - arrays["value"][:1]),
+            "improvement": (cells[:2], better),
+            "rows": (("scope",), np.array([_rows(measured, scope) for scope in scopes])),
+            "model": (("run",), np.array([one.model for one in found])),
+            "seeds": (("run",), np.array([len(one.runs) for one in found])),
+            "parameters": (("run",), np.array([one.runs[0].card.parameters for one in found])),
+            "changes": (("run",), np.array([_changes(one, found) for one in found])),
+            "settings": (("run", "setting"), settings.astype(str).reshape(len(found), len(keys))),
+            "pair_with": (("pair",), np.array([pair.on for pair in pairs], int)),
+            "pair_without": (("pair",), np.array([pair.off for pair in pairs], int)),
+        },
+        {
+            "run": [one.name for one in found], "scope": scopes, "metric": list(METRICS), "setting": keys,
+            "pair": [pair.name for pair in pairs],
+        },
+    )  # fmt: skip
+
+
+def _rows(measured: list[list[dict[str, Any]]], scope: str) -> int:
+    return max(int(run[scope]["rows"]) for one in measured for run in one if scope in run)
+
+
+def _changes(one: Entry, found: list[Entry]) -> str:
+    """Return a run's settings that differ from the first of its model, in words."""
+    base = next(other for other in found if other.model == one.model)
+    if one is base:
+        return one.model
+    changed = [f"{key} {value}" for key, value in one.settings.items() if value != base.settings[key]]
+    return f"{one.model}, {', '.join(changed)}"
+
+
+def _tests(scored: _Scored, scopes: list[str]) -> dict[str, Any]:
+    """Return difference, bounds, p and q of AUC and logloss, every run against the first on the same rows."""
+    shape = (4, len(scored.predictions), len(scopes), len(METRICS))
+    out = np.full(shape, np.nan)
+    losses = [[_losses(scored.label, one) for one in each] for each in scored.predictions]
+    for column, scope in enumerate(scopes):
+        inside = scored.inside(scope)
+        label = scored.label[inside]
+        base = _placed(label, [one[inside] for one in scored.predictions[0]])
+        own = np.mean([one[inside] for one in losses[0]], 0)
+        for place in range(1, len(scored.predictions)):
+            other = _placed(label, [one[inside] for one in scored.predictions[place]])
+            found: dict[str, Paired] = {"auc": delong(base, other) if base and other else NOTHING}
+            found["logloss"] = paired_mean(own, np.mean([one[inside] for one in losses[place]], 0))
+            for metric, one in found.items():
+                cell = (one.difference, one.low, one.high, one.p)
+                out[:, place, column, METRICS.index(metric)] = cell
+    cells = ("run", "scope", "metric")
+    q = np.stack([discoveries(out[3, ..., number]) for number in range(len(METRICS))], -1)
+    names = ("difference_low", "difference_high", "p")
+    tested = {name: (cells, array) for name, array in zip(names, out[1:], strict=True)}
+    return {**tested, "q": (cells, q), "significant": (cells, np.nan_to_num(q, nan=1.0) <= LEVEL)}
+
+
+def _placed(label: Array, scores: list[Array]) -> Placements | None:
+    parts = [placements(label, one) for one in scores]
+    known = [one for one in parts if one is not None]
+    return mean_placements(known) if known and len(known) == len(parts) else None
+
+
+def _losses(label: Array, score: Array) -> Array:
+    kept = np.clip(score.astype(np.float64), SMALLEST, 1 - SMALLEST)
+    return np.asarray(-np.log(np.where(label > 0.5, kept, 1 - kept)))
+
+
+def _words(data: xr.Dataset, metric: str, scope: str) -> str:
+    """Return sentences on the best run in a scope, how sure that is, and what was left out."""
+    here = data.sel(metric=metric, scope=scope)
+    by_day = data.attrs["by"] == "period"
+    place = f"on {scope[0].lower()}{scope[1:]}" if by_day else f"in {scope}"
+    if scope == ALL:
+        place = "over all days" if by_day else "over all scenarios"
+    value = here["value"].values
+    names = data["run"].values
+    title = {"auc": "AUC", "logloss": "logloss", "gauc": "AUC by user", "bias": "bias"}[metric]
+    article = "an" if title.startswith("AUC") else "a"
+    known = np.flatnonzero(np.isfinite(value))
+    other = int(data.attrs["elsewhere"])
+    left = f" {other} runs trained on other data are left out." if other > 1 else ""
+    left = " 1 run trained on other data is left out." if other == 1 else left
+    if not len(known):
+        return f"No run has a {title} {place}.{left}"
+    size = (
+        np.abs(value[known]) if metric == "bias" else value[known] if metric == "logloss" else -value[known]
+    )
+    order = known[np.argsort(size, kind="stable")]
+    best = int(order[0])
+    bounds = ""
+    if np.isfinite(here["low"].values[best]):
+        bounds = f", 95 %: {here['low'].values[best]:.4f} to {here['high'].values[best]:.4f}"
+    if len(known) == 1:
+        return (
+            f"{names[best]} is the only run on this data with {article} {title} {place}: {value[best]:.4f} "
+            f"({rows(int(here['rows']))}{bounds}).{left}"
+        )
+    words = (
+        f"{place[0].upper()}{place[1:]}, {names[best]} has the best {title} of {len(known)} runs: "
+        f"{value[best]:.4f} ({rows(int(here['rows']))}{bounds})"
+    )
+    words += f"; {names[int(order[1])]} follows with {value[int(order[1])]:.4f}."
+    return words + _tested(data, metric, scope) + left
+
+
+def _tested(data: xr.Dataset, metric: str, scope: str) -> str:
+    first = data.attrs["first"]
+    if metric not in TESTED:
+        return ""
+    if "q" not in data:
+        return (
+            " Differences are not tested here; intervals of runs on the same rows may overlap and yet differ."
+        )
+    here = data.sel(metric=metric, scope=scope).isel(run=slice(1, None))
+    real = here["significant"].values
+    if not real.any():
+        return f" On the same rows, no run differs from {first} by more than chance."
+    up = here["difference"].values > 0 if metric == "auc" else here["difference"].values < 0
+    sides = [
+        f"{listed([str(name) for name in here['run'].values[real & side]])} {word}"
+        for side, word in ((up, "better"), (~up, "worse"))
+        if (real & side).any()
+    ]
+    held = "beyond chance (false discoveries held at 5 %)"
+    return f" Against {first} on the same rows, {held}: {'; '.join(sides)}."

@@ -1,0 +1,202 @@
+"""How the rows of a scenario, and their clicks, divide over the values of two fields."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from pydantic import Field as Setting
+from scipy import special
+
+from msviz.analyses.shared.attention import ALL
+from msviz.analyses.shared.flows import chance, chosen, counted, places_of
+from msviz.analyses.shared.options import Asking
+from msviz.analyses.shared.statistics import discoveries, wilson
+from msviz.analyses.shared.weights import largest
+from msviz.analyses.shared.words import Z, percent
+from msviz.data.slices import narrowed
+from msviz.errors import MsvizError
+from msviz.finding import Finding, Provenance
+from msviz.probing.study import Study
+from msviz.probing.truth import Score
+from msviz.schema import Schema
+
+QUESTION = "How do a scenario's rows and clicks divide over two fields?"
+NEEDS: tuple[str, ...] = ()
+INSTEAD = "Two fields may act together through a third: look at groups inside a scenario as well."
+VERSION = 1
+SPLIT = "all"
+FEWEST = 30  # rows that a combination needs to be compared with others
+LEVEL = 0.05
+Array = np.ndarray[Any, Any]
+
+
+class Options(Asking):
+    """Which two fields, and how much of them."""
+
+    fields: str = Setting(
+        "",
+        description="two features by column name or title, 'gender,age_level'; by default two of few values",
+    )
+    top: int = Setting(
+        8, ge=2, le=50, description="values of each field with the most rows; the others share one place"
+    )
+    most: int = Setting(300, ge=1, le=10_000, description="the largest scenarios are kept, up to so many")
+
+
+def analyse(study: Study, options: Options) -> Finding:
+    """Return rows and clicks of every combination of two fields' values, in every scenario and in all.
+
+    `rows`, `clicks`, `click_rate`, `low`, `high` (scenario, first, second), Wilson's 95 % interval; `q`
+    (scenario) of the test that the click rate answers to one field the same way whatever the other says
+    (Woolf 1955, on the logit scale, corrected over scenarios). All splits are counted unless one is named.
+    Raises MsvizError for names that are not two features.
+    """
+    dataset, schema = study.dataset, study.dataset.schema
+    splits = list(dataset.rows) if study.split == "all" else [study.split]
+    parts = [narrowed(dataset.split(name), study.slice) for name in splits]
+    if not sum(part.rows for part in parts):
+        raise MsvizError(f"split {study.split}: it has no rows to look at")
+    one, other = chosen(schema, options.fields, "sankey")
+    places = [places_of(parts, field, options.top) for field in (one, other)]
+    kept, left = largest(np.concatenate([part.scenario for part in parts]), options.most)
+    counts = counted(parts, (one.name, other.name), [place for place, _ in places], kept)[0]
+    low, high = wilson(counts[1], counts[0])
+    rate = np.divide(counts[1], counts[0], out=np.full(counts[0].shape, np.nan), where=counts[0] > 0)
+    dims = ("scenario", "first", "second")
+    arrays = {"rows": counts[0], "clicks": counts[1], "click_rate": rate, "low": low, "high": high}
+    names = [ALL, *(schema.scenario_names[number] for number in kept)]
+    data = xr.Dataset(
+        {name: (dims, values) for name, values in arrays.items()},
+        {"scenario": names, "first": places[0][1], "second": places[1][1]},
+    )
+    p = np.array([woolf(counts[1, k], counts[0, k]) for k in range(len(names))])
+    # All scenarios together are no further test, they hold the same rows once more.
+    data["q"] = (("scenario",), np.append(p[:1], discoveries(p[1:])))
+    data.attrs.update(first_field=one.label, second_field=other.label, left_out=left)
+    words = dict(zip(names, _sentences(data), strict=True))
+    also = f" {left} smaller scenarios are only part of the whole." if left else ""
+    return Finding(
+        analysis="sankey",
+        question=f"How do rows and clicks divide over {one.label} and {other.label}?",
+        takeaway=words[ALL] + also,
+        data=data,
+        provenance=Provenance(rows=int(counts[0, 0].sum())),
+        takeaways=words,
+    )
+
+
+def woolf(clicks: Array, rows: Array) -> float:
+    """Return the p-value of "both fields move the logit of a click independently", from counts (A, B).
+
+    Least squares on empirical logits log((c + ½) / (n - c + ½)), weighted by their variance, leaves a χ² of
+    its residuals. Combinations of fewer than FEWEST rows are left out; NaN where no freedom remains.
+    """
+    full = rows >= FEWEST
+    first, second = np.nonzero(full)
+    c, n = clicks[full].astype(np.float64), rows[full].astype(np.float64)
+    if not len(c):
+        return float("nan")
+    logit = np.log((c + 0.5) / (n - c + 0.5))
+    scale = (1 / (c + 0.5) + 1 / (n - c + 0.5)) ** -0.5
+    design = np.hstack([np.equal.outer(first, np.unique(first)), np.equal.outer(second, np.unique(second))])
+    weighted = design * scale[:, None]
+    fitted, _, rank, _ = np.linalg.lstsq(weighted, logit * scale, rcond=None)
+    freedom = len(c) - int(rank)
+    if freedom < 1:
+        return float("nan")
+    return float(special.chdtrc(freedom, float(((logit * scale - weighted @ fitted) ** 2).sum())))
+
+
+def score(finding: Finding, truth: Mapping[str, Any], schema: Schema) -> list[Score]:
+    """Return in how many scenarios the view tells rightly whether its two fields act together.
+
+    Of a slice, and of ids that determine other fields, the truth does not say it, so these have no score.
+    """
+    data = finding.data
+    names = [schema.field(data.attrs[f"{side}_field"]).name for side in ("first", "second")]
+    if finding.provenance.parameters.get("slice") or set(names) & set(truth["determined"]):
+        return []
+    where = {
+        name for pair in truth["pairs"] if set(pair["fields"]) == set(names) for name in pair["strength"]
+    }
+    seen = data["q"].isel(scenario=slice(1, None))
+    known = [k for k, name in enumerate(seen["scenario"].values) if str(name) in truth["fields"]]
+    known = [k for k in known if np.isfinite(seen.values[k])]
+    if not known:
+        return []
+    planted = [str(seen["scenario"].values[k]) in where for k in known]
+    said = [bool(seen.values[k] <= LEVEL) for k in known]
+    right = sum(one == other for one, other in zip(planted, said, strict=True))
+    low, high = (float(one) for one in wilson(np.array(right), np.array(len(known))))
+    words = (
+        f"In {right} of {len(known)} scenarios the view tells rightly whether {data.attrs['first_field']} "
+        f"and {data.attrs['second_field']} act together: planted in {sum(planted)}, found in {sum(said)}."
+    )
+    if sum(said) > sum(planted):
+        words += " Two fields may also seem to, where one of them goes together with a third that does."
+    return [Score(ALL, right / len(known), low, high, 0.5, words, "share right")]
+
+
+def _sentences(data: xr.Dataset) -> list[str]:
+    """Return for each scenario which two combinations differ most in click rate, as surely as can be said."""
+    found = [_widest(data.isel(scenario=place)) for place in range(data.sizes["scenario"])]
+    # Corrected over all pairs of combinations of all scenarios: the widest of many gaps is wide by luck.
+    pairs = np.concatenate([one[0] for one in found])
+    q = discoveries(pairs)
+    out, start = [], 0
+    for place, (p, low, index) in enumerate(found):
+        mine = q[start : start + len(p)]
+        start += len(p)
+        out.append(_sentence(data.isel(scenario=place), mine, low, index))
+    return out
+
+
+def _widest(here: xr.Dataset) -> tuple[Array, Array, Array]:
+    """Return of every pair of combinations p, the near end of the interval of its gap, and both places."""
+    n, c = here["rows"].values.ravel(), here["clicks"].values.ravel()
+    cells = np.flatnonzero(n >= FEWEST)
+    i, j = np.triu_indices(len(cells), 1)
+    i, j = cells[i], cells[j]
+    rate = np.divide(c, n, out=np.zeros(len(n)), where=n > 0)
+    gap = np.abs(rate[i] - rate[j])
+    # Agresti and Caffo's (2000): one click and one miss more on each side keep small counts honest.
+    smooth = (c + 1) / (n + 2)
+    error = np.sqrt(smooth * (1 - smooth) / (n + 2))
+    both = np.hypot(error[i], error[j])
+    centre = np.abs(smooth[i] - smooth[j])
+    return special.erfc(centre / both / 2**0.5), np.maximum(centre - Z * both, 0), np.stack([i, j, gap], 1)
+
+
+def _sentence(here: xr.Dataset, q: Array, low: Array, index: Array) -> str:
+    scenario = str(here["scenario"].item())
+    place = "Over all scenarios" if scenario == ALL else f"In {scenario}"
+    rows, clicks = int(here["rows"].sum()), int(here["clicks"].sum())
+    words = f"{place}, {percent(clicks / rows) if rows else 'none'} of {rows:,} rows were clicked"
+    sure = np.flatnonzero(q <= LEVEL)
+    if not len(sure):
+        return f"{words}; no two combinations differ by more than chance."
+    best = sure[int(np.argmax(low[sure]))]
+    pair = sorted(index[best, :2].astype(int), key=lambda k: -float(here["click_rate"].values.ravel()[k]))
+    parts = [_combination(here, int(k)) for k in pair]
+    words += (
+        f". Of {len(q):,} pairs of combinations, most surely apart are {parts[0]} and {parts[1]}, by "
+        f"at least {100 * float(low[best]):.1f} points (false discoveries held at 5 %)"
+    )
+    first, second = here.attrs["first_field"], here.attrs["second_field"]
+    p = float(here["q"])
+    if np.isfinite(p) and p <= LEVEL:
+        words += f". How clicks go with {second} depends on {first} (corrected p {chance(p)})"
+    elif np.isfinite(p):
+        words += f". That {first} changes how clicks go with {second} is not shown (corrected p {chance(p)})"
+    return words + "."
+
+
+def _combination(here: xr.Dataset, cell: int) -> str:
+    one = here.isel(first=cell // here.sizes["second"], second=cell % here.sizes["second"])
+    return (
+        f"{here.attrs['first_field']} {one['first'].item()} with {here.attrs['second_field']} "
+        f"{one['second'].item()} ({percent(float(one['click_rate']))}, 95 %: "
+        f"{percent(float(one['low'])).removesuffix(' %')}–{percent(float(one['high']))}, "
+        f"{int(one['rows']):,} rows)"
+    )

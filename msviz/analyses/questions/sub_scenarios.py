@@ -1,0 +1,178 @@
+"""Groups inside a scenario: values of two fields that answer to a third field in different ways."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from pydantic import Field as Setting
+
+from msviz.analyses.shared.attention import ALL
+from msviz.analyses.shared.flows import chance, chosen, counted, places_of
+from msviz.analyses.shared.groups_inside import answers
+from msviz.analyses.shared.options import Asking
+from msviz.analyses.shared.statistics import discoveries
+from msviz.analyses.shared.weights import largest
+from msviz.analyses.shared.words import listed
+from msviz.data.slices import narrowed
+from msviz.errors import MsvizError, one_of, refuse
+from msviz.finding import Finding, Provenance
+from msviz.probing.study import Study
+from msviz.probing.truth import Score, auc_interval, ranking_auc
+from msviz.schema import Field, Schema
+
+QUESTION = "Are there groups inside a scenario that answer to a field differently?"
+NEEDS: tuple[str, ...] = ()
+VERSION = 1
+SPLIT = "all"
+LEVEL = 0.05
+
+
+class Options(Asking):
+    """Which fields make the groups, and what they answer to."""
+
+    fields: str = Setting(
+        "", description="two features that make the groups, 'gender,age_level'; by default two of few values"
+    )
+    on: str = Setting(description="the feature that groups answer to, 'price_band'")
+    top: int = Setting(8, ge=2, le=12, description="values of each field with the most rows")
+    most: int = Setting(300, ge=1, le=10_000, description="the largest scenarios are kept, up to so many")
+
+
+def analyse(study: Study, options: Options) -> Finding:
+    """Return how much more often each combination of two fields clicks at some values of a third.
+
+    `rows`, `clicks` (scenario, first, second) of all rows; `more` (scenario, third): 1 for the values that
+    are held against those of -1, chosen on a random half of the rows; `answer`, `low`, `high` (scenario,
+    first, second): difference of click rates on the other half, with 95 % intervals; `q` (scenario) of "all
+    combinations answer alike" (Cochran's Q, corrected over scenarios). All splits are counted unless one is
+    named. Raises MsvizError for names that are not three features.
+    """
+    dataset, schema = study.dataset, study.dataset.schema
+    splits = list(dataset.rows) if study.split == "all" else [study.split]
+    parts = [narrowed(dataset.split(name), study.slice) for name in splits]
+    if not sum(part.rows for part in parts):
+        raise MsvizError(f"split {study.split}: it has no rows to look at")
+    one, other = chosen(schema, options.fields, "sub_scenarios")
+    third = _third(schema, options.on, one, other)
+    fields = (one, other, third)
+    places = [places_of(parts, field, options.top) for field in fields]
+    kept, left = largest(np.concatenate([part.scenario for part in parts]), options.most)
+    counts = counted(parts, tuple(f.name for f in fields), [place for place, _ in places], kept, halves=True)
+    names = [ALL, *(schema.scenario_names[number] for number in kept)]
+    shape = counts.shape[3:5]
+    found = [
+        answers(*(counts[:, part, place].reshape(2, -1, counts.shape[5]) for part in (0, 1)))
+        for place in range(len(names))
+    ]
+    cells = ("scenario", "first", "second")
+    whole = counts.sum((0, 5))
+    arrays = {name: np.stack([getattr(one, name).reshape(shape) for one in found]) for name in BOUNDS}
+    data = xr.Dataset(
+        {"rows": (cells, whole[0]), "clicks": (cells, whole[1])}
+        | {name: (cells, values.astype(np.float32)) for name, values in arrays.items()}
+        | {"more": (("scenario", "third"), np.stack([one.more for one in found]))},
+        {"scenario": names, "first": places[0][1], "second": places[1][1], "third": places[2][1]},
+    )
+    p = np.array([one.p for one in found])
+    # All scenarios together are no further test, they hold the same rows once more.
+    data["q"] = (("scenario",), np.append(p[:1], discoveries(p[1:])))
+    data.attrs.update(first_field=one.label, second_field=other.label, third_field=third.label, left_out=left)
+    words = {name: _words(data.sel(scenario=name)) for name in names}
+    return Finding(
+        analysis="sub_scenarios",
+        question=f"Who answers differently to {third.label}, by {one.label} and {other.label}?",
+        takeaway=_most(data, words),
+        data=data,
+        provenance=Provenance(rows=int(whole[0, 0].sum())),
+        takeaways=words,
+    )
+
+
+BOUNDS = ("answer", "low", "high")
+
+
+def _third(schema: Schema, name: str, one: Field, other: Field) -> Field:
+    features = [f for f in schema.features if f.role != "scenario" and f not in (one, other)]
+    for field in features:
+        if name in (field.name, field.label):
+            return field
+    raise refuse("sub_scenarios on", name, one_of([field.name for field in features][:40]))
+
+
+def _most(data: xr.Dataset, words: dict[str, str]) -> str:
+    """Return the words of the scenario whose groups are surest, and in how many there are any."""
+    q = data["q"].values[1:]
+    sure = int((np.nan_to_num(q, nan=1.0) <= LEVEL).sum())
+    of = f"{sure} of {len(q)} scenarios hold such groups (corrected over scenarios)"
+    if not sure:
+        return f"{words[ALL]} {of}."
+    name = str(data["scenario"].values[1 + int(np.nanargmin(q))])
+    return f"{words[name]} {of}."
+
+
+def _words(here: xr.Dataset) -> str:
+    scenario = str(here["scenario"].item())
+    place = "Over all scenarios" if scenario == ALL else f"In {scenario}"
+    one, other, third = (here.attrs[f"{side}_field"] for side in ("first", "second", "third"))
+    q, answer = float(here["q"]), here["answer"].values
+    if not np.isfinite(q):
+        return f"{place}, too few rows to compare groups by {one} and {other}."
+    if q > LEVEL:
+        return (
+            f"{place}, groups by {one} and {other} that answer to {third} differently are not shown "
+            f"(corrected p {chance(q)})."
+        )
+    values = here["third"].values.astype(str)
+    more, less = (listed(list(values[here["more"].values == side])) for side in (1, -1))
+    # The surest at either end: by the near end of the interval.
+    top = np.unravel_index(int(np.nanargmax(here["low"].values)), answer.shape)
+    bottom = np.unravel_index(int(np.nanargmin(here["high"].values)), answer.shape)
+    told = [_one(here, int(a), int(b)) for a, b in (top, bottom)]
+    return (
+        f"{place}, groups by {one} and {other} answer to {third} differently (corrected p {chance(q)}): with "
+        f"{more} rather than {less}, {told[0]} and {told[1]}."
+    )
+
+
+def _one(here: xr.Dataset, first: int, second: int) -> str:
+    one = here.isel(first=first, second=second)
+    value, half = 100 * float(one["answer"]), 50 * float(one["high"] - one["low"])
+    way = "more" if value > 0 else "less"
+    who = f"{one['first'].item()}, {one['second'].item()}"
+    return f"{who} click {abs(value):.1f} points (± {half:.1f}) {way} often"
+
+
+def score(finding: Finding, truth: Mapping[str, Any], schema: Schema) -> list[Score]:
+    """Return how well the answers tell the two planted groups apart, where these very fields make them."""
+    data = finding.data
+    names = [schema.field(data.attrs[f"{side}_field"]).name for side in ("first", "second", "third")]
+    found = []
+    for group in truth["sub_scenarios"]:
+        flip = names[:2] == group["fields"][::-1]
+        if not (flip or names[:2] == group["fields"]) or names[2] != group["on"]:
+            continue
+        if group["scenario"] not in data["scenario"].values or finding.provenance.parameters.get("slice"):
+            continue
+        sides = [_of(data.sel(scenario=group["scenario"]), members, flip) for members in group["groups"]]
+        auc = np.asarray(ranking_auc(*sides))
+        if np.isnan(auc):
+            continue
+        low, high = (float(b) for b in auc_interval(auc, *(np.array(len(side)) for side in sides)))
+        words = (
+            f"In {group['scenario']}, a combination of the first planted group answers more to "
+            f"{data.attrs['third_field']} than one of the second in {float(auc):.0%} of "
+            f"{len(sides[0]) * len(sides[1])} comparisons (95 %: {low:.0%} to {high:.0%}; by luck 50 %)."
+        )
+        found.append(Score(group["scenario"], float(auc), low, high, 0.5, words))
+    return found
+
+
+def _of(here: xr.Dataset, members: list[list[str]], flip: bool) -> "np.ndarray[Any, Any]":
+    pairs = [pair[::-1] if flip else pair for pair in members]
+    first, second = (list(here[side].values.astype(str)) for side in ("first", "second"))
+    table = here["answer"].values
+    known = [(first.index(a), second.index(b)) for a, b in pairs if a in first and b in second]
+    values = np.array([table[place] for place in known], np.float64)
+    found: np.ndarray[Any, Any] = values[np.isfinite(values)]
+    return found

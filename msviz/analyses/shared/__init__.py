@@ -1,0 +1,1 @@
+"""What several questions share: options, words, cells, samples of a kind."""

@@ -1,0 +1,206 @@
+"""Days as the units: which lie in a promotion, how alike neighbours are, what differs, what goes together."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+
+from msviz.analyses.shared.statistics import welch
+from msviz.analyses.shared.words import Z
+from msviz.dataset import SPLITS
+from msviz.errors import refuse
+from msviz.probing.groups import day_range
+from msviz.probing.study import Study
+
+Array = np.ndarray[Any, Any]
+NORMAL, BEFORE, AFTER, DURING = "normal", "before", "after", "promotion"
+# What a planted world calls its phases, in the words of this page.
+PLANTED = {
+    "during_first": "first days",
+    "during_middle": "middle days",
+    "during_last": "last days",
+}
+PROMOTION = (*PLANTED.values(), DURING)
+PERIODS = "wanted: first..last name; first..last name, as in 2025-03-11..2025-03-15 Spring sale"
+DEPENDENT = 0.9  # beyond this, a few dozen days cannot tell how alike neighbours are
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """Days (D,) as ISO dates with the phase of each ("" where nothing is known) and its promotion or ""."""
+
+    days: tuple[str, ...]
+    phase: tuple[str, ...]
+    promotion: tuple[str, ...]
+
+    @property
+    def known(self) -> bool:
+        """Tell whether it is known which days are promotions."""
+        return any(self.phase)
+
+    def within(self, phases: Sequence[str]) -> Array:
+        """Return which days (D,) lie in one of these phases."""
+        return np.isin(np.array(self.phase), list(phases))
+
+
+def studies(study: Study) -> list[Study]:
+    """Return the study on every split of the log in order of time, or on the one that was asked for."""
+    if study.split != "all":
+        return [study]
+    return [study.on(name) for name in SPLITS if study.dataset.rows.get(name)]
+
+
+def span(parts: Sequence[Study]) -> tuple[int, int]:
+    """Return the first and the last local day of several studies' rows."""
+    found = [day_range(one.part.time) for one in parts if one.part.rows]
+    return min(first for first, _ in found), max(last for _, last in found)
+
+
+def calendar(days: Sequence[str], periods: str, truth: Mapping[str, Any] | None) -> Calendar:
+    """Return what is known of days: from `periods` as the user writes them, else from a planted truth."""
+    phase, promotion = [""] * len(days), [""] * len(days)
+    if periods.strip():
+        named = _parsed(periods)
+        for number, day in enumerate(days):
+            inside = [name for first, last, name in named if first <= day <= last]
+            phase[number], promotion[number] = (DURING, inside[0]) if inside else (NORMAL, "")
+    elif truth and "time" in truth:
+        time = truth["time"]
+        planted = dict(zip(time["days"], time["phase"], strict=True))
+        for number, day in enumerate(days):
+            known = str(planted.get(day, ""))
+            phase[number] = PLANTED.get(known, known)
+            held = (one["name"] for one in time["promotions"] if one["start"] <= day <= one["end"])
+            promotion[number] = str(next(held, ""))
+    return Calendar(tuple(days), tuple(phase), tuple(promotion))
+
+
+def _parsed(text: str) -> list[tuple[str, str, str]]:
+    """Return first day, last day and name of every period; raise MsvizError for what is none."""
+    found: list[tuple[str, str, str]] = []
+    for part in filter(None, (one.strip() for one in text.split(";"))):
+        match = re.fullmatch(r"(\d{4}-\d\d-\d\d)\s*\.\.\s*(\d{4}-\d\d-\d\d)\s+(\S.*)", part)
+        if match is None:
+            raise refuse("periods", part, PERIODS)
+        first, last, name = match.groups()
+        for day in (first, last):
+            try:
+                date.fromisoformat(day)
+            except ValueError as error:
+                raise refuse("periods", day, "wanted: a day of the calendar, as in 2025-03-11") from error
+        if first > last:
+            raise refuse("periods", part, "the first day must not come after the last")
+        found.append((first, last, name))
+    return found
+
+
+def likeness(values: Array, group: Array | None = None) -> float:
+    """Return how alike neighbouring days are: the correlation of a day with the next one, at least 0.
+
+    values (D,), NaN where a day has none; with `group` (D,) only neighbours of one group count, each
+    around its group's mean, so that a jump between groups is not taken for likeness.
+    """
+    rest = np.asarray(values, np.float64).copy()
+    group = np.zeros(len(rest), np.int64) if group is None else np.asarray(group)
+    for number in np.unique(group):
+        here = group == number
+        if np.isfinite(rest[here]).any():
+            rest[here] -= np.nanmean(rest[here])
+    pairs = (group[1:] == group[:-1]) & np.isfinite(rest[1:]) & np.isfinite(rest[:-1])
+    square = float(np.nansum(rest**2))
+    days = int(np.isfinite(rest).sum())
+    if not pairs.any() or square <= 1e-18 * max(days, 1):
+        return 0.0
+    # Mean product of neighbours over mean square.
+    found = float((rest[1:] * rest[:-1])[pairs].mean() / (square / days))
+    return float(np.clip(found, 0.0, DEPENDENT))
+
+
+def effective(days: int, likeness: float, stretches: int = 2) -> float:
+    """Return how many independent days `days` days are worth whose neighbours are so alike.
+
+    At least as many as there are `stretches` of days, which lie apart: three promotions are three.
+    """
+    return float(min(days, max(2, stretches, days * (1 - likeness) / (1 + likeness))))
+
+
+@dataclass(frozen=True)
+class Change:
+    """How much higher a daily value lies in promotions, with 95 % bounds; days, and what they are worth."""
+
+    normal: float
+    promotion: float
+    difference: float
+    low: float
+    high: float
+    p: float
+    days: tuple[int, int]
+    worth: tuple[float, float]
+
+
+def change(values: Array, calendar: Calendar) -> Change | None:
+    """Compare a daily value (D,) in promotions with normal days, by Welch with days as the units.
+
+    Neighbouring days are alike, so the days count as fewer (`effective`). None where one side has
+    fewer than two days.
+    """
+    promoted, normal = calendar.within(PROMOTION), calendar.within([NORMAL])
+    sides = [values[side & np.isfinite(values)] for side in (normal, promoted)]
+    if min(map(len, sides)) < 2:
+        return None
+    alike = likeness(np.where(promoted | normal, values, np.nan), promoted.astype(int) + 2 * normal)
+    apart = [int((np.diff(side.astype(int), prepend=0) == 1).sum()) for side in (normal, promoted)]
+    worth = [effective(len(side), alike, runs) for side, runs in zip(sides, apart, strict=True)]
+    (first, one), (second, two) = ((np.array(side.mean()), np.array(side.std(ddof=1))) for side in sides)
+    # The days a side is worth need not be whole; Welch's formulas hold all the same.
+    found = welch((first, second), (one, two), (worth[0], worth[1]))  # type: ignore[arg-type]
+    return Change(
+        float(first),
+        float(second),
+        float(found.difference),
+        float(found.low),
+        float(found.high),
+        float(found.p),
+        days=(len(sides[0]), len(sides[1])),
+        worth=(worth[0], worth[1]),
+    )
+
+
+@dataclass(frozen=True)
+class Together:
+    """How two daily series go together: correlation, 95 % bounds, p, and the days they are worth."""
+
+    value: float
+    low: float
+    high: float
+    p: float
+    worth: float
+
+
+NOTHING = Together(np.nan, np.nan, np.nan, np.nan, np.nan)
+
+
+def together(one: Array, two: Array) -> Together:
+    """Return the correlation of two daily series (D,), with Fisher's interval over effective days.
+
+    Both series have a memory, so n days count as n (1 - ab) / (1 + ab), where a and b say how alike
+    neighbouring days are (Bartlett 1935). NaN where fewer than 6 days or no variation leave nothing to say.
+    """
+    both = np.isfinite(one) & np.isfinite(two)
+    count = int(both.sum())
+    a, b = np.asarray(one, np.float64)[both], np.asarray(two, np.float64)[both]
+    if count < 6 or a.std() < 1e-9 or b.std() < 1e-9:
+        return NOTHING
+    value = float(np.clip(np.corrcoef(a, b)[0, 1], -1, 1))
+    memory = likeness(np.where(both, one, np.nan)) * likeness(np.where(both, two, np.nan))
+    worth = max(4.0, count * (1 - memory) / (1 + memory))
+    centre = np.arctanh(np.clip(value, -1 + 1e-12, 1 - 1e-12))
+    spread = 1 / (worth - 3) ** 0.5
+    from scipy.special import ndtr
+
+    p = float(2 * ndtr(-abs(centre) / spread))
+    low, high = np.tanh(centre - Z * spread), np.tanh(centre + Z * spread)
+    return Together(value, float(low), float(high), p, worth)

@@ -1,0 +1,85 @@
+"""What sets chosen impressions apart from all others: values that are more frequent among them."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy.stats import hypergeom
+
+from msviz.analyses.shared.statistics import discoveries
+from msviz.analyses.shared.words import Z, percent
+from msviz.finding import Finding
+from msviz.schema import Schema
+
+Array = np.ndarray[Any, Any]
+LEAST = 5  # impressions of a value, below which nothing is asked of it
+SHOWN = 200
+TOLD = 0.05  # share of the chosen that a value must have to be told in a sentence
+
+
+def distinguishing(finding: Finding, impressions: Array, schema: Schema) -> pd.DataFrame:
+    """Return, for each value of each field, its share among the chosen impressions and among the others.
+
+    Columns field, value, chosen, others (shares), lift with Katz's 95 % interval, p by Fisher's exact test
+    (twice the smaller tail), q corrected over all values (Benjamini and Hochberg), the most significant
+    first.
+    Scenario and click are asked like fields. `impressions` are places in the finding, at least one and not
+    all.
+    """
+    data = finding.data
+    total = data.sizes["impression"]
+    inside = np.zeros(total, bool)
+    inside[impressions] = True
+    parts = [_counted("Clicked", np.where(data["label"].values > 0, "yes", "no"), inside)]
+    scenario = data["scenario"].values.astype(str)
+    if len(schema.scenario_fields) != 1:
+        parts.append(_counted("Scenario", scenario, inside))
+    for number, title in enumerate(data["field"].values.astype(str)):
+        field = schema.field(title)
+        part = _counted(title, data["value"].values[:, number], inside)
+        parts.append(part.assign(value=[field.value_name(int(value)) for value in part["value"]]))
+    found = pd.concat(parts, ignore_index=True)
+    count, size = int(inside.sum()), found["count"].to_numpy()
+    held = found["held"].to_numpy()
+    tails = [hypergeom.cdf(held, total, size, count), hypergeom.sf(held - 1, total, size, count)]
+    p = np.minimum(1.0, 2 * np.minimum(*tails))
+    chosen, others = held / count, (size - held) / max(total - count, 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        lift = chosen / others
+        spread = np.exp(Z * np.sqrt(1 / held - 1 / count + 1 / (size - held) - 1 / max(total - count, 1)))
+        bounds = lift / spread, lift * spread
+    found = found.assign(
+        chosen=chosen, others=others, lift=lift, low=bounds[0], high=bounds[1], p=p, q=discoveries(p)
+    )
+    order = found.sort_values(["p", "count"], ascending=[True, False], kind="stable")
+    return order.drop(columns=["held"]).head(SHOWN).reset_index(drop=True)
+
+
+def in_words(found: pd.DataFrame, chosen: int, total: int) -> str:
+    """Return the values that stand out most, in one sentence."""
+    head = f"{chosen:,} of {total:,} impressions chosen"
+    clear = found[(found["q"] <= 0.05) & (found["chosen"] > found["others"])]
+    if clear.empty:
+        return f"{head}: no value is more frequent among them than chance allows (5 % false discoveries)."
+    # A value of few says little of all; the next best value of a field says little more than its best.
+    best = clear[clear["chosen"] >= TOLD].drop_duplicates("field").head(3)
+    if best.empty:
+        best = clear.head(1)
+    told = "; ".join(
+        f"{field} is {value} for {percent(float(mine), 0)} against {percent(float(rest), 0)} of the others"
+        for field, value, mine, rest in best[["field", "value", "chosen", "others"]].to_numpy()
+    )
+    return f"{head}: {told} ({len(clear)} values stand out, false discoveries held at 5 %)."
+
+
+def _counted(title: str, values: Array, inside: Array) -> pd.DataFrame:
+    known, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    held = np.bincount(place[inside], minlength=len(known))
+    often = count >= LEAST
+    return pd.DataFrame({"field": title, "value": known[often], "count": count[often], "held": held[often]})
+
+
+def impressions_of(data: xr.Dataset, points: Array) -> Array:
+    """Return the places of the impressions that chosen points of a projection belong to."""
+    return np.unique(data["of"].values[points]).astype(np.int64)

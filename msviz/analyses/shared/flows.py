@@ -1,0 +1,100 @@
+"""Rows and clicks by combinations of fields' values, read in pieces from any splits of a log."""
+
+from typing import Any
+
+import numpy as np
+
+from msviz.dataset import Rows
+from msviz.errors import one_of, refuse
+from msviz.probing.reducers import row_keys
+from msviz.schema import FIRST, Field, Schema
+
+Array = np.ndarray[Any, Any]
+CHUNK = 1_000_000
+
+
+def chosen(schema: Schema, fields: str, question: str) -> tuple[Field, Field]:
+    """Return the two fields; raise MsvizError where there are not two different features."""
+    features = [field for field in schema.features if field.role != "scenario"]
+    if not fields:
+        small = [field for field in features if field.size - FIRST <= 16] or features
+        if len(features) < 2:
+            raise refuse(
+                f"{question} fields", [field.name for field in features], "the log needs two features"
+            )
+        found = (small + [field for field in features if field not in small])[:2]
+        return found[0], found[1]
+    # A title may hold a comma, so that the cut is looked for.
+    wanted = fields.split(",")
+    known = {name: field for field in features for name in (field.name, field.label)}
+    for cut in range(1, len(wanted)):
+        pair = [known.get(",".join(side).strip()) for side in (wanted[:cut], wanted[cut:])]
+        if pair[0] is not None and pair[1] is not None and pair[0] is not pair[1]:
+            return pair[0], pair[1]
+    raise refuse(
+        f"{question} fields",
+        fields,
+        f"wanted: two different ones, joined by a comma, of {one_of([f.name for f in features][:40])}",
+    )
+
+
+def places_of(parts: list[Rows], field: Field, top: int) -> tuple[Array, list[str]]:
+    """Return the place (size,) of each id among those shown, in the field's own order, and their names."""
+    count = np.zeros(field.size, np.int64)
+    for part in parts:
+        for start in range(0, part.rows, CHUNK):
+            count += np.bincount(part.column(field.name)[start : start + CHUNK], minlength=field.size)
+    present = np.flatnonzero(count)
+    shown = np.sort(present[np.argsort(-count[present], kind="stable")][:top])
+    # Unknown and missing say least: they come last.
+    shown = np.concatenate([shown[shown >= FIRST], shown[shown < FIRST]])
+    place = np.full(field.size, len(shown), np.int64)
+    place[shown] = np.arange(len(shown))
+    names = _distinct([field.value_name(int(value)) for value in shown])
+    rest = len(present) - len(shown)
+    if rest:
+        return place, [*names, f"{rest:,} other values"]
+    place[place == len(shown)] = 0  # ids without rows: never counted
+    return place, names
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """Return the names, numbered where two values carry the same one."""
+    seen: dict[str, int] = {}
+    out = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        out.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return out
+
+
+def counted(
+    parts: list[Rows], names: tuple[str, ...], places: list[Array], kept: list[int], halves: bool = False
+) -> Array:
+    """Return rows and clicks (H, 2, 1 + K, A, B, ...) by the fields' places, all scenarios first.
+
+    H is 1, or 2 with `halves`: the rows fall at random, by their numbers in the log, into two.
+    """
+    sizes = [int(place.max()) + 1 for place in places]
+    rank = np.full(len(parts[0].schema.scenarios) + 1, len(kept), np.int64)
+    rank[kept] = np.arange(len(kept))
+    shape = (1 + halves, len(kept) + 1, *sizes)
+    out = np.zeros((2, int(np.prod(shape))), np.int64)
+    for part in parts:
+        columns = [part.column(name) for name in names]
+        for start in range(0, part.rows, CHUNK):
+            rows = slice(start, start + CHUNK)
+            key = rank[part.scenario[rows]]
+            if halves:
+                key = key + (row_keys(part.row[rows], 0) % np.uint64(2)).astype(np.int64) * shape[1]
+            for column, place, size in zip(columns, places, sizes, strict=True):
+                key = key * size + place[column[rows]]
+            out[0] += np.bincount(key, minlength=out.shape[1])
+            out[1] += np.bincount(key[part.label[rows] > 0], minlength=out.shape[1])
+    counts = out.reshape(2, *shape).swapaxes(0, 1)
+    return np.concatenate([counts.sum(2, keepdims=True), counts[:, :, :-1]], 2)
+
+
+def chance(p: float) -> str:
+    """Return a p-value as people read it: '0.031', 'below 0.001'."""
+    return "below 0.001" if p < 0.001 else f"{p:.2g}"

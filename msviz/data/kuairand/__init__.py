@@ -1,0 +1,1 @@
+"""What the import of KuaiRand shares: its tables, its schema, its daily signals."""

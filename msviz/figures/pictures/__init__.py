@@ -1,0 +1,1 @@
+"""One file per picture, called like the question that it answers."""
