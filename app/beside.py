@@ -159,7 +159,7 @@ def choices(name: str, finding: Finding, run: Run) -> dict[str, Any]:
 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _question(path: str, digest: str) -> str:
-    from msviz.analyses import shown
+    from msviz.analyses.run import shown
 
     return telling(shown(Run.peek(path)))
 

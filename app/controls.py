@@ -1,6 +1,5 @@
 """The two controls beside a picture of a model's inside: the net before training, and another seed."""
 
-import importlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -10,9 +9,10 @@ import streamlit as st
 from app import shelf, work
 from app.training_form import link
 from app.words import plain
-from msviz import registry
+from msviz.analyses.question import load_question
 from msviz.errors import MsvizError
 from msviz.figures import export
+from msviz.figures.picture import load_picture
 from msviz.figures.pictures.gates_over_time import ALL_EXPERTS
 from msviz.finding import Finding
 from msviz.run import Run
@@ -60,7 +60,7 @@ def show(finding: Finding, key: str, choices: Mapping[str, Any]) -> None:
 
 def _inside(finding: Finding, choices: Mapping[str, Any]) -> bool:
     """Tell whether what is drawn has controls."""
-    from msviz.analyses import controlled
+    from msviz.analyses.run import controlled
 
     view = choices.get("view")
     if finding.analysis == "scenario_switch" and view != "attention":
@@ -75,7 +75,7 @@ def _inside(finding: Finding, choices: Mapping[str, Any]) -> bool:
 
 def _options(finding: Finding) -> dict[str, Any]:
     """Return the question's own options that are not left at nothing."""
-    known = registry.load("analyses.questions", finding.analysis).Options.model_fields
+    known = load_question(finding.analysis).options.model_fields
     asked = finding.provenance.parameters
     return {name: value for name, value in asked.items() if name in known and value not in (None, "")}
 
@@ -162,7 +162,7 @@ def _all(found: Finding, key: str, chosen: Mapping[str, str]) -> None:
         key=f"chart-controls-{key}",
         alt=found.takeaway,
     )
-    st.caption(importlib.import_module(f"msviz.figures.pictures.{found.picture}").HOW_TO_READ)
+    st.caption(load_picture(found.picture).how_to_read)
 
 
 def _second_seed(run: Run, other: Run | None, key: str) -> None:

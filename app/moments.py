@@ -3,34 +3,20 @@
 A look every second costs a look at the folder.
 """
 
-import importlib
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import plotly.graph_objects as go
 import streamlit as st
 
+from msviz.analyses.question import load_question
+from msviz.figures.picture import Picture, load_picture
 from msviz.finding import Finding
 from msviz.run import Run
 from msviz.training.frames import Frames, Mark
 
 # What of a picture is shown: choices that stay, and the axes of which a reader chooses a name.
-FIXED: dict[str, dict[str, Any]] = {
-    "feature_weights": {"view": "scenarios"},
-    "gates_over_time": {
-        "view": "bands",
-        "signals": 0,
-    },  # which signals go together best would change every time
-}
-AXES = {
-    "attention_by_scenario": ("scenario", "layer", "head"),
-    "feature_weights": ("head",),
-    "gates_over_time": ("group",),
-}
-# That a training is watched with.
-PICTURES = ("attention_by_scenario", "feature_weights", "gates_over_time", "representation", "migration")
 SCALED = 48  # moments, evenly spaced, that the common scale is made of
 CURVE = 512  # bytes of a curve, some four points, for which it is drawn anew
 Stamp = tuple[int, ...]
@@ -89,9 +75,9 @@ class Moments:
         return _drawn(str(self.out), self.stamp[2:], number, chosen)
 
 
-def module_of(finding: Finding) -> ModuleType:
-    """Return the picture's module."""
-    return importlib.import_module(f"msviz.figures.pictures.{finding.picture}")
+def picture_of(finding: Finding) -> Picture:
+    """Return how a finding is drawn."""
+    return load_picture(finding.picture)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
@@ -127,7 +113,7 @@ def _finding(out: str, number: int) -> Finding | None:
         found = _loaded(out, number, Frames(out).picture(number).stat().st_mtime_ns)
     except OSError:
         return None
-    return found if found and found.picture in PICTURES else None
+    return found if found and load_question(found.analysis).snapshot else None
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
@@ -139,14 +125,14 @@ def _loaded(out: str, number: int, stamp: int) -> Finding | None:
 def _drawn(out: str, marks: Stamp, number: int, chosen: Chosen) -> go.Figure:
     finding = _finding(out, number)
     assert finding is not None
-    choices = {**FIXED.get(finding.picture, {}), **dict(chosen)}
+    choices = {**picture_of(finding).snapshot, **dict(chosen)}
     return finding.figure(**choices, **_scale(out, marks, finding.picture, tuple(choices.items())))
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _scale(out: str, marks: Stamp, picture: str, choices: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
     """Return what lets the pictures of all moments share a scale."""
-    common = getattr(importlib.import_module(f"msviz.figures.pictures.{picture}"), "common_scale", None)
+    common = load_picture(picture).common_scale
     if common is None:
         return {}
     numbers = [mark.number for mark in _marks(out, marks)]

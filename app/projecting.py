@@ -109,7 +109,7 @@ def _farther(zoom: str) -> None:
 
 
 def _folder(run: Run, asked: dict[str, Any]) -> Path:
-    from msviz.analyses import cached
+    from msviz.analyses.answers import find_answer
 
     options = asked | ({"slice": slicing.current()} if slicing.current() else {})
-    return work.folder_of(cached("projection", run, None, options))
+    return work.folder_of(find_answer("projection", run, None, options))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from msviz import registry
+from msviz.analyses.question import load_question
 from msviz.dataset import Dataset, open_data
 from msviz.errors import MsvizError
 from msviz.finding import Finding
@@ -125,7 +125,7 @@ def why_not(name: str, path: str, digest: str) -> str:
     entry = _listing(str(models())).last.by_digest.get(digest) or Entry(Run.peek(path), NOTHING)
     told, key = _told(), (name, entry.shape)
     if key not in told:
-        from msviz.analyses import why_not as asked
+        from msviz.analyses.run import why_not as asked
 
         if len(told) > MOST_TOLD:
             told.clear()
@@ -171,7 +171,7 @@ def taps(run: Run) -> dict[str, tuple[str, ...]]:
 
 @st.cache_resource(max_entries=512, show_spinner=False)
 def _taps(shape: str, _run: Run) -> dict[str, tuple[str, ...]]:
-    from msviz.analyses import shown
+    from msviz.analyses.run import shown
 
     try:
         return shown(_run)
@@ -223,7 +223,7 @@ def ask(name: str, path: str, digest: str, _run: Run, **options: object) -> Find
 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _ask(name: str, path: str, digest: str, slice: str, _run: Run, **options: object) -> Finding:
-    from msviz.analyses import ask as asked
+    from msviz.analyses.run import ask as asked
     from msviz.probing.study import Study
 
     desk = _desk(path, digest, data_of(_run))
@@ -236,7 +236,7 @@ def _ask(name: str, path: str, digest: str, slice: str, _run: Run, **options: ob
 
 def score(finding: Finding) -> "list[Score] | None":
     """Return how well a finding agrees with the planted world it is about; None where no truth is known."""
-    from msviz.analyses import score as scored
+    from msviz.analyses.run import score as scored
     from msviz.data import experiment
 
     if log := finding.provenance.parameters.get("log"):
@@ -251,13 +251,13 @@ def score(finding: Finding) -> "list[Score] | None":
 
 def instead(analysis: str) -> str:
     """Return what to look at where a view scores badly, in words; "" where its question names nothing."""
-    return str(getattr(registry.load("analyses.questions", analysis), "INSTEAD", ""))
+    return load_question(analysis).instead
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def known(analysis: str) -> str:
     """Return what a view scored on planted data, in words; "" where it has no score."""
-    from msviz.analyses import known_score
+    from msviz.analyses.answers import known_score
 
     return known_score(analysis)
 

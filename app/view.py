@@ -1,6 +1,5 @@
 """One view: the question, the picture, the takeaway, how to read it, where it comes from, and downloads."""
 
-import importlib
 import json
 import math
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from app import controls, shelf
 from app.words import plain
 from msviz.errors import MsvizError
 from msviz.figures import export
+from msviz.figures.picture import load_picture
 from msviz.finding import Finding
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def show(
         trust(finding, str(choices.get("scenario") or ""))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         with st.popover("How to read this", icon=":material/help:", type="tertiary"):
-            st.markdown(importlib.import_module(f"msviz.figures.pictures.{finding.picture}").HOW_TO_READ)
+            st.markdown(load_picture(finding.picture).how_to_read)
         downloads(finding, figure, words, key)
         if simulated:
             st.badge("simulated data", color="orange", icon=":material/science:")

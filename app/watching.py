@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app import view
-from app.moments import AXES, FIXED, Chosen, Moments, module_of
+from app.moments import Chosen, Moments, picture_of
 from app.words import plain
 from msviz.errors import MsvizError
 from msviz.figures.theme import ALL
@@ -162,7 +162,7 @@ def _picture(moments: Moments, number: int, key: str, full: bool = False) -> Non
         # Frames are not sealed: what was edited, or came from elsewhere, may be no picture at all.
         st.warning("The picture of this moment cannot be drawn.", icon=":material/broken_image:")
         return
-    part = {**FIXED.get(finding.picture, {}), **dict(chosen)}
+    part = {**picture_of(finding).snapshot, **dict(chosen)}
     words = finding.takeaways.get(part.get("scenario") or part.get("group") or "", finding.takeaway)
     wide = "wide" if finding.data.sizes.get("key", 0) > view.FIELDS_ON_A_PHONE else "fit"
     with st.container(key=f"{wide}-{key}"):
@@ -171,17 +171,17 @@ def _picture(moments: Moments, number: int, key: str, full: bool = False) -> Non
     if full:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             with st.popover("How to read this", icon=":material/help:", type="tertiary"):
-                st.markdown(module_of(finding).HOW_TO_READ)
+                st.markdown(picture_of(finding).how_to_read)
             view.downloads(finding, figure, words, f"{key}-{number}")
             st.caption(f"Source: {plain(finding.provenance.sentence())}")
 
 
 def _choose(finding: Finding, key: str) -> Chosen:
     """Choose which part of a picture is shown."""
-    known = [axis for axis in AXES.get(finding.picture, ()) if finding.data.sizes[axis] > 1]
+    known = [axis for axis in picture_of(finding).axes if finding.data.sizes[axis] > 1]
     options = {axis: {str(name): str(name) for name in finding.data[axis].values} for axis in known}
-    if finding.picture == "representation":
-        titles = module_of(finding).MATRICES
+    titles = picture_of(finding).matrices
+    if titles:
         options["matrix"] = {name: title for name, title in titles.items() if name in finding.data}
     if not options:
         return ()

@@ -47,10 +47,10 @@ def answer(
     if slicing.current():
         options = {"slice": slicing.current(), **options}
     # Only now: it brings torch, and the first page should stand before that.
-    from msviz.analyses import cached
+    from msviz.analyses.answers import find_answer
 
     try:
-        path = cached(name, run, None if run else dataset, options)
+        path = find_answer(name, run, None if run else dataset, options)
     except MsvizError as error:
         st.warning(plain(str(error)), icon=":material/error:")
         return None

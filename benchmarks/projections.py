@@ -16,8 +16,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
-from msviz.analyses import analyse
 from msviz.analyses.questions.projection import points_of
+from msviz.analyses.run import analyse
 from msviz.analyses.shared import project
 
 Array = np.ndarray[Any, Any]

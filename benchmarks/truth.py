@@ -11,7 +11,7 @@ from typing import Any
 
 import xarray as xr
 
-from msviz.analyses import analyse
+from msviz.analyses.run import analyse
 from msviz.errors import MsvizError
 from msviz.probing.truth import ALL, VIEWS, pair_ranking, share_of_best
 from msviz.run import Run

@@ -18,10 +18,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from msviz import registry
-from msviz.analyses import analyse, score, why_not
+from msviz.analyses.question import load_question
+from msviz.analyses.run import analyse, score, why_not
 from msviz.errors import MsvizError
 from msviz.probing.truth import Score
+from msviz.registry import QUESTIONS
 from msviz.run import Run, shelf
 from msviz.training.scoring import find_data
 
@@ -50,7 +51,7 @@ way, do not build on a view whose bounds include chance; each section says what 
 def scored(name: str, runs: Sequence[Run]) -> list[tuple[str, Run, str, list[Score]]]:
     """Return world, run, variant and scores of every run that can answer a question."""
     found: list[tuple[str, Run, str, list[Score]]] = []
-    of_log = not registry.load("analyses.questions", name).NEEDS
+    of_log = not load_question(name).needs
     for run in runs:
         dataset = find_data(run)
         world = dataset.name if dataset.name != "data" else dataset.path.resolve().parent.name
@@ -72,13 +73,13 @@ def scored(name: str, runs: Sequence[Run]) -> list[tuple[str, Run, str, list[Sco
 
 def section(name: str, found: list[tuple[str, Run, str, list[Score]]]) -> list[str]:
     """Return a view's question, what to do where it scores badly, and the table of its scores."""
-    module = registry.load("analyses.questions", name)
-    lines = [f"## {name}", "", f"{module.QUESTION}", ""]
-    if instead := getattr(module, "INSTEAD", ""):
+    question = load_question(name)
+    lines = [f"## {name}", "", f"{question.title}", ""]
+    if instead := question.instead:
         lines += [f"Where it does badly: {instead}", ""]
     lines += ["| run | world | of | measure | score | 95 % | by chance |", "|---|---|---|---|---|---|---|"]
     for world, run, variant, scores in found:
-        who = run.name if module.NEEDS else "the log"
+        who = run.name if question.needs else "the log"
         label = f"{who}, {variant}" if variant else who
         for one in scores:
             bounds = "–" if math.isnan(one.low) else f"{one.low:.2f} to {one.high:.2f}"
@@ -97,7 +98,7 @@ def glance(words: dict[str, str]) -> list[str]:
     ]
     lines.append("|---|---|---|")
     for name, reached in words.items():
-        instead = getattr(registry.load("analyses.questions", name), "INSTEAD", "") or "–"
+        instead = load_question(name).instead or "–"
         lines.append(f"| [`{name}`](#{name}) | {reached} | {instead} |")
     return [*lines, ""]
 
@@ -146,13 +147,13 @@ def main() -> None:
         train(given.train)
     runs = sorted((run for path in given.models for run in shelf(path)), key=lambda run: run.name)
     sections, words, command = [], {}, "python benchmarks/view_scores.py --models "
-    for name in given.only or registry.names("analyses.questions"):
-        if not hasattr(registry.load("analyses.questions", name), "score"):
+    for name in given.only or QUESTIONS.names():
+        if load_question(name).score is None:
             continue
         found = scored(name, runs)
         if found:
             sections += section(name, found)
-            words[name] = quoted(found, bool(registry.load("analyses.questions", name).NEEDS))
+            words[name] = quoted(found, bool(load_question(name).needs))
     if given.only:
         print("\n".join(sections))
         return

@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from msviz.analyses import analyse as analyse
+    from msviz.analyses.run import analyse as analyse
     from msviz.dataset import open_data as open_data
     from msviz.finding import Finding as Finding
     from msviz.run import Run as Run
@@ -17,7 +17,7 @@ _HOMES = {
     "Run": ("msviz.run", "Run"),
     "shelf": ("msviz.run", "shelf"),
     "Finding": ("msviz.finding", "Finding"),
-    "analyse": ("msviz.analyses", "analyse"),
+    "analyse": ("msviz.analyses.run", "analyse"),
 }
 __all__ = ["Finding", "Run", "analyse", "open_data", "open_run", "shelf"]
 

@@ -85,7 +85,9 @@ class Finding:
         does not exist.
         """
         # The drawing room is entered by name and late: findings are made where plotly is not wanted.
-        return importlib.import_module(f"msviz.figures.pictures.{self.picture}").draw(self, **choices)
+        drawing = importlib.import_module("msviz.figures.picture")
+        figure: go.Figure = drawing.load_picture(self.picture).draw(self, **choices)
+        return figure
 
     def to_pandas(self) -> pd.DataFrame:
         """Return every number as a tidy frame, one row per cell of the largest array.

@@ -195,7 +195,7 @@ def test_images_need_a_browser_and_say_so(capsys, trained, tmp_path, monkeypatch
         (["data"], "Missing command; valid choices: import, plant, describe"),
         (["data", "import", "csv", "x"], "No such command 'csv'; valid choices: kuairand, table"),
         (["models", "oracle"], "model: got 'oracle'; valid choices: autoint, hierrec, "),
-        (["analyses", "why"], "analyses: got 'why'; valid choices: attention_by_scenario"),
+        (["analyses", "why"], "analysis: got 'why'; valid choices: attention_by_scenario"),
         (["train"], "Missing argument 'MODEL'; see 'msviz train --help'"),
         (["evaluate", "/nowhere"], "run: got '/nowhere'; wanted: a folder that holds run.json"),
         (["data", "describe", "/nowhere"], "data: got '/nowhere'; wanted: a folder written by"),
@@ -209,7 +209,7 @@ def test_images_need_a_browser_and_say_so(capsys, trained, tmp_path, monkeypatch
             "--out: got 'x.docx'; valid endings: .nc, .csv, .json",
         ),
         (["draw", "performance", "--out", "x.gif"], "--out: got 'x.gif'; valid endings: .html, .json, .png"),
-        (["analyse", "why"], "analyses: got 'why'; valid choices: "),
+        (["analyse", "why"], "analysis: got 'why'; valid choices: "),
         (["analyse", "performance"], "run: got None; "),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -251,7 +251,7 @@ def test_the_unforeseen_is_one_line_and_debug_tells_more(capsys, monkeypatch):
     def fail(*given):
         raise ZeroDivisionError("deep\ninside")
 
-    monkeypatch.setattr("msviz.registry.names", fail)
+    monkeypatch.setattr("msviz.registry.Registry.names", fail)
     told = refused(capsys, "models", code=1)
     assert told == "unexpected ZeroDivisionError: deep inside; run with --debug"
     assert run(["models", "--debug"]) == 1

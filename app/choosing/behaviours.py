@@ -143,7 +143,7 @@ def _diversity(run: Run) -> dict[str, Any] | None:
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _layers(path: str, digest: str) -> int:
     """Return how many layers have gates on past clicks."""
-    from msviz.analyses import laid_out
+    from msviz.analyses.run import laid_out
     from msviz.probing import hooks
 
     points = hooks.points(laid_out(Run.peek(path)))
@@ -187,7 +187,7 @@ def _migration(run: Run) -> dict[str, Any]:
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _taps(path: str, digest: str) -> dict[str, tuple[int, str | None]]:
     """Return where a model looks at past clicks, with how many layers or experts it does so in."""
-    from msviz.analyses import laid_out
+    from msviz.analyses.run import laid_out
     from msviz.analyses.shared.behaviours import PARTS, attending
     from msviz.probing import hooks
 

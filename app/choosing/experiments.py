@@ -161,9 +161,9 @@ def _named(option: str, arms: list[str], taken: str | None) -> str | None:
 
 
 def _answer(path: str, options: dict[str, Any]) -> Finding | None:
-    from msviz.analyses import cached
+    from msviz.analyses.answers import find_answer
 
-    kept = shelf.load(cached("online_lift", options={"log": path, **options}))
+    kept = shelf.load(find_answer("online_lift", options={"log": path, **options}))
     if kept is not None:
         return kept
     if Path(path).stat().st_size > MOST_BYTES:
@@ -177,6 +177,6 @@ def _answer(path: str, options: dict[str, Any]) -> Finding | None:
 
 @st.cache_resource(max_entries=20, show_spinner="Working out lifts …")
 def _computed(digest: str, _path: str, options: dict[str, Any]) -> Finding:
-    from msviz.analyses import analyse
+    from msviz.analyses.run import analyse
 
     return analyse("online_lift", log=_path, keep=False, **options)

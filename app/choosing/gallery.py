@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 
 from app import links
-from msviz import registry
+from msviz.papers.paper import load_papers
 from msviz.run import Run
 
 TITLE, ICON, SECTION, ORDER = "Gallery", ":material/photo_library:", "Papers", 1
-NAMES = {"satrans": "SATrans", "optmsm": "OptMSM", "sainet": "SAINet", "hierrec": "HierRec", "same": "SAME"}
 
 
 @dataclass(frozen=True)
@@ -20,6 +19,5 @@ class Chosen:
 def choose(run: Run | None) -> Chosen:
     """Choose one of the papers."""
     del run  # every tile takes the run that suits it
-    known = registry.names("papers.published")
-    titles = {NAMES.get(name, name): name for name in (*NAMES, *known) if name in known}
+    titles = {paper.name: model for model, paper in load_papers().items()}
     return Chosen(titles[links.switch("Paper", list(titles), "paper")])

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import streamlit as st
 
 from app import links, queueing, shelf, view
-from app.choosing.gallery import NAMES
 from app.training_form import link
-from msviz import registry
 from msviz.dataset import Dataset
 from msviz.errors import MsvizError
+from msviz.papers.paper import load_papers
 from msviz.papers.study import Study
+from msviz.registry import MODELS
 from msviz.run import Run
 
 TITLE, ICON, SECTION, ORDER = "Train", ":material/model_training:", "Models", 4
@@ -63,7 +63,7 @@ def choose(run: Run | None) -> Chosen | None:
         origin, model = None, study.model
     elif origin is None:
         with next(columns):
-            model = links.choose("Model", registry.names("nets.models"), "model")
+            model = links.choose("Model", MODELS.names(), "model")
     with next(columns):
         dataset = _data(origin or run, datasets)
     with st.popover("As text", icon=":material/link:", type="tertiary"):
@@ -110,8 +110,8 @@ def _study() -> Study | None:
     """Choose values of one's own, or a table or a curve of a paper."""
     found = {
         f"{paper}:{study.label}": study
-        for paper in sorted(registry.names("papers.published"), key=list(NAMES).index)
-        for study in registry.load("papers.published", paper).STUDIES
+        for paper, published in load_papers().items()
+        for study in published.studies
     }
     help = "Values of your own, or a table or a curve of a paper"
     return found.get(links.choose("What is varied", [OWN_VALUES, *found], "study", help=help))

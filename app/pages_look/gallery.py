@@ -5,12 +5,12 @@ import streamlit as st
 from app import choosing, shelf, slicing, view, work
 from app.choosing import chosen
 from app.words import plain
-from msviz import registry
 from msviz.errors import MsvizError
 from msviz.figures import export
 from msviz.finding import Finding
 from msviz.gallery import items
 from msviz.gallery.items import Hung
+from msviz.registry import PAPERS
 
 ACROSS = 3
 
@@ -26,12 +26,12 @@ def wall(paper: str) -> list[Hung]:
 
 def kept(one: Hung) -> tuple[Finding | None, str]:
     """Return a tile's kept answer, or why there is none."""
-    from msviz.analyses import cached
+    from msviz.analyses.answers import find_answer
 
     if one.ready is None:
         return None, one.missing
     try:
-        path = cached(one.tile.analysis, one.ready.run, None, one.ready.options)
+        path = find_answer(one.tile.analysis, one.ready.run, None, one.ready.options)
     except MsvizError as error:
         return None, str(error)
     return shelf.load(path), ""
@@ -98,7 +98,7 @@ def title_of(page: str) -> str:
 
 choice = chosen()
 tiles = [(one, *kept(one)) for one in wall(choice.paper)]
-st.markdown(plain(registry.summary("papers.published", choice.paper)))
+st.markdown(plain(PAPERS.summary(choice.paper)))
 absent = sum(finding is None and one.ready is not None and not why for one, finding, why in tiles)
 drawn = sum(finding is not None for _, finding, _ in tiles)
 lacking = sum(one.ready is None for one, _, _ in tiles)

@@ -8,9 +8,10 @@ import streamlit as st
 
 from app import links
 from app.training_form import link
-from msviz import registry
 from msviz.dataset import Dataset
 from msviz.errors import MsvizError
+from msviz.papers.paper import load_paper
+from msviz.registry import PAPERS
 from msviz.run import Run
 from msviz.schema import Schema
 from msviz.training.loop import Training
@@ -143,15 +144,14 @@ def _seeds(given: Mapping[str, str], own: int) -> tuple[int, ...]:
 def presets(base: Plan, rows: int) -> dict[str, dict[str, Any]]:
     """Return what each preset changes of the base: the paper's settings, a fast look, nothing."""
     known = by_name(base.model)
-    papers = registry.names("papers.published")
-    trained = dict(registry.load("papers.published", base.model).TRAINING) if base.model in papers else {}
+    trained = dict(load_paper(base.model).training) if base.model in PAPERS.names() else {}
     if rows < trained.get("batch_size", 1) * AN_EPOCH:
         # The papers' logs are hundreds of times as large: on few rows their batch would take too few steps.
         del trained["batch_size"]
     paper = {name: info.default for name, info in known.items() if info.group != "rows"} | trained
     paper["threads"] = base.full["threads"]  # a machine's, not a paper's
     own = base.full
-    names = {"The paper's" if base.model in papers else "The defaults": paper, FAST: fast(rows)}
+    names = {"The paper's" if trained else "The defaults": paper, FAST: fast(rows)}
     return {
         title: {name: value for name, value in values.items() if value != own[name]}
         for title, values in names.items()

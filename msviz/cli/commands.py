@@ -5,16 +5,15 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Annotated, Any
 
 import typer
 
-from msviz import registry
 from msviz.cli import shelf
 from msviz.cli.options import Kinds, Late, parse, settings, table, with_options
 from msviz.cli.terminal import Terminal
 from msviz.errors import MsvizError, one_of, refuse
+from msviz.registry import MODELS, QUESTIONS, ROOT, Registry
 
 app = typer.Typer(
     help="Train multi-scenario click-through-rate models and see what they learned.",
@@ -34,7 +33,9 @@ Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 def _import(name: str) -> Callable[..., None]:
     """Return the function behind `msviz data import KIND`."""
-    module = registry.load("data.sources", name)
+    from msviz.data.importing.source import load_source
+
+    kind = load_source(name)
 
     def command(
         source: Annotated[str, typer.Argument(metavar="SOURCE", help="file, folder or glob")],
@@ -43,9 +44,9 @@ def _import(name: str) -> Callable[..., None]:
     ) -> None:
         if out is None:
             raise MsvizError("--out: it is missing; wanted: the folder to write the encoded data to")
-        options = parse(module.Options, values, f"data import {name}")
+        options = parse(kind.options, values, f"data import {name}")
         with Terminal() as terminal:
-            module.import_log(source, out, options, terminal.report)
+            kind.import_log(source, out, options, terminal.report)
 
     def proposing(
         source: Annotated[str, typer.Argument(metavar="SOURCE", help="file, folder or glob")],
@@ -59,27 +60,28 @@ def _import(name: str) -> Callable[..., None]:
         if propose is None:
             command(source, values, out)
             return
+        assert kind.propose is not None
         _new_file(propose, bool(values.get("overwrite")))
-        propose.write_text(module.propose(source).to_yaml(), encoding="utf-8")
+        propose.write_text(kind.propose(source).to_yaml(), encoding="utf-8")
         print(f"wrote {propose}: edit it, then import with --schema {propose}")
 
-    return with_options(proposing if hasattr(module, "propose") else command, module.Options)
+    return with_options(proposing if kind.propose else command, kind.options)
 
 
 def _plant(name: str) -> Callable[..., None]:
     """Return the function behind `msviz data plant`."""
-    module = registry.load("data.planted", "plant")
+    from msviz.data.planted.plant import Options, plant
 
     def command(
         values: dict[str, Any],
         out: Annotated[Path, typer.Option(metavar="DIR", help="folder to write")],
     ) -> None:
-        options = parse(module.Options, values, "data plant")
+        options = parse(Options, values, "data plant")
         with Terminal() as terminal:
-            dataset = module.plant(out, options, terminal.report)
+            dataset = plant(out, options, terminal.report)
         print(_summary(dataset))
 
-    return with_options(command, module.Options)
+    return with_options(command, Options)
 
 
 class _Data(Kinds):
@@ -330,6 +332,7 @@ def draw(
     HTML stands alone and needs no network; png, svg and pdf need Chrome or Chromium; json is Plotly's.
     """
     from msviz.figures import export
+    from msviz.figures.picture import load_picture
 
     kind = _ending(out, ("html", "json", *export.IMAGES))
     if kind in export.IMAGES:
@@ -337,7 +340,7 @@ def draw(
     given = settings(values or [])
     asked = _analysis_options(name)
     finding = _ask(name, run, data, {key: given.pop(key) for key in list(given) if key in asked})
-    chosen = _choices(registry.load("figures.pictures", finding.picture), given, asked)
+    chosen = _choices(load_picture(finding.picture), given, asked)
     figure = export.dressed(finding.figure(**chosen), finding)
     out.parent.mkdir(parents=True, exist_ok=True)
     if kind in export.IMAGES:
@@ -412,7 +415,7 @@ def gallery(
 def models(model: Annotated[str | None, typer.Argument(metavar="[MODEL]")] = None) -> None:
     """List the models; with a name, its settings and those of training."""
     if model is None:
-        _list("nets.models")
+        _list(MODELS)
         return
     from msviz.nets.base import net_class
     from msviz.training.loop import Training
@@ -424,12 +427,13 @@ def models(model: Annotated[str | None, typer.Argument(metavar="[MODEL]")] = Non
 def analyses(name: Annotated[str | None, typer.Argument(metavar="[NAME]")] = None) -> None:
     """List the questions that can be asked; with a name, its options."""
     if name is None:
-        _list("analyses.questions")
+        _list(QUESTIONS)
         return
-    module = registry.load("analyses.questions", name)
-    from msviz.analyses import Common
+    from msviz.analyses.answers import CommonOptions
+    from msviz.analyses.question import load_question
 
-    print("\n".join([module.QUESTION, *table(module.Options), *table(Common)]))
+    question = load_question(name)
+    print("\n".join([question.title, *table(question.options), *table(CommonOptions)]))
 
 
 @app.command("app")
@@ -439,7 +443,7 @@ def open_app(
     """Open the app in a browser; the shelf is models/ and the data data/ of this folder."""
     import socket
 
-    root = registry.ROOT.parent
+    root = ROOT.parent
     if not (root / "app" / "main.py").is_file():
         raise MsvizError("app: app/main.py is not beside the package; install from the repository")
     with socket.socket() as probe:
@@ -456,7 +460,7 @@ def open_app(
 
 
 def _ask(name: str, run: Path | None, data: Path | None, options: dict[str, Any]) -> Any:
-    from msviz.analyses import analyse
+    from msviz.analyses.run import analyse
 
     chosen = None if run is None or str(run) == "-" else run
     with Terminal(quiet=True) as terminal:
@@ -464,13 +468,13 @@ def _ask(name: str, run: Path | None, data: Path | None, options: dict[str, Any]
 
 
 def _analysis_options(name: str) -> list[str]:
-    from msviz.analyses import Common
+    from msviz.analyses.answers import CommonOptions
+    from msviz.analyses.question import load_question
 
-    module = registry.load("analyses.questions", name)
-    return [*module.Options.model_fields, *Common.model_fields]
+    return [*load_question(name).options.model_fields, *CommonOptions.model_fields]
 
 
-def _choices(picture: ModuleType, given: dict[str, Any], asked: Sequence[str]) -> dict[str, Any]:
+def _choices(picture: Any, given: dict[str, Any], asked: Sequence[str]) -> dict[str, Any]:
     """Return the picture's choices; raise MsvizError for one that neither picture nor question knows."""
     import inspect
 
@@ -506,11 +510,11 @@ def _ending(path: Path, kinds: Sequence[str]) -> str:
     return kind
 
 
-def _list(room: str) -> None:
-    names = registry.names(room)
+def _list(registry: Registry) -> None:
+    names = registry.names()
     width = max(map(len, names), default=0)
     for name in names:
-        print(f"{name:{width}}  {registry.summary(room, name)}")
+        print(f"{name:{width}}  {registry.summary(name)}")
 
 
 def print_json(content: dict[str, Any]) -> None:

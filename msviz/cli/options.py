@@ -10,8 +10,8 @@ import typer
 from pydantic import BaseModel, ValidationError
 from typer.core import TyperCommand, TyperGroup
 
-from msviz import registry
 from msviz.errors import MsvizError, refuse
+from msviz.registry import SOURCES
 from msviz.schema import first_problem
 
 
@@ -83,17 +83,17 @@ def table(kind: type[BaseModel]) -> list[str]:
 class Kinds(TyperGroup):
     """Subcommands read off a room's files; a file is imported when its command is called, not listed."""
 
-    room = "data.sources"
+    registry = SOURCES
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the kinds of log that can be imported: the files in the folder."""
-        return registry.names(self.room)
+        return self.registry.names()
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return a stand-in that knows its name and summary, and becomes the command when called."""
         if cmd_name not in self.list_commands(ctx):
             return None
-        return Late(cmd_name, registry.summary(self.room, cmd_name), self.make)
+        return Late(cmd_name, self.registry.summary(cmd_name), self.make)
 
     @staticmethod
     def make(name: str) -> Callable[..., None]:

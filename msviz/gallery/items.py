@@ -7,11 +7,11 @@ from urllib.parse import urlencode
 
 import numpy as np
 
-from msviz import registry
 from msviz.data import experiment
 from msviz.dataset import Dataset
 from msviz.errors import MsvizError
 from msviz.finding import Finding
+from msviz.papers.paper import load_paper, load_papers
 from msviz.papers.study import SHELF
 from msviz.papers.tile import Ready, Tile, ready
 from msviz.run import Run, shelf
@@ -42,7 +42,7 @@ class Hung:
 
 def papers() -> list[str]:
     """Return the papers by the name of their model."""
-    return registry.names("papers.published")
+    return list(load_papers())
 
 
 def wall(runs: Sequence[Run], dataset: Dataset | None, log: Path | None) -> list[Hung]:
@@ -50,7 +50,7 @@ def wall(runs: Sequence[Run], dataset: Dataset | None, log: Path | None) -> list
     row = None if dataset is None else telling_row(dataset)
     found = []
     for paper in papers():
-        for tile in registry.load("papers.published", paper).TILES:
+        for tile in load_paper(paper).tiles:
             with_runs = ready(tile, runs, row=row, log=log)
             found.append(Hung(paper, tile, with_runs, "" if with_runs else _missing(tile, runs)))
     return found
@@ -72,7 +72,7 @@ def ab_log(folder: Path) -> Path | None:
 
 def findings(hung: Sequence[Hung]) -> Iterator[tuple[Hung, Finding | None, str]]:
     """Yield every tile with its finding, computed and kept where it is not yet; or None and the reason."""
-    from msviz.analyses import analyse
+    from msviz.analyses.run import analyse
 
     for one in hung:
         if one.ready is None:
@@ -157,7 +157,7 @@ def _block(command: str) -> str:
 
 def _score(one: Hung, finding: Finding) -> str:
     """Return the scores against a planted truth, the first of them in words."""
-    from msviz.analyses import score
+    from msviz.analyses.run import score
     from msviz.training.scoring import find_data
 
     if one.ready is None or one.ready.run is None:

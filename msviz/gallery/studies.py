@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from msviz import registry
 from msviz.errors import one_of, refuse
 from msviz.finding import Finding
 from msviz.gallery.items import Hung, papers, runs_of
+from msviz.papers.paper import load_paper
 from msviz.papers.study import ASIDE, SHELF, Study
 from msviz.run import Run, shelf
 from msviz.training.plans import Plan, names, variants
@@ -41,12 +41,7 @@ def commands(models: Path, paper: str | None, study: str | None, seeds: int, dev
     One that was stopped goes on. Raises MsvizError for a study that is none, and where nothing on the shelf
     tells the settings.
     """
-    chosen = [
-        one
-        for name in papers()
-        if paper in (None, name)
-        for one in registry.load("papers.published", name).STUDIES
-    ]
+    chosen = [one for name in papers() if paper in (None, name) for one in load_paper(name).studies]
     if study is not None:
         labels = [one.label for one in chosen]
         if study not in labels:

@@ -8,9 +8,9 @@ import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor, nn
 
-from msviz import registry
 from msviz.batch import Batch
 from msviz.errors import MsvizError, one_of, refuse
+from msviz.registry import MODELS
 from msviz.schema import Schema, first_problem
 
 
@@ -113,10 +113,10 @@ class Net(nn.Module):
 
 def net_class(model: str) -> type[Net]:
     """Return the net class of a model's file (its `MODEL`); raise MsvizError naming the choices."""
-    if model not in registry.names("nets.models"):
-        raise refuse("model", model, one_of(registry.names("nets.models")))
-    found: type[Net] = registry.load("nets.models", model).MODEL
-    return found
+    entry = MODELS.load(model, type)
+    if not issubclass(entry, Net):
+        raise refuse(f"msviz/nets/models/{model}.py: MODEL", entry.__name__, "wanted: a subclass of Net")
+    return entry
 
 
 def parse_config(model: str, values: dict[str, Any]) -> NetConfig:

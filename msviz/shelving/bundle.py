@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from msviz import registry
 from msviz.errors import MsvizError, refuse
+from msviz.registry import ROOT
 from msviz.run import FILES, Run, shelf
 from msviz.shelving import notes
 from msviz.shelving.place import as_name, check_name, free_name, locked, megabytes, told
@@ -106,7 +106,7 @@ def _check(folder: Path) -> None:
     try:
         done = subprocess.run(
             command,
-            cwd=registry.ROOT.parent,
+            cwd=ROOT.parent,
             capture_output=True,
             encoding="utf-8",
             errors="replace",

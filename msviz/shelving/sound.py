@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from msviz import registry
 from msviz.errors import MsvizError, one_of, refuse
 from msviz.finding import OLDER, Finding
+from msviz.registry import MODELS
 from msviz.run import Run
 from msviz.shelving.notes import FILE, parse_notes
 
@@ -26,8 +26,8 @@ def check(folder: Path) -> None:
     """Raise MsvizError where a bundle is not what training writes."""
     run = Run.open(folder)
     card = run.card
-    if card.model not in registry.names("nets.models"):
-        raise refuse(f"run {run.name}: model", card.model, one_of(registry.names("nets.models")))
+    if card.model not in MODELS.names():
+        raise refuse(f"run {run.name}: model", card.model, one_of(MODELS.names()))
     with _readable(run, "run.json"):
         if datetime.fromisoformat(card.created).tzinfo is None:
             raise ValueError("created: it tells no time zone")

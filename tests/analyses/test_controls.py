@@ -12,8 +12,9 @@ import xarray as xr
 from planted_attention import Planted
 
 import msviz
-from msviz.analyses import ask, cached, controlled
+from msviz.analyses.answers import find_answer
 from msviz.analyses.questions import controls
+from msviz.analyses.run import ask, controlled
 from msviz.analyses.shared.cells import Cells, agreement, matched, sums
 from msviz.dataset import Dataset
 from msviz.errors import MsvizError
@@ -21,6 +22,7 @@ from msviz.finding import Finding
 from msviz.nets.base import Layout, Net, build
 from msviz.nets.tap import Tap
 from msviz.probing.study import Study
+from msviz.registry import QUESTIONS
 from msviz.run import Run
 from msviz.training.bundle import load_net, save_bundle
 from msviz.training.plans import other_seeds
@@ -214,7 +216,7 @@ def test_rows_slice_and_options_are_those_of_the_run(lone: Run) -> None:
     assert not np.allclose(whole.data["r"], found.data["r"])
     text_form = f"a={names[1]}; b={names[2]}"
     same = {"question": "attention_difference", "options": text_form}
-    assert cached("controls", lone, None, same) == cached(
+    assert find_answer("controls", lone, None, same) == find_answer(
         "controls", lone, None, {**same, "options": json.dumps(asked)}
     )
 
@@ -243,9 +245,9 @@ def test_without_a_second_seed_it_is_said(lone: Run) -> None:
     finding = msviz.analyse("controls", lone, question="attention_importance", rows=100)
     assert finding.data["control"].values.tolist() == ["untrained"]
     assert "No run on the shelf differs from this one in its seed (0) alone" in finding.takeaway
-    before = cached("controls", lone, None, {"question": "attention_importance", "rows": 100})
+    before = find_answer("controls", lone, None, {"question": "attention_importance", "rows": 100})
     second = copied(lone, lone.path.with_name("second"), seed=7)
-    after = cached("controls", lone, None, {"question": "attention_importance", "rows": 100})
+    after = find_answer("controls", lone, None, {"question": "attention_importance", "rows": 100})
     assert before != after, "a second seed on the shelf makes a new answer"
     finding = msviz.analyse("controls", lone, question="attention_importance", rows=100)
     assert finding.data.attrs["other"] == second.name
@@ -325,9 +327,8 @@ def test_pictures_of_a_models_inside_have_controls_and_measured_things_have_none
         "behaviour_attention", "feature_weights", "gates_over_time", "migration", "representation",
         "scenario_similarity", "scenario_switch", "tailoring",
     )  # fmt: skip
-    from msviz import registry
 
-    assert tuple(name for name in registry.names("analyses.questions") if controlled(name)) == inside
+    assert tuple(name for name in QUESTIONS.names() if controlled(name)) == inside
 
 
 def test_scenarios_are_compared_pair_by_pair_where_vectors_cannot_be(optmsm: Run, tmp_path: Path) -> None:

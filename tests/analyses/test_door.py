@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 import msviz
-from msviz import registry
-from msviz.analyses import available, cached, why_not
+from msviz.analyses.answers import find_answer
+from msviz.analyses.question import load_question
+from msviz.analyses.run import available, why_not
 from msviz.dataset import Dataset
 from msviz.errors import MsvizError
 from msviz.finding import Finding
 from msviz.nets.tap import AXES
+from msviz.registry import QUESTIONS
 from msviz.run import Run
 
 # Models besides satrans, small enough to train in a second; each shows something that satrans does not.
@@ -49,19 +51,19 @@ def options(name: str, world: Dataset) -> dict[str, object]:
     }.get(name, {})
 
 
-@pytest.mark.parametrize("name", registry.names("analyses.questions"))
+@pytest.mark.parametrize("name", QUESTIONS.names())
 def test_every_question_is_answered_in_words_kept_and_drawn(
     name: str, runs: list[Run], tiny_world: Dataset
 ) -> None:
-    module = registry.load("analyses.questions", name)
+    question = load_question(name)
     asked = options(name, tiny_world)
-    of_file = getattr(module, "SOURCE", "") == "file"
+    of_file = question.source is not None
     # SATrans' own vectors say the scenario and no more: they cannot be laid out.
     able = [run for run in runs if not why_not(name, run) and ("tap" not in asked or run is runs[2])]
-    run = able[0] if module.NEEDS else None
+    run = able[0] if question.needs else None
     world = None if of_file else tiny_world
     heard: list[float] = []
-    path = cached(name, run, world, asked)
+    path = find_answer(name, run, world, asked)
     path.unlink(missing_ok=True)
     finding = msviz.analyse(name, run, world, progress=lambda share, words: heard.append(share), **asked)
     assert finding.analysis == name
@@ -87,16 +89,16 @@ def test_the_cache_turns_with_whatever_changes_the_answer(
     satrans: Run, autoint: Run, tiny_world: Dataset
 ) -> None:
     asked = [
-        cached("attention_difference", satrans),
-        cached("attention_difference", autoint),
-        cached("attention_difference", satrans, options={"split": "valid"}),
-        cached("attention_difference", satrans, options={"seed": 1}),
-        cached("attention_difference", satrans, options={"most": 4}),
-        cached("attention_difference", satrans, options={"other": str(autoint.path)}),
+        find_answer("attention_difference", satrans),
+        find_answer("attention_difference", autoint),
+        find_answer("attention_difference", satrans, options={"split": "valid"}),
+        find_answer("attention_difference", satrans, options={"seed": 1}),
+        find_answer("attention_difference", satrans, options={"most": 4}),
+        find_answer("attention_difference", satrans, options={"other": str(autoint.path)}),
     ]
     assert len(set(asked)) == 6
     # Given by path or opened, with a default spelled out or not: the same answer.
-    same = cached(
+    same = find_answer(
         "attention_difference", str(satrans.path), tiny_world.path, {"split": "test", "most": "300"}
     )
     assert same == asked[0]
@@ -104,7 +106,7 @@ def test_the_cache_turns_with_whatever_changes_the_answer(
 
 def test_a_kept_answer_that_cannot_be_read_is_made_again(satrans: Run) -> None:
     finding = msviz.analyse("performance", satrans)
-    path = cached("performance", satrans)
+    path = find_answer("performance", satrans)
     path.write_bytes(b"no finding")
     again = msviz.analyse("performance", satrans)
     assert again.data.identical(finding.data)
@@ -112,7 +114,7 @@ def test_a_kept_answer_that_cannot_be_read_is_made_again(satrans: Run) -> None:
 
 
 def test_without_keep_nothing_is_written(satrans: Run) -> None:
-    path = cached("impressions", satrans, options={"sample": 17})
+    path = find_answer("impressions", satrans, options={"sample": 17})
     finding = msviz.analyse("impressions", satrans, keep=False, sample=17)
     assert finding.provenance.rows == 17
     assert not path.exists()
@@ -225,7 +227,7 @@ def test_a_slice_narrows_every_question_and_has_an_answer_of_its_own(
     wanted = (split.scenario == search) & (split.time % 86_400 < 43_200)
     assert part.provenance.rows == wanted.sum() < whole.provenance.rows
     assert part.provenance.parameters["slice"] == text
-    assert cached("performance", satrans, tiny_world, {"slice": text}) != cached(
+    assert find_answer("performance", satrans, tiny_world, {"slice": text}) != find_answer(
         "performance", satrans, tiny_world
     )
     # The best reachable is that of the slice, from the true probabilities of its rows.

@@ -12,8 +12,9 @@ import pytest
 from scipy import stats
 
 import msviz
-from msviz.analyses import cached, why_not
+from msviz.analyses.answers import find_answer
 from msviz.analyses.questions import online_lift
+from msviz.analyses.run import why_not
 from msviz.analyses.shared import experiment as lifts
 from msviz.data import experiment as log_file
 from msviz.errors import MsvizError
@@ -238,13 +239,13 @@ def test_options_that_do_not_fit_are_refused(options: dict[str, Any], message: s
 def test_it_is_asked_of_a_file_and_its_answer_is_kept_beside_it(tmp_path: Path, satrans: Any) -> None:
     path = tmp_path / "log.csv"
     log().to_csv(path, index=False)
-    kept = cached("online_lift", options={"log": str(path)})
+    kept = find_answer("online_lift", options={"log": str(path)})
     assert kept.parent == tmp_path / ".findings"
     first = msviz.analyse("online_lift", log=str(path))
     assert kept.is_file() and msviz.analyse("online_lift", log=str(path)) == first
     assert first.provenance.sentence().startswith("log.csv (20 rows)")
     log(seed=2).to_csv(path, index=False)
-    assert cached("online_lift", options={"log": str(path)}) != kept
+    assert find_answer("online_lift", options={"log": str(path)}) != kept
     assert why_not("online_lift", satrans) == "it is asked of a file, not of a model or a log"
     with pytest.raises(MsvizError, match=r"run: got .*asked of a file alone"):
         msviz.analyse("online_lift", satrans, log=str(path))

@@ -11,9 +11,11 @@ from scipy.stats import rankdata
 from test_runs_compared import made
 
 import msviz
-from msviz import registry, statistics
-from msviz.analyses import available, cached, score, why_not
+from msviz import statistics
+from msviz.analyses.answers import find_answer
+from msviz.analyses.question import load_question
 from msviz.analyses.questions import runs_compared
+from msviz.analyses.run import available, score, why_not
 from msviz.analyses.shared import side_by_side
 from msviz.data.regroup import regroup
 from msviz.dataset import Dataset
@@ -198,7 +200,7 @@ def test_every_question_can_be_asked_and_has_no_score(
         if name == "projection_agreement" and model != "hierrec":
             continue  # vectors of the others are too few on so few rows, or say the scenario and no more
         asked = dict(ASKED.get(name, {}))
-        needs_row = "row" in registry.load("analyses.questions", name).Options.model_fields
+        needs_row = "row" in load_question(name).options.model_fields
         asked |= {"row": row} if needs_row else {} if name in WHOLE else {"slice": FEW}
         asked |= {"runs": str(run.path)} if name in ("runs_compared", "model_cost") else {}
         if name == "migration":
@@ -239,15 +241,15 @@ def test_answers_of_the_log_are_kept_apart_by_its_scenarios(
 ) -> None:
     run, view = graded("autoint"), regroup(tiny_world, [GRADE])
     places = [
-        cached("sankey", None, tiny_world),
-        cached("sankey", None, view),
-        cached("sankey", None, regroup(tiny_world, ["gender"])),
-        cached("sankey", run),
+        find_answer("sankey", None, tiny_world),
+        find_answer("sankey", None, view),
+        find_answer("sankey", None, regroup(tiny_world, ["gender"])),
+        find_answer("sankey", run),
     ]
     assert len(set(places)) == 4
     # With data named, the log is asked as the run sees it; runs that see it alike share the answer.
-    assert cached("sankey", run, tiny_world) == cached("sankey", None, view)
-    assert cached("sankey", satrans, tiny_world) == cached("sankey", None, tiny_world)
+    assert find_answer("sankey", run, tiny_world) == find_answer("sankey", None, view)
+    assert find_answer("sankey", satrans, tiny_world) == find_answer("sankey", None, tiny_world)
     counts = msviz.analyse("data_overview", run, tiny_world, split="test", keep=False).data
     names = ["All scenarios", *run.schema.scenario_names[1:]]
     assert counts["scenario"].values.tolist() == names

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from msviz.analyses import analyse
+from msviz.analyses.run import analyse
 from msviz.analyses.shared import project
 from msviz.analyses.shared.live import Live, layout_in
 from msviz.dataset import Dataset

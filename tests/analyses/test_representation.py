@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from msviz.analyses import analyse, why_not
 from msviz.analyses.questions.representation import compared, score
+from msviz.analyses.run import analyse, why_not
 from msviz.analyses.shared.distinguish import distinguishing, in_words
 from msviz.analyses.shared.vectors import Kept, drawn, main_directions, taps, ways
 from msviz.dataset import Dataset

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from msviz.analyses import analyse
 from msviz.analyses.questions.sankey import score, woolf
+from msviz.analyses.run import analyse
 from msviz.dataset import SPLITS, Dataset
 from msviz.errors import MsvizError
 from msviz.finding import Finding, Provenance

@@ -1,5 +1,6 @@
 """Scenarios side by side: the numbers of the other questions, and what is special worked out again."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,8 +8,8 @@ import pytest
 import xarray as xr
 
 import msviz
-from msviz.analyses.questions import scenario_comparison
-from msviz.analyses.shared import compared
+from msviz.analyses.questions import attention_by_scenario, scenario_comparison
+from msviz.analyses.shared import aspects
 from msviz.analyses.shared.special import Special, of_amount, of_values, ranked
 from msviz.analyses.shared.statistics import discoveries
 from msviz.dataset import Dataset
@@ -124,7 +125,7 @@ def test_the_other_rows_are_worked_out_from_all_and_these() -> None:
 
     mean, deviation = ([getattr(v, f)() for v in rows.values()] for f in ("mean", "std"))
     count = xr.DataArray([float(len(v)) for v in rows.values()], {"scenario": list(rows)}, ("scenario",))
-    told = compared._fields("G", "{what} {times}", array(mean), array(deviation), count, ["A", "B"])
+    told = aspects._fields("G", "{what} {times}", array(mean), array(deviation), count, ["A", "B"])
     first = told.special[0]
     rest = np.concatenate([rows["B"], rows["C"]])
     assert first.elsewhere == pytest.approx(rest.mean())
@@ -185,7 +186,10 @@ def test_scenarios_that_do_not_fit_are_refused(
 def test_a_question_that_fails_on_these_rows_is_named_and_the_rest_is_told(
     satrans: Run, tiny_world: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(compared.OPTIONS, "attention_by_scenario", {"rows": -1})
+    question = attention_by_scenario.QUESTION
+    assert question.compared is not None
+    unfit = replace(question.compared, options={"rows": -1})
+    monkeypatch.setattr(attention_by_scenario, "QUESTION", replace(question, compared=unfit))
     data = msviz.analyse("scenario_comparison", satrans, tiny_world, keep=False).data
     assert data.attrs["missing"].startswith("attention by scenario: attention_by_scenario: rows: got")
     assert "Quality" in data["group"].values and "attention_by_scenario" not in data.attrs["asked"]
@@ -202,7 +206,7 @@ def test_weights_of_experts_are_over_days() -> None:
         {"mean": (("day", "group", "expert"), daily), "rows": (("day", "group"), rows)},
         {"day": [1, 2, 3], "group": ["A", "B"], "expert": ["Expert 1"]},
     )
-    (row,) = compared.gated(finding, ["B", "A", "C"]).rows
+    (row,) = aspects.gates_aspect(finding, ["B", "A", "C"]).rows
     assert row.name == "Expert 1"
     np.testing.assert_allclose(row.value, [0.6, 0.45, np.nan])
     # A: (10 · -0.25)² + (10 · -0.05)² + (20 · 0.15)² over three days; B has two days, too few.
@@ -218,7 +222,7 @@ def test_attention_to_past_clicks_stands_by_target() -> None:
         | {"holding": (("target", "source"), np.array([[500, 500], [3, 500]]))},
         {"target": ["A", "B"], "source": ["A", "other scenarios"]},
     )
-    told = compared.moved(finding, ["B", "A"])
+    told = aspects.migration_aspect(finding, ["B", "A"])
     (row,) = told.rows
     assert (
         row.name == "to clicks in A" and row.value.tolist() == [3.0, 1.0] and row.low.tolist() == [2.5, 0.5]

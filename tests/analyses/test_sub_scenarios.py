@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from msviz.analyses import analyse
 from msviz.analyses.questions.sub_scenarios import score
+from msviz.analyses.run import analyse
 from msviz.analyses.shared.groups_inside import answers
 from msviz.dataset import SPLITS, Dataset
 from msviz.errors import MsvizError

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from msviz.analyses import analyse
+from msviz.analyses.run import analyse
 from msviz.analyses.snapshots import Look
 from msviz.dataset import Dataset
 from msviz.run import Run

@@ -37,7 +37,7 @@ def test_runs_of_the_papers_shelf_are_looked_at_in_the_gallery_alone(
 ) -> None:
     import shutil
 
-    from msviz.analyses import analyse
+    from msviz.analyses.run import analyse
     from msviz.gallery import items
     from msviz.run import shelf
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from msviz.analyses import analyse
+from msviz.analyses.run import analyse
 from msviz.dataset import Dataset
 from msviz.run import Run
 from msviz.training.loop import Training, train

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from msviz.analyses import analyse
+from msviz.analyses.run import analyse
 from msviz.dataset import Dataset
 
 Open = Callable[..., AppTest]

@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 from test_pages import charts, words
 
 from app.choosing import performance
-from msviz.analyses import analyse
+from msviz.analyses.run import analyse
 from msviz.dataset import Dataset
 from msviz.run import Run, shelf
 

@@ -8,9 +8,10 @@ from urllib.parse import urljoin
 import pytest
 from playwright.sync_api import Page, expect
 
-from msviz import registry
 from msviz.dataset import Dataset
 from msviz.gallery import items
+from msviz.papers.paper import load_paper
+from msviz.registry import PAPERS
 from msviz.run import shelf
 
 pytestmark = pytest.mark.browser
@@ -33,11 +34,11 @@ def drawn(shelf_folder: Path, tiny_world: Dataset) -> int:
     return sum(finding is not None for _, finding, _ in found)
 
 
-@pytest.mark.parametrize("paper", registry.names("papers.published"))
+@pytest.mark.parametrize("paper", PAPERS.names())
 def test_every_tile_opens_its_view(paper: str, page: Page, address: str, drawn: int) -> None:
     assert drawn
     page.goto(f"{address}/gallery?paper={TITLES[paper]}")
-    tiles = registry.load("papers.published", paper).TILES
+    tiles = load_paper(paper).tiles
     expect(page.get_by_text(re.compile(rf"^\d+ of {len(tiles)} drawn"))).to_be_visible()
     links = page.locator('[data-testid="stPageLink"] a', has_text="Open in")
     waiting = page.get_by_text("This shelf cannot show it")

@@ -8,8 +8,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from msviz.analyses import snapshots
-from msviz.analyses.snapshots import Look, pictures, telling
+from msviz.analyses.questions import attention_by_scenario, feature_weights, migration, representation
+from msviz.analyses.snapshots import Look, snapshot_questions, telling
 from msviz.cli import run
 from msviz.dataset import Dataset
 from msviz.errors import MsvizError
@@ -93,8 +93,8 @@ def test_pictures_are_chosen_by_what_taps_show() -> None:
     }
     for wanted, axes in cases.items():
         assert telling(axes) == wanted
-    assert pictures({"vectors": ("unit",)}) == ["representation"]
-    assert pictures({"r": apart}) == ["representation"], "once"
+    assert snapshot_questions({"vectors": ("unit",)}) == ["representation"]
+    assert snapshot_questions({"r": apart}) == ["representation"], "once"
     assert telling({}) == ""
 
 
@@ -114,7 +114,7 @@ def test_attention_of_many_scenarios_and_fields_stays_small(
 ) -> None:
     run, _ = trained(tiny_world, tmp_path / "run", "autoint", 0)
     fields = len(tiny_world.schema.features)
-    monkeypatch.setattr(snapshots, "CELLS", 3 * (2 + 1) * fields * fields)
+    monkeypatch.setattr(attention_by_scenario, "SNAPSHOT_CELLS", 3 * (2 + 1) * fields * fields)
     picture = Look(1).look(load_net(run), tiny_world, tiny_world.split("valid").only(np.arange(700))).picture
     assert picture.data.sizes["scenario"] == 3 and picture.data.attrs["left_out"] == 3
 
@@ -122,7 +122,7 @@ def test_attention_of_many_scenarios_and_fields_stays_small(
 def test_a_picture_that_the_data_does_not_allow_makes_room_for_the_next_best(
     tiny_world: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, asked = snapshots.ask, []
+    real, asked = migration.ask, []
 
     def ask(study: Study, name: str, options: dict[str, object]) -> Finding:
         asked.append(name)
@@ -130,7 +130,8 @@ def test_a_picture_that_the_data_does_not_allow_makes_room_for_the_next_best(
             raise MsvizError("migration: not of these scenarios")
         return real(study, name, options)
 
-    monkeypatch.setattr(snapshots, "ask", ask)
+    for module in (migration, representation):
+        monkeypatch.setattr(module, "ask", ask)
     run, told = trained(tiny_world, tmp_path / "run", "sainet")
     assert asked == ["migration", *["representation"] * 3]
     assert Frames(run.path).finding(0).analysis == "representation"
@@ -143,7 +144,8 @@ def test_no_picture_is_told_once_and_marks_go_on(
     def ask(*given: object) -> Finding:
         raise MsvizError("split valid: it has no rows to look at")
 
-    monkeypatch.setattr(snapshots, "ask", ask)
+    for module in (feature_weights, representation):
+        monkeypatch.setattr(module, "ask", ask)
     run, told = trained(tiny_world, tmp_path / "run", "hierrec")
     assert [line for line in told if "picture" in line] == [
         "no picture of this training: split valid: it has no rows to look at"

@@ -31,10 +31,10 @@ def warm(tmp_path_factory):
     """A process that forks jobs, so that twenty starts take seconds."""
     path = tmp_path_factory.mktemp("w") / "socket"
     code = (
-        "import sys; from msviz.cli.processes import warm; from msviz import registry\n"
+        "import sys; from msviz.cli.processes import warm; from msviz.registry import MODELS\n"
         "def ready():\n"
         "    import msviz.cli.commands, msviz.training.loop, sklearn.metrics\n"
-        "    registry.load('nets.models', 'autoint')\n"
+        "    MODELS.module('autoint')\n"
         "warm.get_ready = ready; sys.exit(warm.main())"
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(path), str(os.getpid())])

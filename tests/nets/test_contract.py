@@ -16,7 +16,7 @@ from msviz.nets.tap import Tap
 from msviz.probing import hooks
 
 SMALLEST = 8  # widths in these tests
-MODELS = registry.names("nets.models")
+MODELS = registry.MODELS.names()
 
 
 def small(model: str) -> dict[str, Any]:

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from msviz import registry
 from msviz.dataset import Dataset, open_data
+from msviz.papers.paper import load_paper
 from msviz.papers.study import Study, settings, without
+from msviz.registry import PAPERS
 from msviz.run import Card, Run, TrainedOn, shelf
 from msviz.training.loop import Training
 from msviz.training.plans import MOST, Plan, variants
@@ -17,8 +18,8 @@ from msviz.training.settings import by_name
 ROOT = Path(__file__).parents[2]
 STUDIES = [
     pytest.param(study, id=f"{paper}-{study.label}")
-    for paper in registry.names("papers.published")
-    for study in registry.load("papers.published", paper).STUDIES
+    for paper in PAPERS.names()
+    for study in load_paper(paper).studies
 ]
 SHOWN = ("Table", "List", "Curve", "Grid", "With and without")
 
@@ -62,13 +63,13 @@ def test_a_study_can_be_trained_from_the_run_it_names(study: Study, demo: Datase
     assert study.base or any(start in found for found in study.trained(runs))
 
 
-@pytest.mark.parametrize("paper", registry.names("papers.published"))
+@pytest.mark.parametrize("paper", PAPERS.names())
 def test_labels_are_one_studys_and_every_study_has_a_tile(paper: str) -> None:
-    module = registry.load("papers.published", paper)
-    labels = [study.label for study in module.STUDIES]
+    published = load_paper(paper)
+    labels = [study.label for study in published.studies]
     assert len(set(labels)) == len(labels)
-    assert {tile.study.label for tile in module.TILES if tile.study} == set(labels)
-    assert set(module.TRAINING) <= set(by_name(paper))
+    assert {tile.study.label for tile in published.tiles if tile.study} == set(labels)
+    assert set(published.training) <= set(by_name(paper))
 
 
 def test_a_curve_and_a_grid_vary_what_they_are_looked_at_over() -> None:
@@ -81,10 +82,7 @@ def test_a_curve_and_a_grid_vary_what_they_are_looked_at_over() -> None:
 
 
 def test_the_papers_tables_are_all_there() -> None:
-    found = {
-        paper: {s.label for s in registry.load("papers.published", paper).STUDIES}
-        for paper in registry.names("papers.published")
-    }
+    found = {paper: {s.label for s in load_paper(paper).studies} for paper in PAPERS.names()}
     assert {"Table 3 (a)", "Table 3 (b)", "RQ3", "Figures 9 and 10, embedding width"} <= found["satrans"]
     assert {"Figures 9 and 10, layers", "Figures 9 and 10, MetaNet depth"} <= found["satrans"]
     assert {"Table 3", "Figure 4 (a)", "Figure 4 (b)", "Figure 4 (c)"} <= found["sainet"]
@@ -94,7 +92,7 @@ def test_the_papers_tables_are_all_there() -> None:
 
 def test_the_demo_runs_are_part_of_their_studies(runs: list[Run]) -> None:
     """So that a study does not train again what stands on the shelf."""
-    (study,) = (s for s in registry.load("papers.published", "same").STUDIES if s.label == "Table IV")
+    (study,) = (s for s in load_paper("same").studies if s.label == "Table IV")
     assert [[run.name for run in found] for found in study.trained(runs)] == [
         [f"demo-same-{count}"] for count in (2, 3, 4, 5)
     ]

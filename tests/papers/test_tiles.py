@@ -5,17 +5,20 @@ from pathlib import Path
 
 import pytest
 
-from msviz import registry
+from msviz.analyses.question import load_question
+from msviz.figures.picture import load_picture
 from msviz.nets.base import net_class
+from msviz.papers.paper import load_paper
 from msviz.papers.study import Study
 from msviz.papers.tile import Tile, Wants, of_study, ready
+from msviz.registry import PAPERS
 from msviz.run import Card, Run, TrainedOn
 
 APP = Path(__file__).parents[2] / "app"
 TILES = [
     pytest.param(paper, tile, id=f"{paper}-{tile.label}")
-    for paper in registry.names("papers.published")
-    for tile in registry.load("papers.published", paper).TILES
+    for paper in PAPERS.names()
+    for tile in load_paper(paper).tiles
 ]
 
 
@@ -30,30 +33,20 @@ def run(name: str, model: str, data: str = "one", **config: object) -> Run:
 
 @pytest.mark.parametrize(("paper", "tile"), TILES)
 def test_a_tile_points_at_what_exists(paper: str, tile: Tile) -> None:
-    module = registry.load("analyses.questions", tile.analysis)
-    assert set(tile.options) <= {*module.Options.model_fields, "split", "seed"}
+    question = load_question(tile.analysis)
+    assert set(tile.options) <= {*question.options.model_fields, "split", "seed"}
     assert (APP / "pages_look" / f"{tile.page}.py").is_file()
     assert (APP / "choosing" / f"{tile.page}.py").is_file()
     for wants in (tile.run, tile.other):
         if wants is not None:
             assert set(wants.settings) <= set(net_class(wants.model).Config.model_fields)
     assert tile.command, "a picture that cannot be shown says what would make it so"
-    pictures = {registry.load("figures.pictures", name) for name in registry.names("figures.pictures")}
-    known = {
-        name
-        for picture in pictures
-        if hasattr(picture, "draw")
-        for name in inspect.signature(picture.draw).parameters
-    }
-    assert set(tile.choices) <= known
+    assert set(tile.choices) <= set(inspect.signature(load_picture(tile.analysis).draw).parameters)
 
 
 def test_every_paper_of_a_model_is_there() -> None:
-    assert registry.names("papers.published") == ["hierrec", "optmsm", "sainet", "same", "satrans"]
-    labels = {
-        paper: [tile.label for tile in registry.load("papers.published", paper).TILES]
-        for paper in registry.names("papers.published")
-    }
+    assert PAPERS.names() == ["hierrec", "optmsm", "sainet", "same", "satrans"]
+    labels = {paper: [tile.label for tile in load_paper(paper).tiles] for paper in PAPERS.names()}
     assert all(len(set(found)) == len(found) for found in labels.values()), "a label names one tile"
 
 

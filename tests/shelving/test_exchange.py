@@ -97,7 +97,7 @@ def test_packing_is_whole_or_not_at_all(shelf: Path, tmp_path: Path) -> None:
 
 
 def test_findings_go_along_when_asked(shelf: Path, empty: Path, tmp_path: Path, tiny_world: Dataset) -> None:
-    from msviz.analyses import analyse
+    from msviz.analyses.run import analyse
 
     kept = analyse("performance", shelf / "small", tiny_world)
     pack(shelf / "small", tmp_path / "a.zip", findings=True)

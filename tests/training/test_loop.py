@@ -18,6 +18,7 @@ from msviz.data.importing.write import DatasetWriter
 from msviz.data.loader import batches
 from msviz.dataset import Dataset, open_data
 from msviz.errors import MsvizError
+from msviz.registry import MODELS
 from msviz.run import Run
 from msviz.schema import Schema
 from msviz.training import loop
@@ -398,10 +399,9 @@ def test_a_device_that_is_absent_is_refused(monkeypatch):
 
 
 def test_settings_of_training_never_collide_with_a_nets():
-    from msviz import registry
     from msviz.nets.base import net_class
 
-    for model in registry.names("nets.models"):
+    for model in MODELS.names():
         assert not net_class(model).Config.model_fields.keys() & Training.model_fields.keys()
     with pytest.raises(MsvizError, match="training: epochs: got '0'"):
         loop.parse_training({"epochs": "0"})

@@ -34,7 +34,7 @@ SMALL: dict[str, dict[str, Any]] = {
     },
 }
 TRAINING = Training(epochs=3, batch_size=512, learning_rate=3e-3, threads=1)
-MODELS = registry.names("nets.models")
+MODELS = registry.MODELS.names()
 
 
 class After(Stop):

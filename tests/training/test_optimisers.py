@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from msviz import registry
 from msviz.nets.base import Layout, build, net_class, parse_config
+from msviz.registry import MODELS
 from msviz.training import optimisers
 from msviz.training.optimisers import RowwiseAdagrad, RowwiseAdam, make_optimisers
 
@@ -151,7 +151,7 @@ def test_inner_parts_learn_at_their_own_rate():
         torch.testing.assert_close(steps, torch.full_like(steps, wanted), rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("model", registry.names("nets.models"))
+@pytest.mark.parametrize("model", MODELS.names())
 def test_every_factor_belongs_to_a_weight_and_is_a_setting(model, tiny_world):
     """A factor for a weight that the net does not have, or one given twice, would be lost in silence."""
     net = build(model, {}, tiny_world.schema)

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from msviz import registry
 from msviz.cli.options import settings
 from msviz.dataset import Dataset
 from msviz.errors import MsvizError
 from msviz.nets.base import build, parse_config
+from msviz.registry import MODELS
 from msviz.run import Card, Run, TrainedOn
 from msviz.schema import Schema
 from msviz.training.loop import Training
@@ -119,7 +119,7 @@ def test_all_that_is_wrong_is_told_at_once_and_where(schema: Schema) -> None:
     assert set(both) == {"explicit", "implicit"}
 
 
-@pytest.mark.parametrize("model", registry.names("nets.models"))
+@pytest.mark.parametrize("model", MODELS.names())
 def test_a_models_defaults_are_right_and_counted_as_they_are_built(model: str, schema: Schema) -> None:
     plan = Plan(model, DATA)
     assert plan.problems(schema) == {}

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from msviz import registry
 from msviz.cli import run
 from msviz.dataset import Dataset
 from msviz.errors import MsvizError
 from msviz.nets.base import build
+from msviz.registry import MODELS
 from msviz.training import probe as probing
 from msviz.training.loop import Training
 from msviz.training.probe import probe
@@ -26,7 +26,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probing, "SECONDS", 0.2)
 
 
-@pytest.mark.parametrize("model", registry.names("nets.models"))
+@pytest.mark.parametrize("model", MODELS.names())
 def test_every_model_is_timed_on_real_rows(tiny_world: Dataset, model: str) -> None:
     cost = probe(model, tiny_world, training=QUICK, device="cpu")
     rows = tiny_world.rows["train"]

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from msviz import registry
 from msviz.data.importing.write import DatasetWriter
 from msviz.dataset import Dataset
+from msviz.registry import MODELS
 from msviz.schema import Field, Schema
 from msviz.training.start import PSEUDO, fresh_net, log_odds
 
@@ -29,7 +29,7 @@ def test_log_odds_by_hand(tmp_path):
     assert log_odds(part) == pytest.approx([np.log(rate / (1 - rate)) for rate in rates], rel=1e-5)
 
 
-@pytest.mark.parametrize("model", registry.names("nets.models"))
+@pytest.mark.parametrize("model", MODELS.names())
 def test_an_untrained_net_predicts_as_many_clicks_as_there_are(model: str, tiny_world: Dataset):
     part = tiny_world.split("train")
     net = fresh_net(model, {}, tiny_world.schema, 0, part).eval()

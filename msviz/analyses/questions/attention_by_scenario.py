@@ -8,9 +8,11 @@ import numpy as np
 import xarray as xr
 from pydantic import Field as Setting
 
+from msviz.analyses.question import Axes, ComparedView, Question, QuestionOptions, SnapshotView
+from msviz.analyses.run import ask
+from msviz.analyses.shared.aspects import attention_aspect
 from msviz.analyses.shared.attention import ALL, AXES, MEAN, Array, coords, strongest
 from msviz.analyses.shared.cells import Cells
-from msviz.analyses.shared.options import Asking
 from msviz.analyses.shared.words import Z, percent, points, rows
 from msviz.errors import MsvizError
 from msviz.finding import Finding, Provenance
@@ -19,18 +21,14 @@ from msviz.probing.study import Study
 from msviz.probing.truth import VIEWS, Score, pair_ranking
 from msviz.schema import UNSEEN, Schema
 
-QUESTION = "Which fields does the model relate in each scenario?"
-NEEDS = AXES
-VERSION = 3
-INSTEAD = (
-    "Look at what predictions lose without one field, and compare with a model that adapts to scenarios."
-)
+TITLE = "Which fields does the model relate in each scenario?"
 # Sums kept at a time, so that 300 scenarios of 300 fields stay within a laptop's memory.
 CELLS = 15_000_000
 STANDS_OUT = 1.2  # times an even share, from which on a takeaway may call a relation the strongest
+SNAPSHOT_CELLS = 1_000_000  # shares of attention that one moment of a training keeps, at 8 bytes each
 
 
-class Options(Asking):
+class Options(QuestionOptions):
     """Which scenarios are kept apart, and how many rows are looked at."""
 
     most: int = Setting(300, ge=1, le=10_000, description="the largest scenarios are kept, up to so many")
@@ -67,7 +65,7 @@ def analyse(study: Study, options: Options) -> Finding:
     also = f" {left} smaller scenarios are only part of the average." if left else ""
     return Finding(
         analysis="attention_by_scenario",
-        question=QUESTION,
+        question=TITLE,
         takeaway=words[ALL] + also,
         data=data,
         provenance=Provenance(rows=seen),
@@ -194,3 +192,30 @@ def _words(data: xr.Dataset, scenario: str) -> str:
     if value < STANDS_OUT * even:
         words += f"; hardly more than an even share of {percent(even)}: no pair stands out"
     return words + "."
+
+
+def _snapshot_rank(axes: Axes) -> int | None:
+    return 1 if AXES in axes.values() else None
+
+
+def _ask_snapshot(study: Study) -> Finding:
+    """Ask of so few scenarios, the largest, that the picture stays small."""
+    shape = study.trace(np.zeros(1, np.int64)).seen[study.showing(*AXES)].values.shape[1:]
+    layers, heads, *pairs = shape
+    most = max(1, SNAPSHOT_CELLS // (layers * (heads + 1) * int(np.prod(pairs))) - 1)
+    return ask(study, "attention_by_scenario", {"most": most})
+
+
+QUESTION = Question(
+    title=TITLE,
+    options=Options,
+    analyse=analyse,
+    version=3,
+    needs=AXES,
+    cells=cells,
+    score=score,
+    instead="Look at what predictions lose without one field, and compare with a model that adapts to "
+    "scenarios.",
+    compared=ComparedView(place=3, aspect=attention_aspect),
+    snapshot=SnapshotView(title="Where does it look now?", rank=_snapshot_rank, ask=_ask_snapshot),
+)

@@ -8,10 +8,10 @@ import numpy as np
 import xarray as xr
 from pydantic import Field as Setting
 
-from msviz.analyses import ask
+from msviz.analyses.question import Question, QuestionOptions
+from msviz.analyses.run import ask
 from msviz.analyses.shared.attention import ALL, AXES, MEAN
 from msviz.analyses.shared.cells import Cells
-from msviz.analyses.shared.options import Asking
 from msviz.analyses.shared.statistics import discoveries, welch
 from msviz.analyses.shared.words import percent, rows
 from msviz.errors import MsvizError, one_of, refuse
@@ -21,14 +21,11 @@ from msviz.probing.truth import Score, changed_pairs, pair_score
 from msviz.run import Run
 from msviz.schema import Schema
 
-QUESTION = "Where do two scenarios, or two models, differ in what they attend to?"
-NEEDS = AXES
-VERSION = 2
-INSTEAD = "Look at what losing a field costs in each of the two scenarios instead."
+TITLE = "Where do two scenarios, or two models, differ in what they attend to?"
 LEVEL = 0.05  # share of false discoveries among the cells called significant
 
 
-class Options(Asking):
+class Options(QuestionOptions):
     """Which two are compared; the second minus the first is shown."""
 
     a: str | None = Setting(None, description="first scenario; by default the largest")
@@ -87,7 +84,7 @@ def analyse(study: Study, options: Options) -> Finding:
     data.attrs.update(a=sides[0], b=sides[1])
     return Finding(
         analysis="attention_difference",
-        question=QUESTION,
+        question=TITLE,
         takeaway=_words(data, count) + dropped,
         data=data,
         provenance=Provenance(rows=sum(count)),
@@ -212,3 +209,15 @@ def _words(data: xr.Dataset, count: tuple[int, int]) -> str:
         f"In {b}, {cell['query'].item()} attends {size_of} {'more' if value > 0 else 'less'} to "
         f"{cell['key'].item()} than in {a} ({place}; {sizes}); {share}."
     )
+
+
+QUESTION = Question(
+    title=TITLE,
+    options=Options,
+    analyse=analyse,
+    version=2,
+    needs=AXES,
+    cells=cells,
+    score=score,
+    instead="Look at what losing a field costs in each of the two scenarios instead.",
+)

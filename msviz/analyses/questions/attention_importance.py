@@ -7,10 +7,10 @@ import numpy as np
 import xarray as xr
 from pydantic import Field as Setting
 
-from msviz.analyses import ask
+from msviz.analyses.question import Question, QuestionOptions
+from msviz.analyses.run import ask
 from msviz.analyses.shared.attention import ALL, AXES, MEAN
 from msviz.analyses.shared.cells import Cells
-from msviz.analyses.shared.options import Asking
 from msviz.analyses.shared.words import Z, listed, percent, points, rows
 from msviz.finding import Finding, Provenance
 from msviz.probing.study import Study
@@ -18,14 +18,11 @@ from msviz.probing.truth import Score
 from msviz.probing.truth.fields import score_fields
 from msviz.schema import Schema
 
-QUESTION = "Which fields receive the most attention in each scenario?"
-NEEDS = AXES
-VERSION = 2
+TITLE = "Which fields receive the most attention in each scenario?"
 CHANGE = "what changes most"  # key of the words about the differences between scenarios
-INSTEAD = "Look at what predictions lose without a field instead."
 
 
-class Options(Asking):
+class Options(QuestionOptions):
     """Which scenarios are kept apart, and how many rows are looked at."""
 
     most: int = Setting(300, ge=1, le=10_000, description="the largest scenarios are kept, up to so many")
@@ -56,7 +53,7 @@ def analyse(study: Study, options: Options) -> Finding:
         words[CHANGE] = _change(data)
     return Finding(
         analysis="attention_importance",
-        question=QUESTION,
+        question=TITLE,
         takeaway=words[ALL],
         data=data,
         provenance=Provenance(rows=seen.provenance.rows or int(whole["rows"].values[0])),
@@ -124,3 +121,15 @@ def _change(data: xr.Dataset) -> str:
         f"changes most are {listed(told)}. The extremes of many scenarios lie apart by chance alone, "
         "too: read the intervals with care."
     )
+
+
+QUESTION = Question(
+    title=TITLE,
+    options=Options,
+    analyse=analyse,
+    version=2,
+    needs=AXES,
+    cells=cells,
+    score=score,
+    instead="Look at what predictions lose without a field instead.",
+)

@@ -7,9 +7,9 @@ import numpy as np
 import xarray as xr
 from pydantic import Field as Setting
 
+from msviz.analyses.question import Question, QuestionOptions
 from msviz.analyses.shared.attention import AXES, MEAN, coords, strongest, with_mean
 from msviz.analyses.shared.cells import Cells
-from msviz.analyses.shared.options import Asking
 from msviz.analyses.shared.words import percent
 from msviz.batch import Batch
 from msviz.finding import Finding, Provenance
@@ -17,13 +17,10 @@ from msviz.probing.study import Study
 from msviz.probing.truth import Score, pair_score, true_pairs
 from msviz.schema import Schema
 
-QUESTION = "What does the model attend to in this impression?"
-NEEDS = AXES
-VERSION = 1
-INSTEAD = "One impression says little: look at the average of its scenario."
+TITLE = "What does the model attend to in this impression?"
 
 
-class Options(Asking):
+class Options(QuestionOptions):
     """Which impression."""
 
     row: int = Setting(ge=0, description="number of the row in the log")
@@ -64,7 +61,7 @@ def analyse(study: Study, options: Options) -> Finding:
     )
     return Finding(
         analysis="attention_instance",
-        question=QUESTION,
+        question=TITLE,
         takeaway=words,
         data=data,
         provenance=Provenance(rows=1),
@@ -102,3 +99,15 @@ def read(study: Study, batch: Batch) -> list[str]:
     """Return the N values of a batch's first row as people read them."""
     ids = batch.fields[0].tolist()
     return [field.value_name(index) for field, index in zip(study.schema.features, ids, strict=True)]
+
+
+QUESTION = Question(
+    title=TITLE,
+    options=Options,
+    analyse=analyse,
+    version=1,
+    needs=AXES,
+    cells=cells,
+    score=score,
+    instead="One impression says little: look at the average of its scenario.",
+)

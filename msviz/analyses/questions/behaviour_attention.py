@@ -5,24 +5,21 @@ import torch
 import xarray as xr
 from pydantic import Field as Setting
 
+from msviz.analyses.question import Question, QuestionOptions
 from msviz.analyses.shared.attention import MEAN
 from msviz.analyses.shared.behaviours import PARTS, Array, age, divergence, entropy, read, related, tap_of
 from msviz.analyses.shared.cells import Cells
 from msviz.analyses.shared.migration import without_each
-from msviz.analyses.shared.options import Asking
 from msviz.analyses.shared.words import percent
 from msviz.batch import Batch
 from msviz.errors import refuse
 from msviz.finding import Finding, Provenance
 from msviz.probing.study import Study
 
-QUESTION = "Which past clicks does the model look at for this impression?"
-NEEDS = ("behaviour",)
-VERSION = 1
-INSTEAD = "Look at what each click changes when it is taken away instead."
+TITLE = "Which past clicks does the model look at for this impression?"
 
 
-class Options(Asking):
+class Options(QuestionOptions):
     """Which impression, and which of the model's attentions."""
 
     row: int = Setting(ge=0, description="number of the row in the log")
@@ -89,7 +86,7 @@ def analyse(study: Study, options: Options) -> Finding:
     )
     return Finding(
         analysis="behaviour_attention",
-        question=QUESTION,
+        question=TITLE,
         takeaway=_words(data, part),
         data=data,
         provenance=Provenance(rows=1),
@@ -222,3 +219,14 @@ def _click(data: xr.Dataset, place: int) -> str:
     scenario, seconds = str(data["scenario"].values[place]), int(data["age"].values[place])
     where, when = f" in {scenario}" if scenario else "", f", {age(seconds)} before" if seconds >= 0 else ""
     return f"{value}{where}{when}"
+
+
+QUESTION = Question(
+    title=TITLE,
+    options=Options,
+    analyse=analyse,
+    version=1,
+    needs=("behaviour",),
+    cells=cells,
+    instead="Look at what each click changes when it is taken away instead.",
+)

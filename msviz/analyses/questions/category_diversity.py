@@ -7,9 +7,9 @@ import xarray as xr
 from pydantic import Field as Setting
 from scipy.special import gammaln, stdtr
 
+from msviz.analyses.question import Question, QuestionOptions
 from msviz.analyses.shared import ranking
 from msviz.analyses.shared.behaviours import Array, side
-from msviz.analyses.shared.options import Asking
 from msviz.analyses.shared.statistics import discoveries
 from msviz.analyses.shared.words import Z
 from msviz.errors import MsvizError, refuse
@@ -17,16 +17,14 @@ from msviz.finding import Finding, Provenance
 from msviz.probing.study import Study
 from msviz.run import Run
 
-QUESTION = "How varied is what the model would show, against what people click?"
-NEEDS = ("prediction",)
-VERSION = 2
+TITLE = "How varied is what the model would show, against what people click?"
 ALL = "All scenarios"
 CLICKED, CHANCE = "Clicked before", "Shown at random"
 DAY = 86_400
 LEVEL = 0.05
 
 
-class Options(Asking):
+class Options(QuestionOptions):
     """Of which field, for how many users, out of how many items, and against which other run."""
 
     field: str = Setting(
@@ -100,7 +98,7 @@ def analyse(study: Study, options: Options) -> Finding:
         data = _compared(data, first, second, groups)
     return Finding(
         analysis="category_diversity",
-        question=QUESTION,
+        question=TITLE,
         takeaway=_words(data, ALL),
         data=data,
         provenance=Provenance(rows=len(setting.rows)),
@@ -231,3 +229,12 @@ def _words(data: xr.Dataset, scenario: str) -> str:
     apart, sure = float(here["difference"]), float(here["q"]) <= LEVEL
     clear = f"{abs(apart):.1f} {'more' if apart > 0 else 'fewer'} than" if sure else "not clearly other than"
     return f"{words} That is {clear} {about['other']} ({told(about['other'])})."
+
+
+QUESTION = Question(
+    title=TITLE,
+    options=Options,
+    analyse=analyse,
+    version=2,
+    needs=("prediction",),
+)

@@ -5,7 +5,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -13,10 +12,9 @@ import xarray as xr
 from pydantic import Field as Setting
 from pydantic import ValidationError, field_validator
 
-from msviz import registry
-from msviz.analyses import ROOM, ask, controlled
+from msviz.analyses.question import Question, QuestionOptions, load_question, load_questions
+from msviz.analyses.run import ask
 from msviz.analyses.shared.cells import Agreement, Cells, agreement, matched, names, of_sums, sums
-from msviz.analyses.shared.options import Asking
 from msviz.errors import MsvizError, one_of, refuse
 from msviz.finding import Finding, Provenance
 from msviz.probing.learned import learned
@@ -25,9 +23,7 @@ from msviz.run import Run, shelf
 from msviz.schema import first_problem
 from msviz.training.plans import other_seeds
 
-QUESTION = "Would an untrained net, or another seed, show the same?"
-NEEDS = ("prediction",)
-VERSION = 1
+TITLE = "Would an untrained net, or another seed, show the same?"
 SEED = "another seed"
 NOBODY = "none"
 # Correlations from which two pictures are called the same, and much the same; below, they are others, and
@@ -37,7 +33,7 @@ AVERAGED = 4_000  # rows that are answered with a tap's average in its place
 LISTED = 6  # layers whose correlations are told one by one
 
 
-class Options(Asking):
+class Options(QuestionOptions):
     """Which question is asked three times, and how; and which run is the other seed."""
 
     question: str = Setting(description="whose picture is held against controls")
@@ -81,28 +77,28 @@ def analyse(study: Study, options: Options) -> Finding:
     """
     if study.run is None:
         raise refuse("run", None, "controls needs one")
-    module, asked = _question(options)
+    question, asked = _question(options)
     name, given = options.question, asked.model_dump(mode="json")
     other = twin(study.run, options.other)
     share = 1 / (3 if other else 2)
     with study.stage(0.0, share):
         own = ask(study, name, given)
-    mine = _cells(module, own)
+    mine = _cells(question, own)
     if "tap" in given and not given["tap"]:
         # A question may choose what it looks at by what it finds: the controls look at the same.
         given["tap"] = str(own.data.attrs.get("tap") or "") or None
     found: dict[str, xr.DataArray] = {}
     with study.stage(share, share):
-        found[UNTRAINED] = sums(mine, _cells(module, ask(study.untrained(), name, given)).values)
+        found[UNTRAINED] = sums(mine, _cells(question, ask(study.untrained(), name, given)).values)
     which = None
     if other is not None and not mine.incomparable:
         with study.stage(2 * share, share):
-            theirs = _cells(module, ask(study.beside(Run.open(other.path)), name, given)).values
+            theirs = _cells(question, ask(study.beside(Run.open(other.path)), name, given)).values
         if mine.numbered:
             theirs, which = matched(mine, theirs)
         found[SEED] = sums(mine, theirs)
     data = _layout(mine, found, which)
-    data.attrs["averaged"] = json.dumps(_averaged(study, module, own))
+    data.attrs["averaged"] = json.dumps(_averaged(study, question, own))
     data.attrs.update(
         question=name,
         asked=own.question,
@@ -120,18 +116,18 @@ def analyse(study: Study, options: Options) -> Finding:
     )
     return Finding(
         analysis="controls",
-        question=QUESTION,
+        question=TITLE,
         takeaway=_takeaway(data),
         data=data,
         provenance=Provenance(rows=own.provenance.rows),
     )
 
 
-def _averaged(study: Study, module: ModuleType, own: Finding) -> dict[str, Any]:
+def _averaged(study: Study, question: Question, own: Finding) -> dict[str, Any]:
     """Return the AUC that the tap which matters most of those drawn is worth, with its 95 % interval."""
     axes = study.axes()
     named = str(own.data.attrs.get("tap") or "")
-    taps = [named] if named in axes else [tap for tap, found in axes.items() if {*module.NEEDS} <= {*found}]
+    taps = [named] if named in axes else [tap for tap, found in axes.items() if {*question.needs} <= {*found}]
     if study.split not in study.dataset.rows:  # all days, say
         study = study.on("test")
     rows = study.sample(AVERAGED)
@@ -157,13 +153,14 @@ def average_words(data: xr.Dataset) -> tuple[str, bool] | None:
     return f"With its average in place the model ranks as well (AUC lost, {bounds}): it hardly uses it.", True
 
 
-def key(options: Options, run: Run) -> dict[str, Any]:
+def key(options: Options, run: Run | None) -> dict[str, Any]:
     """Return all that tells one answer from another: the question asked, and the other run."""
-    module, asked = _question(options)
+    question, asked = _question(options)
+    assert run is not None  # a question that needs a model is asked of one
     other = twin(run, options.other)
     return {
         "question": options.question,
-        "version": module.VERSION,
+        "version": question.version,
         "options": asked.key(),
         "other": other.card.digest if other else None,
     }
@@ -171,7 +168,7 @@ def key(options: Options, run: Run) -> dict[str, Any]:
 
 def split(options: Options) -> str:
     """Return the split that the question is asked of where none is named."""
-    return str(getattr(_question(options)[0], "SPLIT", "test"))
+    return _question(options)[0].split
 
 
 def twin(run: Run, other: str | None) -> Run | None:
@@ -279,15 +276,15 @@ def _takeaway(data: xr.Dataset) -> str:
     return f"Of {what}{where}: {' '.join(said)}"
 
 
-def _question(options: Options) -> tuple[ModuleType, Asking]:
-    """Return the module of the question and its options; raise MsvizError for what does not exist."""
-    known = registry.names(ROOM)
-    if options.question not in known or not controlled(options.question):
-        raise refuse("controls question", options.question, one_of([n for n in known if controlled(n)]))
-    module = registry.load(ROOM, options.question)
+def _question(options: Options) -> tuple[Question, QuestionOptions]:
+    """Return the question and its options; raise MsvizError for what does not exist."""
+    known = [name for name, question in load_questions().items() if question.cells]
+    if options.question not in known:
+        raise refuse("controls question", options.question, one_of(known))
+    question = load_question(options.question)
     values = _values(options.options)
     if options.rows is not None:
-        if "rows" not in module.Options.model_fields:
+        if "rows" not in question.options.model_fields:
             raise refuse("controls rows", options.rows, f"{options.question} takes no number of rows")
         values["rows"] = options.rows
     if values.get("other"):
@@ -295,10 +292,10 @@ def _question(options: Options) -> tuple[ModuleType, Asking]:
             "controls options", options.options, "two runs are no control of each other: leave out other"
         )
     try:
-        asked: Asking = module.Options.model_validate(values)
+        asked: QuestionOptions = question.options.model_validate(values)
     except ValidationError as error:
         raise MsvizError(f"controls options: {options.question}: {first_problem(error)}") from error
-    return module, asked
+    return question, asked
 
 
 def _values(text: str) -> dict[str, Any]:
@@ -318,9 +315,9 @@ def _values(text: str) -> dict[str, Any]:
     return values
 
 
-def _cells(module: ModuleType, finding: Finding) -> Cells:
-    found: Cells = module.cells(finding)
-    return found
+def _cells(question: Question, finding: Finding) -> Cells:
+    assert question.cells is not None
+    return question.cells(finding)
 
 
 def _layout(mine: Cells, found: Mapping[str, xr.DataArray], which: xr.DataArray | None) -> xr.Dataset:
@@ -342,3 +339,14 @@ def _layout(mine: Cells, found: Mapping[str, xr.DataArray], which: xr.DataArray 
         {"control": list(found), **labels, "moment": names(parts[0], "moment")},
     )
     return data if which is None else data.assign(matched=which)
+
+
+QUESTION = Question(
+    title=TITLE,
+    options=Options,
+    analyse=analyse,
+    version=1,
+    needs=("prediction",),
+    split_of=split,
+    key=key,
+)

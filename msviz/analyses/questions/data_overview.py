@@ -6,8 +6,9 @@ import numpy as np
 import xarray as xr
 from pydantic import Field as Setting
 
+from msviz.analyses.question import ComparedView, Question, QuestionOptions
+from msviz.analyses.shared.aspects import log_aspect
 from msviz.analyses.shared.attention import ALL
-from msviz.analyses.shared.options import Asking
 from msviz.analyses.shared.statistics import wilson
 from msviz.analyses.shared.words import percent, rows, span
 from msviz.data.slices import narrowed
@@ -17,15 +18,12 @@ from msviz.finding import Finding, Provenance
 from msviz.probing.study import Study
 from msviz.schema import Field
 
-QUESTION = "How many impressions and clicks does each scenario have?"
-NEEDS: tuple[str, ...] = ()
-VERSION = 1
-SPLIT = "all"
+TITLE = "How many impressions and clicks does each scenario have?"
 CHUNK = 1_000_000
 Array = np.ndarray[Any, Any]
 
 
-class Options(Asking):
+class Options(QuestionOptions):
     """What the rows are counted by, beside the scenario."""
 
     field: str | None = Setting(None, description="a feature, by column name or title; none by default")
@@ -72,7 +70,7 @@ def analyse(study: Study, options: Options) -> Finding:
         data.attrs["field"] = field.label
     return Finding(
         analysis="data_overview",
-        question=QUESTION
+        question=TITLE
         if options.field is None
         else f"How do impressions and clicks depend on {field.label}?",
         takeaway=_words(data) if options.field is None else _field_words(data),
@@ -165,3 +163,14 @@ def _field_words(data: xr.Dataset) -> str:
     if top == bottom:
         return f"{data.attrs['field']} takes one value that stands out: {parts[0]}."
     return f"By {data.attrs['field']}, clicks are most frequent at {parts[0]} and least at {parts[1]}."
+
+
+QUESTION = Question(
+    title=TITLE,
+    options=Options,
+    analyse=analyse,
+    version=1,
+    needs=(),
+    split="all",
+    compared=ComparedView(place=1, aspect=log_aspect),
+)

@@ -7,12 +7,13 @@ import numpy as np
 import xarray as xr
 from pydantic import Field as Setting
 
-from msviz.analyses import ask
+from msviz.analyses.question import Axes, ComparedView, Question, QuestionOptions, SnapshotView
+from msviz.analyses.run import ask
+from msviz.analyses.shared.aspects import weights_aspect
 from msviz.analyses.shared.attention import ALL, MEAN
 from msviz.analyses.shared.cells import Cells, size_of
-from msviz.analyses.shared.options import Asking
 from msviz.analyses.shared.statistics import discoveries, welch
-from msviz.analyses.shared.weights import agreement, entropy, largest, measured, tap_of
+from msviz.analyses.shared.weights import SHAPES, agreement, entropy, largest, measured, tap_of
 from msviz.analyses.shared.words import Z, listed, percent
 from msviz.errors import MsvizError, one_of, refuse
 from msviz.finding import Finding, Provenance
@@ -21,16 +22,13 @@ from msviz.probing.truth import Score
 from msviz.probing.truth.fields import score_change, score_fields
 from msviz.schema import UNSEEN, Schema
 
-QUESTION = "How much weight does each field get in each scenario?"
-NEEDS = ("field",)
-INSTEAD = "Look at what losing a field costs instead."
-VERSION = 1
+TITLE = "How much weight does each field get in each scenario?"
 AXES = ("scenario", "head", "field")
 LEVEL = 0.05
 EVEN = 0.98  # entropy from which weights are called nearly even
 
 
-class Options(Asking):
+class Options(QuestionOptions):
     """Which weights, which scenarios, and which two are compared."""
 
     tap: str | None = Setting(None, description="which of the model's field weights; the first by default")
@@ -83,7 +81,7 @@ def analyse(study: Study, options: Options) -> Finding:
     also = f" {left} smaller scenarios are only part of the average." if left else ""
     return Finding(
         analysis="feature_weights",
-        question=QUESTION,
+        question=TITLE,
         takeaway=words[ALL] + also,
         data=data,
         provenance=Provenance(rows=len(known)),
@@ -253,3 +251,25 @@ def score(finding: Finding, truth: Mapping[str, Any], schema: Schema) -> list[Sc
         schema,
         "weight",
     )
+
+
+def _snapshot_rank(axes: Axes) -> int | None:
+    return 4 if any(shown in SHAPES for shown in axes.values()) else None
+
+
+def _ask_snapshot(study: Study) -> Finding:
+    return ask(study, "feature_weights", {})
+
+
+QUESTION = Question(
+    title=TITLE,
+    options=Options,
+    analyse=analyse,
+    version=1,
+    needs=("field",),
+    cells=cells,
+    score=score,
+    instead="Look at what losing a field costs instead.",
+    compared=ComparedView(place=4, aspect=weights_aspect),
+    snapshot=SnapshotView(title="Which fields does it weigh now?", rank=_snapshot_rank, ask=_ask_snapshot),
+)

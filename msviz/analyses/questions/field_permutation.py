@@ -9,8 +9,8 @@ import xarray as xr
 from pydantic import Field as Setting
 from scipy import special
 
+from msviz.analyses.question import Question, QuestionOptions
 from msviz.analyses.shared.attention import ALL
-from msviz.analyses.shared.options import Asking
 from msviz.analyses.shared.permute import (
     Array,
     inputs,
@@ -30,15 +30,13 @@ from msviz.probing.truth import Score
 from msviz.probing.truth.fields import score_fields
 from msviz.schema import Schema
 
-QUESTION = "What does it cost the model to lose a field?"
-NEEDS = ("prediction",)
-VERSION = 1
+TITLE = "What does it cost the model to lose a field?"
 METRICS = ("logloss", "AUC")
 LEVEL = 0.05
 WORSE = np.array([[1.0], [-1.0]])  # which way each metric goes when predictions become worse
 
 
-class Options(Asking):
+class Options(QuestionOptions):
     """How many impressions, how often, and which scenarios are kept apart."""
 
     rows: int = Setting(20_000, ge=100, le=200_000, description="a uniform sample of so many rows")
@@ -86,7 +84,7 @@ def analyse(study: Study, options: Options) -> Finding:
     also = f" {left} smaller scenarios are only part of the average." if left else ""
     return Finding(
         analysis="field_permutation",
-        question=QUESTION,
+        question=TITLE,
         takeaway=words[ALL] + also,
         data=data,
         provenance=Provenance(rows=len(scenario)),
@@ -182,3 +180,13 @@ def score(finding: Finding, truth: Mapping[str, Any], schema: Schema) -> list[Sc
         "the cost of losing a field",
         "costs more to lose",
     )
+
+
+QUESTION = Question(
+    title=TITLE,
+    options=Options,
+    analyse=analyse,
+    version=1,
+    needs=("prediction",),
+    score=score,
+)

@@ -1,18 +1,19 @@
 """How the weights of a model's experts move from day to day, in promotions, and with the log's signals."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 from pydantic import Field as Setting
 
-from msviz.analyses import ask
+from msviz.analyses.question import Axes, ComparedView, Question, QuestionOptions, SnapshotView
+from msviz.analyses.run import ask
 from msviz.analyses.shared import daily
+from msviz.analyses.shared.aspects import gates_aspect
 from msviz.analyses.shared.attention import ALL
 from msviz.analyses.shared.cells import Cells, size_of
 from msviz.analyses.shared.daily import Array, Calendar
-from msviz.analyses.shared.options import Asking
 from msviz.analyses.shared.statistics import discoveries
 from msviz.analyses.shared.words import listed, percent, rows
 from msviz.errors import MsvizError, one_of, refuse
@@ -23,19 +24,20 @@ from msviz.probing.study import Study
 from msviz.probing.truth import Score
 from msviz.schema import Schema
 
-QUESTION = "How do the weights of the experts move over time?"
-NEEDS = ("expert",)
-VERSION = 2
-SPLIT = "all"
-INSTEAD = "Look at the rates and the AUC of promotion days and normal days instead."
+if TYPE_CHECKING:
+    from msviz.analyses.snapshots import SnapshotStudy
+
+TITLE = "How do the weights of the experts move over time?"
 TAPS = (("expert",), ("scenario", "expert"))
 SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
 CELLS = 20_000_000  # counts that a pass keeps; beyond it bins get coarser, never the memory larger
 FINER = 32  # bins that are counted for one that is shown: where weights lie is known only after the pass
 OTHERS = "others"
+SNAPSHOT_ROWS = 512  # impressions of all days, at least, of one moment of a training
+SNAPSHOT_GROUPS, SNAPSHOT_BINS = 8, 32  # groups of rows whose gates it keeps apart, bins of their weights
 
 
-class Options(Asking):
+class Options(QuestionOptions):
     """What rows are kept apart by, how finely weights are counted, and which days were promotions."""
 
     by: str = Setting(
@@ -82,7 +84,7 @@ def analyse(study: Study, options: Options) -> Finding:
     words = {str(name): _words(data, known, str(name)) for name in data["group"].values}
     return Finding(
         analysis="gates_over_time",
-        question=QUESTION,
+        question=TITLE,
         takeaway=words[str(data["group"].values[0])],
         data=data,
         provenance=Provenance(rows=int(data["rows"][:, 0].sum()) + int(data.attrs["left_out"])),
@@ -401,3 +403,31 @@ def score(finding: Finding, truth: Mapping[str, Any], schema: Schema) -> list[Sc
         [str(name) for name in data["split"].values],
         truth["time"],
     )
+
+
+def _snapshot_rank(axes: Axes) -> int | None:
+    return 3 if any(shown in TAPS for shown in axes.values()) else None
+
+
+def _ask_snapshot(study: "SnapshotStudy") -> Finding:
+    """Ask over the whole log, so that gates are seen to move in promotions."""
+    whole = study.of_all_days(max(SNAPSHOT_ROWS, study.part.rows // 4))
+    return ask(whole, "gates_over_time", {"most": SNAPSHOT_GROUPS, "bins": SNAPSHOT_BINS})
+
+
+QUESTION = Question(
+    title=TITLE,
+    options=Options,
+    analyse=analyse,
+    version=2,
+    needs=("expert",),
+    taps=TAPS,
+    split="all",
+    cells=cells,
+    score=score,
+    instead="Look at the rates and the AUC of promotion days and normal days instead.",
+    compared=ComparedView(place=5, aspect=gates_aspect, options={"by": "scenario", "most": 50}),
+    snapshot=SnapshotView(
+        title="How do its experts share the work now?", rank=_snapshot_rank, ask=_ask_snapshot
+    ),
+)

@@ -4,19 +4,17 @@ import numpy as np
 import xarray as xr
 from pydantic import Field as Setting
 
-from msviz.analyses.shared.options import Asking
+from msviz.analyses.question import Question, QuestionOptions
 from msviz.analyses.shared.words import percent, rows
 from msviz.errors import MsvizError
 from msviz.finding import Finding, Provenance
 from msviz.probing.reducers import Sample
 from msviz.probing.study import Study
 
-QUESTION = "Which impressions does the model get right or wrong?"
-NEEDS = ("prediction",)
-VERSION = 1
+TITLE = "Which impressions does the model get right or wrong?"
 
 
-class Options(Asking):
+class Options(QuestionOptions):
     """How many impressions are drawn."""
 
     sample: int = Setting(
@@ -52,7 +50,7 @@ def analyse(study: Study, options: Options) -> Finding:
     words = {str(name): _words(data, str(name)) for name in names[np.unique(scenario)]}
     return Finding(
         analysis="impressions",
-        question=QUESTION,
+        question=TITLE,
         takeaway=_words(data, None),
         data=data,
         provenance=Provenance(rows=len(positions)),
@@ -75,3 +73,12 @@ def _words(data: xr.Dataset, scenario: str | None) -> str:
         row, lowest = int(part["row"].values[worst]), percent(float(prediction[worst]))
         words += f"; the clicked impression with the lowest prediction ({lowest}) is row {row}"
     return words + "."
+
+
+QUESTION = Question(
+    title=TITLE,
+    options=Options,
+    analyse=analyse,
+    version=1,
+    needs=("prediction",),
+)

@@ -8,10 +8,12 @@ import xarray as xr
 from pydantic import Field as Setting
 from scipy import special
 
-from msviz.analyses.shared.behaviours import OTHERS, Array, Look, Scenarios, side, tap_of
+from msviz.analyses.question import Axes, ComparedView, Question, QuestionOptions, SnapshotView
+from msviz.analyses.run import ask
+from msviz.analyses.shared.aspects import migration_aspect
+from msviz.analyses.shared.behaviours import OTHERS, Array, Look, Scenarios, attending, side, tap_of
 from msviz.analyses.shared.cells import Cells
 from msviz.analyses.shared.migration import Changes, Masses
-from msviz.analyses.shared.options import Asking
 from msviz.analyses.shared.statistics import discoveries
 from msviz.analyses.shared.words import Z, percent, rows, span
 from msviz.errors import MsvizError
@@ -21,19 +23,14 @@ from msviz.probing.truth import Score
 from msviz.probing.truth.migration import migration_scores
 from msviz.schema import Schema
 
-QUESTION = "Whose past clicks does the model use where?"
-NEEDS = ("behaviour",)
-VERSION = 1
-INSTEAD = (
-    "Where it is attention, look at what taking the clicks away changes instead; a model that is not told in "
-    "which scenario a past click happened cannot show it either way."
-)
+TITLE = "Whose past clicks does the model use where?"
 LEVEL = 0.05
 SLIGHT = (0.01, 0.02)  # what is too small to speak of: log-odds, and share of an even share
 FEW = 10  # rows that hold a source's clicks below which a cell is not tested
+SNAPSHOT_SCENARIOS = 60  # between which past clicks are told apart at one moment of a training
 
 
-class Options(Asking):
+class Options(QuestionOptions):
     """How it is measured, which clicks count, and which scenarios are kept apart."""
 
     method: Literal["attention", "removal"] = Setting(
@@ -98,7 +95,7 @@ def analyse(study: Study, options: Options) -> Finding:
     )
     return Finding(
         analysis="migration",
-        question=QUESTION,
+        question=TITLE,
         takeaway=_words(data),
         data=data,
         provenance=Provenance(rows=int(counts["rows"].sum())),
@@ -251,3 +248,29 @@ def _cell(data: xr.Dataset, target: int, source: int) -> str:
         f"({span(float(here['mass_low']), float(here['mass_high']))}), {float(here['lift']):.2f} times their "
         f"even share of {percent(float(here['even']))} ({rows(int(data['rows'].values[target]))})"
     )
+
+
+def _snapshot_rank(axes: Axes) -> int | None:
+    return 5 if attending(axes) else None
+
+
+def _ask_snapshot(study: Study) -> Finding:
+    return ask(study, "migration", {"most": SNAPSHOT_SCENARIOS})
+
+
+QUESTION = Question(
+    title=TITLE,
+    options=Options,
+    analyse=analyse,
+    version=1,
+    needs=("behaviour",),
+    cells=cells,
+    score=score,
+    instead=(
+        "Where it is attention, look at what taking the clicks away changes instead; a model that is not "
+        "told in "
+        "which scenario a past click happened cannot show it either way."
+    ),
+    compared=ComparedView(place=6, aspect=migration_aspect),
+    snapshot=SnapshotView(title="Whose past clicks count now?", rank=_snapshot_rank, ask=_ask_snapshot),
+)

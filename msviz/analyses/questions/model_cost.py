@@ -10,7 +10,7 @@ import torch
 import xarray as xr
 from pydantic import Field as Setting
 
-from msviz.analyses.shared.options import Asking
+from msviz.analyses.question import Question, QuestionOptions
 from msviz.analyses.shared.side_by_side import entries, named, switched
 from msviz.errors import MsvizError
 from msviz.finding import Finding, Provenance
@@ -21,14 +21,12 @@ from msviz.schema import FIRST
 from msviz.training.probe import resident
 
 Array = np.ndarray[Any, Any]
-QUESTION = "What does each model cost?"
-NEEDS = ("prediction",)
-VERSION = 2
+TITLE = "What does each model cost?"
 GROWTH = (2, 10, 100, 1_000, 10_000)
 PARTS = 5  # timings of each run, of equal numbers of rows
 
 
-class Options(Asking):
+class Options(QuestionOptions):
     """Which runs stand beside the one that is asked, and how many rows they are timed on."""
 
     runs: str | None = Setting(
@@ -91,7 +89,7 @@ def analyse(study: Study, options: Options) -> Finding:
     )
     return Finding(
         analysis="model_cost",
-        question=QUESTION,
+        question=TITLE,
         takeaway=_words(data),
         data=data,
         provenance=Provenance(rows=len(positions)),
@@ -179,3 +177,12 @@ def _words(data: xr.Dataset) -> str:
         words += f"; a pass of {name} takes {abs(more):.1%} {side} time with than without"
     busy = "" if os.cpu_count() is None else " Times are of this machine as busy as it was."
     return f"{words}.{busy}"
+
+
+QUESTION = Question(
+    title=TITLE,
+    options=Options,
+    analyse=analyse,
+    version=2,
+    needs=("prediction",),
+)

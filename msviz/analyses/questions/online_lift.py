@@ -7,10 +7,10 @@ import numpy as np
 import xarray as xr
 from pydantic import Field as Setting
 
+from msviz.analyses.question import Question, QuestionOptions
 from msviz.analyses.shared.attention import ALL
 from msviz.analyses.shared.experiment import METRICS, Lift
 from msviz.analyses.shared.experiment_table import daily, summed
-from msviz.analyses.shared.options import Asking
 from msviz.analyses.shared.statistics import discoveries, wilson
 from msviz.analyses.shared.words import listed
 from msviz.data import experiment as log_file
@@ -21,15 +21,12 @@ from msviz.probing.truth import Score
 from msviz.schema import Schema
 
 Array = np.ndarray[Any, Any]
-QUESTION = "What did the experiment change, in which scenario?"
-NEEDS: tuple[str, ...] = ()
-SOURCE = "file"
-VERSION = 1
+TITLE = "What did the experiment change, in which scenario?"
 LEVEL = 0.05
 UNEVEN = 0.001  # p below which the arms' sizes are called uneven: such a test runs once a day in many shops
 
 
-class Options(Asking):
+class Options(QuestionOptions):
     """Which log, which arms, which metric."""
 
     log: str = Setting(
@@ -103,7 +100,7 @@ def analyse(study: None, options: Options) -> Finding:
     words = {str(name): _words(data, str(name)) for name in data["scenario"].values}
     return Finding(
         analysis="online_lift",
-        question=QUESTION,
+        question=TITLE,
         takeaway=" ".join([words[ALL], _sure(data), *warnings(data)]),
         data=data,
         provenance=Provenance(rows=table.experiment.lines, fingerprint=table.experiment.digest),
@@ -232,3 +229,14 @@ def score(finding: Finding, truth: Mapping[str, Any], schema: Schema | None) -> 
             "metrics.", "correlation",
         ),
     ]  # fmt: skip
+
+
+QUESTION = Question(
+    title=TITLE,
+    options=Options,
+    analyse=analyse,
+    version=1,
+    needs=(),
+    source=source,
+    score=score,
+)

@@ -6,22 +6,21 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from msviz.analyses.question import ComparedView, Question, QuestionOptions
+from msviz.analyses.shared.aspects import quality_aspect
 from msviz.analyses.shared.attention import ALL
-from msviz.analyses.shared.options import Asking
 from msviz.analyses.shared.words import rows
 from msviz.finding import Finding, Provenance
 from msviz.probing.study import Study
 from msviz.probing.truth import Score, share_of_best
 from msviz.schema import Schema
 
-QUESTION = "How well does the model predict in each scenario?"
-NEEDS = ("prediction",)
-VERSION = 1
+TITLE = "How well does the model predict in each scenario?"
 METRICS = ("auc", "logloss", "gauc", "bias")
 BESIDE = ("auc", "logloss")  # metrics whose best reachable value a planted world knows
 
 
-class Options(Asking):
+class Options(QuestionOptions):
     """This question has no options of its own."""
 
 
@@ -55,7 +54,7 @@ def analyse(study: Study, options: Options) -> Finding:
     words = {name: _words(data, name) for name in scopes}
     return Finding(
         analysis="performance",
-        question=QUESTION,
+        question=TITLE,
         takeaway=words[ALL] + _range(data),
         data=data,
         provenance=Provenance(rows=int(measured["overall"]["rows"])),
@@ -152,3 +151,14 @@ def _range(data: xr.Dataset) -> str:
         return ""
     top, bottom = int(np.nanargmax(auc)), int(np.nanargmin(auc))
     return f" By scenario it runs from {auc[bottom]:.3f} ({names[bottom]}) to {auc[top]:.3f} ({names[top]})."
+
+
+QUESTION = Question(
+    title=TITLE,
+    options=Options,
+    analyse=analyse,
+    version=1,
+    needs=("prediction",),
+    score=score,
+    compared=ComparedView(place=2, aspect=quality_aspect),
+)

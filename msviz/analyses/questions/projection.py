@@ -7,8 +7,9 @@ import numpy as np
 import xarray as xr
 from pydantic import Field as Setting
 
-from msviz.analyses import ask
+from msviz.analyses.question import Question
 from msviz.analyses.questions import representation
+from msviz.analyses.run import ask
 from msviz.analyses.shared import project
 from msviz.analyses.shared.live import Live
 from msviz.analyses.shared.words import percent
@@ -17,9 +18,7 @@ from msviz.finding import Finding, Provenance
 from msviz.probing.study import Study
 from msviz.run import Run
 
-QUESTION = "Which impressions does the model see alike?"
-NEEDS = ("unit",)
-VERSION = 3
+TITLE = "Which impressions does the model see alike?"
 TITLES = {"pca": "PCA", "umap": "UMAP", "tsne": "t-SNE"}
 MOST = {"pca": 1_000_000, "umap": 50_000, "tsne": 20_000}
 FEW = 50  # different vectors that neighbours need
@@ -70,7 +69,7 @@ def analyse(study: Study, options: Options) -> Finding:
         data = _beside(study, options, data)
     return Finding(
         analysis="projection",
-        question=QUESTION,
+        question=TITLE,
         takeaway=_words(data),
         data=data,
         provenance=Provenance(rows=data.sizes["impression"]),
@@ -227,3 +226,12 @@ def _words(data: xr.Dataset) -> str:
         share = data["explained"].values
         return f"{words} The two axes hold {percent(share.sum(), 0)} of all variance."
     return words + " Sizes of clusters and distances between them mean nothing in this kind of picture."
+
+
+QUESTION = Question(
+    title=TITLE,
+    options=Options,
+    analyse=analyse,
+    version=3,
+    needs=("unit",),
+)

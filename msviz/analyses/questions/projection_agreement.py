@@ -3,17 +3,16 @@
 import numpy as np
 import xarray as xr
 
-from msviz.analyses import ask
+from msviz.analyses.question import Question
 from msviz.analyses.questions import projection
+from msviz.analyses.run import ask
 from msviz.analyses.shared import project
 from msviz.analyses.shared.words import percent
 from msviz.errors import refuse
 from msviz.finding import Finding, Provenance
 from msviz.probing.study import Study
 
-QUESTION = "Would this picture come out the same from another start?"
-NEEDS = ("unit",)
-VERSION = 1
+TITLE = "Would this picture come out the same from another start?"
 
 
 class Options(projection.Options):
@@ -54,7 +53,7 @@ def analyse(study: Study, options: Options) -> Finding:
     )  # fmt: skip
     return Finding(
         analysis="projection_agreement",
-        question=QUESTION,
+        question=TITLE,
         takeaway=(
             f"{title} from another start: {percent(shared.value, 0)} of a point's ten nearest are the same "
             f"(95 %: {percent(shared.low, 0)} to {percent(shared.high, 0)}), and the two pictures agree in "
@@ -63,3 +62,12 @@ def analyse(study: Study, options: Options) -> Finding:
         data=data,
         provenance=Provenance(rows=first.provenance.rows),
     )
+
+
+QUESTION = Question(
+    title=TITLE,
+    options=Options,
+    analyse=analyse,
+    version=1,
+    needs=("unit",),
+)

@@ -8,8 +8,8 @@ import xarray as xr
 from pydantic import Field as Setting
 from scipy.stats import binom
 
+from msviz.analyses.question import Question, QuestionOptions
 from msviz.analyses.shared import daily
-from msviz.analyses.shared.options import Asking
 from msviz.analyses.shared.statistics import wilson
 from msviz.analyses.shared.words import Z, percent
 from msviz.errors import MsvizError, refuse
@@ -20,10 +20,7 @@ from msviz.schema import FIRST, UNSEEN
 from msviz.statistics import paired_mean
 
 Array = np.ndarray[Any, Any]
-QUESTION = "How do users' click rates differ between promotions and normal days?"
-NEEDS: tuple[str, ...] = ()
-VERSION = 1
-SPLIT = "all"
+TITLE = "How do users' click rates differ between promotions and normal days?"
 NORMAL_DAYS, PROMOTION_DAYS = "Normal days", "Promotion days"
 KINDS = {
     NORMAL_DAYS: (daily.NORMAL,),
@@ -33,7 +30,7 @@ KINDS = {
 }
 
 
-class Options(Asking):
+class Options(QuestionOptions):
     """Whose rates are kept apart, and of how many impressions a user's rate is."""
 
     by: Literal["period", "scenario"] = Setting("period", description="kinds of days, or scenarios")
@@ -74,9 +71,7 @@ def analyse(study: Study, options: Options) -> Finding:
     data.attrs.update(by=options.by, draws=options.draws)
     return Finding(
         analysis="rate_distribution",
-        question=QUESTION
-        if options.by == "period"
-        else "How do users' click rates differ between scenarios?",
+        question=TITLE if options.by == "period" else "How do users' click rates differ between scenarios?",
         takeaway=_words(data),
         data=data,
         provenance=Provenance(rows=len(who)),
@@ -220,3 +215,13 @@ def _words(data: xr.Dataset) -> str:
         f"{words} The {int(one['both']):,} users of both click {apart[0]:+.1f} points {place(other)} "
         f"(95 %: {apart[1]:+.1f} to {apart[2]:+.1f}{clear})."
     )
+
+
+QUESTION = Question(
+    title=TITLE,
+    options=Options,
+    analyse=analyse,
+    version=1,
+    needs=(),
+    split="all",
+)

@@ -8,10 +8,10 @@ import xarray as xr
 from pydantic import Field as Setting
 from torch import Tensor
 
+from msviz.analyses.question import Question, QuestionOptions
 from msviz.analyses.shared import daily
 from msviz.analyses.shared.attention import ALL
 from msviz.analyses.shared.daily import Array, Calendar
-from msviz.analyses.shared.options import Asking
 from msviz.analyses.shared.statistics import wilson
 from msviz.analyses.shared.words import Z, percent, rows, span
 from msviz.errors import MsvizError
@@ -20,17 +20,14 @@ from msviz.probing.groups import DAY
 from msviz.probing.reducers import BatchRows
 from msviz.probing.study import Study
 
-QUESTION = "How do click rates move over time, and how good are predictions in promotions?"
-NEEDS = ("prediction",)
-VERSION = 3
-SPLIT = "all"
+TITLE = "How do click rates move over time, and how good are predictions in promotions?"
 LIMIT = 10.0  # logits are counted in bins from -LIMIT to LIMIT
 BINS, CELLS = 32_768, 40_000_000  # at most; bins get coarser before memory gets larger
 NORMAL_DAYS, BEFORE_DAYS, AFTER_DAYS = "Normal days", "Days before", "Days after"
 PROMOTION_DAYS, ALL_DAYS = "All promotion days", "All days"
 
 
-class Options(Asking):
+class Options(QuestionOptions):
     """Which scenarios are kept apart, and which days were promotions."""
 
     most: int = Setting(
@@ -72,7 +69,7 @@ def analyse(study: Study, options: Options) -> Finding:
     words = {name: _words(data, name) for name in names}
     return Finding(
         analysis="rates_over_time",
-        question=QUESTION,
+        question=TITLE,
         takeaway=words[ALL],
         data=data,
         provenance=Provenance(rows=total),
@@ -247,3 +244,13 @@ def _apart(hot: xr.Dataset, usual: xr.Dataset) -> str:
     return (
         f"Predictions: {both} (difference {gap:+.3f}, 95 %: {gap - half:+.3f} to {gap + half:+.3f}{clear})."
     )
+
+
+QUESTION = Question(
+    title=TITLE,
+    options=Options,
+    analyse=analyse,
+    version=3,
+    needs=("prediction",),
+    split="all",
+)

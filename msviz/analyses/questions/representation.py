@@ -1,7 +1,7 @@
 """How a model represents impressions, and how far apart it keeps scenarios or experts."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -9,9 +9,10 @@ import xarray as xr
 from pydantic import Field as Setting
 from scipy.special import ndtr
 
+from msviz.analyses.question import Axes, Question, QuestionOptions, SnapshotView
+from msviz.analyses.run import ask
 from msviz.analyses.shared import separation as apart
 from msviz.analyses.shared.cells import Cells, pairs
-from msviz.analyses.shared.options import Asking
 from msviz.analyses.shared.statistics import discoveries
 from msviz.analyses.shared.vectors import (
     CELLS,
@@ -27,6 +28,7 @@ from msviz.analyses.shared.vectors import (
     tap_of,
     ways,
 )
+from msviz.analyses.shared.vectors import taps as vector_taps
 from msviz.analyses.shared.words import Z, percent
 from msviz.errors import MsvizError, one_of, refuse
 from msviz.finding import Finding, Provenance
@@ -34,24 +36,19 @@ from msviz.probing.study import Study
 from msviz.probing.truth import Score
 from msviz.probing.truth.sharing import sharing_score
 
-QUESTION = "How far apart does the model keep what it represents?"
-NEEDS = ("unit",)
-VERSION = 1
+TITLE = "How far apart does the model keep what it represents?"
 LEVEL = 0.05  # share of false discoveries among the differences called clear
 COUNTED, POINTS = (
     1_500,
     4_000,
 )  # impressions and vectors that the numbers are made of: pairs grow with the square
 # Where cosines do not follow the truth: what is said to a reader instead.
-INSTEAD = (
-    "Directions kept apart are no measure of how differently scenarios respond: look at whether vectors "
-    "change together, and put one impression into every scenario."
-)
 MEASURES = ("cosine", "silhouette", "probe")
 MATRICES = ("cosine", "reaction")
+SNAPSHOT_ROWS = 128  # impressions of one moment of a training: the cost grows with their square
 
 
-class Options(Asking):
+class Options(QuestionOptions):
     """Which vectors, of how many impressions."""
 
     tap: str | None = Setting(
@@ -138,7 +135,7 @@ def analyse(study: Study, options: Options) -> Finding:
     )
     return Finding(
         analysis="representation",
-        question=QUESTION,
+        question=TITLE,
         takeaway=words(data),
         data=data,
         provenance=Provenance(rows=len(vectors.positions)),
@@ -371,3 +368,34 @@ def _mean(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     known = np.isfinite(values)
     count = known.sum(-1)
     return np.where(count, np.where(known, values, 0).sum(-1) / np.maximum(count, 1), np.nan)
+
+
+def _snapshot_rank(axes: Axes) -> int | None:
+    """A representation for every scenario says more than the gate that made it; other vectors say least."""
+    if ("scenario", "unit") in axes.values():
+        return 2
+    return 6 if vector_taps(axes) else None
+
+
+def _ask_snapshot(study: Study) -> Finding:
+    """Ask of few impressions; the numbers are the picture, the vectors would be a hundred times as large."""
+    finding = ask(study, "representation", {"rows": SNAPSHOT_ROWS})
+    return replace(finding, data=finding.data.drop_dims("impression"))
+
+
+QUESTION = Question(
+    title=TITLE,
+    options=Options,
+    analyse=analyse,
+    version=1,
+    needs=("unit",),
+    cells=cells,
+    score=score,
+    instead=(
+        "Directions kept apart are no measure of how differently scenarios respond: look at whether vectors "
+        "change together, and put one impression into every scenario."
+    ),
+    snapshot=SnapshotView(
+        title="How far apart does it keep scenarios now?", rank=_snapshot_rank, ask=_ask_snapshot
+    ),
+)

@@ -7,9 +7,9 @@ import torch
 import xarray as xr
 from pydantic import Field as Setting
 
+from msviz.analyses.question import Question, QuestionOptions
 from msviz.analyses.shared import daily
 from msviz.analyses.shared.attention import ALL
-from msviz.analyses.shared.options import Asking
 from msviz.analyses.shared.side_by_side import Entry, entries, named, switched
 from msviz.analyses.shared.statistics import discoveries
 from msviz.analyses.shared.words import listed, rows
@@ -21,9 +21,7 @@ from msviz.run import Run
 from msviz.statistics import NOTHING, Paired, Placements, delong, mean_placements, paired_mean, placements
 
 Array = np.ndarray[Any, Any]
-QUESTION = "Which run predicts better, and where?"
-NEEDS = ("prediction",)
-VERSION = 2
+TITLE = "Which run predicts better, and where?"
 METRICS = ("auc", "logloss", "gauc", "bias")
 TESTED = ("auc", "logloss")
 LEVEL = 0.05
@@ -31,7 +29,7 @@ NORMAL_DAYS, PROMOTION_DAYS, BESIDE_DAYS = "Normal days", "Promotion days", "Day
 SMALLEST = 1e-7  # a probability is kept this far from 0 and 1 in the logloss
 
 
-class Options(Asking):
+class Options(QuestionOptions):
     """Which runs stand beside the one that is asked, and whether differences are tested."""
 
     runs: str | None = Setting(
@@ -90,7 +88,7 @@ def analyse(study: Study, options: Options) -> Finding:
     count = int(np.nanmax(data["rows"].values))
     return Finding(
         analysis="runs_compared",
-        question=QUESTION,
+        question=TITLE,
         takeaway=words["auc"],
         data=data,
         provenance=Provenance(rows=count),
@@ -354,3 +352,12 @@ def _tested(data: xr.Dataset, metric: str, scope: str) -> str:
     ]
     held = "beyond chance (false discoveries held at 5 %)"
     return f" Against {first} on the same rows, {held}: {'; '.join(sides)}."
+
+
+QUESTION = Question(
+    title=TITLE,
+    options=Options,
+    analyse=analyse,
+    version=2,
+    needs=("prediction",),
+)

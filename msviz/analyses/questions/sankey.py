@@ -8,9 +8,9 @@ import xarray as xr
 from pydantic import Field as Setting
 from scipy import special
 
+from msviz.analyses.question import Question, QuestionOptions
 from msviz.analyses.shared.attention import ALL
 from msviz.analyses.shared.flows import chance, chosen, counted, places_of
-from msviz.analyses.shared.options import Asking
 from msviz.analyses.shared.statistics import discoveries, wilson
 from msviz.analyses.shared.weights import largest
 from msviz.analyses.shared.words import Z, percent
@@ -21,17 +21,13 @@ from msviz.probing.study import Study
 from msviz.probing.truth import Score
 from msviz.schema import Schema
 
-QUESTION = "How do a scenario's rows and clicks divide over two fields?"
-NEEDS: tuple[str, ...] = ()
-INSTEAD = "Two fields may act together through a third: look at groups inside a scenario as well."
-VERSION = 1
-SPLIT = "all"
+TITLE = "How do a scenario's rows and clicks divide over two fields?"
 FEWEST = 30  # rows that a combination needs to be compared with others
 LEVEL = 0.05
 Array = np.ndarray[Any, Any]
 
 
-class Options(Asking):
+class Options(QuestionOptions):
     """Which two fields, and how much of them."""
 
     fields: str = Setting(
@@ -200,3 +196,15 @@ def _combination(here: xr.Dataset, cell: int) -> str:
         f"{percent(float(one['low'])).removesuffix(' %')}–{percent(float(one['high']))}, "
         f"{int(one['rows']):,} rows)"
     )
+
+
+QUESTION = Question(
+    title=TITLE,
+    options=Options,
+    analyse=analyse,
+    version=1,
+    needs=(),
+    split="all",
+    score=score,
+    instead="Two fields may act together through a third: look at groups inside a scenario as well.",
+)

@@ -7,8 +7,9 @@ import numpy as np
 import xarray as xr
 from pydantic import Field as Setting
 
-from msviz.analyses.shared.compared import Told, told
-from msviz.analyses.shared.options import Asking
+from msviz.analyses.question import Question, QuestionOptions
+from msviz.analyses.shared.aspects import Aspect
+from msviz.analyses.shared.compared import ask_aspects
 from msviz.analyses.shared.special import Special, of_values, ranked
 from msviz.analyses.shared.words import listed
 from msviz.errors import MsvizError, one_of, refuse
@@ -18,19 +19,13 @@ from msviz.probing.truth import Score
 from msviz.probing.truth.sharing import sharing_score
 from msviz.schema import UNSEEN, Schema
 
-QUESTION = "What is special about each of these scenarios?"
-NEEDS = ("prediction",)
-VERSION = 1
+TITLE = "What is special about each of these scenarios?"
 # Where the likeness does not follow the truth: what is said to a reader instead.
-INSTEAD = (
-    "How alike two scenarios respond overall cannot be read off these correlations; the single differences "
-    "above each have a test of their own."
-)
 FEWEST, MOST, DEFAULT = 2, 6, 4
 SAID = 2  # special things of the log, and of the model, that the words tell; the table holds more
 
 
-class Options(Asking):
+class Options(QuestionOptions):
     """Which scenarios are compared."""
 
     scenarios: str = Setting(
@@ -49,7 +44,7 @@ def analyse(study: Study, options: Options) -> Finding:
     """
     chosen = _chosen(study, options.scenarios)
     names = [study.schema.scenario_names[number] for number in chosen]
-    parts, asked, missing = told(study, names)
+    parts, asked, missing = ask_aspects(study, names)
     found = [one for part in parts for one in part.special]
     found += of_values(study.part, study.schema, chosen, names)
     special = ranked(found)
@@ -62,7 +57,7 @@ def analyse(study: Study, options: Options) -> Finding:
     words = {name: _words(name, special.get(name, [])) for name in names}
     return Finding(
         analysis="scenario_comparison",
-        question=QUESTION,
+        question=TITLE,
         takeaway=_takeaway(names, special, len(found)),
         data=data,
         provenance=Provenance(rows=study.part.rows),
@@ -90,7 +85,7 @@ def _chosen(study: Study, text: str) -> list[int]:
     return [known[name] for name in names]
 
 
-def _layout(parts: list[Told], names: list[str]) -> xr.Dataset:
+def _layout(parts: list[Aspect], names: list[str]) -> xr.Dataset:
     """Return the aspects' rows as arrays with named axes."""
     lines = [row for part in parts for row in part.rows]
     cells = ("aspect", "scenario")
@@ -152,3 +147,18 @@ def score(finding: Finding, truth: Mapping[str, Any], schema: Schema) -> list[Sc
         return []
     names = [str(name) for name in finding.data["scenario"].values]
     return sharing_score(names, finding.data["likeness"].values, truth, "Correlations of the answers")
+
+
+QUESTION = Question(
+    title=TITLE,
+    options=Options,
+    analyse=analyse,
+    version=1,
+    needs=("prediction",),
+    score=score,
+    instead=(
+        "How alike two scenarios respond overall cannot be read off these correlations; the single "
+        "differences "
+        "above each have a test of their own."
+    ),
+)

@@ -12,8 +12,9 @@ from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 from torch import Tensor
 
+from msviz.analyses.question import ComparedView, Question, QuestionOptions
+from msviz.analyses.shared.aspects import similarity_aspect
 from msviz.analyses.shared.cells import Cells, pairs
-from msviz.analyses.shared.options import Asking
 from msviz.analyses.shared.words import Z
 from msviz.batch import Batch
 from msviz.errors import MsvizError, one_of, refuse
@@ -26,13 +27,7 @@ from msviz.probing.truth.sharing import sharing_score
 from msviz.schema import UNSEEN, Schema
 
 Array = np.ndarray[Any, Any]
-QUESTION = "Which scenarios does the model treat alike?"
-NEEDS = ("prediction",)
-VERSION = 1
-INSTEAD = (
-    "Few scenarios make few pairs: trust a block only where other trainings show it too, and compare what "
-    "predictions lose without each field, scenario by scenario."
-)
+TITLE = "Which scenarios does the model treat alike?"
 COSINE, CENTRED, CKA, ANSWERS = "cosine", "centred cosine", "CKA", "answers"
 WHOLE = "everything"
 # What a score speaks of, as the start of a sentence.
@@ -51,7 +46,7 @@ PREDICTED, TOGETHER = 400_000, 512  # predictions behind `answers`, about; rows 
 ALONE = 1 - 1e-6  # share of the variation between scenarios from which rows play no part
 
 
-class Options(Asking):
+class Options(QuestionOptions):
     """What is compared, and how many scenarios and rows are looked at."""
 
     tap: str | None = Setting(
@@ -101,7 +96,7 @@ def analyse(study: Study, options: Options) -> Finding:
     words = {str(measure): _words(data, str(measure)) for measure in data["measure"].values}
     return Finding(
         analysis="scenario_similarity",
-        question=QUESTION,
+        question=TITLE,
         takeaway=words[ANSWERS],
         data=data,
         provenance=Provenance(rows=max(seen, len(asked))),
@@ -441,3 +436,20 @@ def _number(value: float, pairs: Array) -> str:
     spread = float(np.ptp(pairs))
     digits = 2 if spread >= 0.05 or spread == 0 else min(2 + int(np.ceil(np.log10(0.05 / spread))), 6)
     return f"{value:.{digits}f}"
+
+
+QUESTION = Question(
+    title=TITLE,
+    options=Options,
+    analyse=analyse,
+    version=1,
+    needs=("prediction",),
+    cells=cells,
+    score=score,
+    instead=(
+        "Few scenarios make few pairs: trust a block only where other trainings show it too, and "
+        "compare what "
+        "predictions lose without each field, scenario by scenario."
+    ),
+    compared=ComparedView(place=7, aspect=similarity_aspect),
+)

@@ -5,9 +5,9 @@ import torch
 import xarray as xr
 from pydantic import Field as Setting
 
+from msviz.analyses.question import Question, QuestionOptions
 from msviz.analyses.shared.attention import AXES, MEAN, coords, with_mean
 from msviz.analyses.shared.cells import Cells
-from msviz.analyses.shared.options import Asking
 from msviz.analyses.shared.words import percent
 from msviz.batch import Batch
 from msviz.errors import MsvizError
@@ -16,12 +16,10 @@ from msviz.probing.study import Study
 from msviz.schema import UNSEEN
 from msviz.trace import Trace
 
-QUESTION = "What would the model say of this impression in another scenario?"
-NEEDS = ("prediction",)
-VERSION = 1
+TITLE = "What would the model say of this impression in another scenario?"
 
 
-class Options(Asking):
+class Options(QuestionOptions):
     """Which impression, and into how many scenarios it is put."""
 
     row: int = Setting(ge=0, description="number of the row in the log")
@@ -55,7 +53,7 @@ def analyse(study: Study, options: Options) -> Finding:
     data = _with_attention(study, trace, data)
     return Finding(
         analysis="scenario_switch",
-        question=QUESTION,
+        question=TITLE,
         takeaway=_words(study, options.row, names, prediction, scenarios.index(own)),
         data=data,
         provenance=Provenance(rows=1),
@@ -130,3 +128,13 @@ def _words(
             f"({names[low]}) to {percent(float(prediction[high]))} ({names[high]})"
         )
     return f"{words}. {stays}. One row has no interval."
+
+
+QUESTION = Question(
+    title=TITLE,
+    options=Options,
+    analyse=analyse,
+    version=1,
+    needs=("prediction",),
+    cells=cells,
+)

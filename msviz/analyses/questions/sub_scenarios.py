@@ -7,10 +7,10 @@ import numpy as np
 import xarray as xr
 from pydantic import Field as Setting
 
+from msviz.analyses.question import Question, QuestionOptions
 from msviz.analyses.shared.attention import ALL
 from msviz.analyses.shared.flows import chance, chosen, counted, places_of
 from msviz.analyses.shared.groups_inside import answers
-from msviz.analyses.shared.options import Asking
 from msviz.analyses.shared.statistics import discoveries
 from msviz.analyses.shared.weights import largest
 from msviz.analyses.shared.words import listed
@@ -21,14 +21,11 @@ from msviz.probing.study import Study
 from msviz.probing.truth import Score, auc_interval, ranking_auc
 from msviz.schema import Field, Schema
 
-QUESTION = "Are there groups inside a scenario that answer to a field differently?"
-NEEDS: tuple[str, ...] = ()
-VERSION = 1
-SPLIT = "all"
+TITLE = "Are there groups inside a scenario that answer to a field differently?"
 LEVEL = 0.05
 
 
-class Options(Asking):
+class Options(QuestionOptions):
     """Which fields make the groups, and what they answer to."""
 
     fields: str = Setting(
@@ -176,3 +173,14 @@ def _of(here: xr.Dataset, members: list[list[str]], flip: bool) -> "np.ndarray[A
     values = np.array([table[place] for place in known], np.float64)
     found: np.ndarray[Any, Any] = values[np.isfinite(values)]
     return found
+
+
+QUESTION = Question(
+    title=TITLE,
+    options=Options,
+    analyse=analyse,
+    version=1,
+    needs=(),
+    split="all",
+    score=score,
+)

@@ -7,9 +7,9 @@ from pydantic import Field as Setting
 from scipy import special
 from torch import Tensor
 
+from msviz.analyses.question import Question, QuestionOptions
 from msviz.analyses.shared.behaviours import Array, Scenarios, read
 from msviz.analyses.shared.cells import Cells, size_of
-from msviz.analyses.shared.options import Asking
 from msviz.analyses.shared.statistics import discoveries
 from msviz.analyses.shared.words import Z, percent, rows
 from msviz.batch import Batch
@@ -17,14 +17,12 @@ from msviz.finding import Finding, Provenance
 from msviz.probing.reducers import BatchRows
 from msviz.probing.study import Study
 
-QUESTION = "How does the model tailor past clicks to the scenario?"
-NEEDS = ("behaviour", "unit")
-VERSION = 1
+TITLE = "How does the model tailor past clicks to the scenario?"
 FEW = 10
 LEVEL = 0.05
 
 
-class Options(Asking):
+class Options(QuestionOptions):
     """Which scenarios are kept apart, and from how many rows."""
 
     most: int = Setting(60, ge=1, le=300, description="the largest scenarios are kept apart, up to so many")
@@ -69,7 +67,7 @@ def analyse(study: Study, options: Options) -> Finding:
     data["significant"] = data["q"] <= LEVEL
     return Finding(
         analysis="tailoring",
-        question=QUESTION,
+        question=TITLE,
         takeaway=_words(data),
         data=data,
         provenance=Provenance(rows=int(gates.rows.sum())),
@@ -201,3 +199,13 @@ def _words(data: xr.Dataset) -> str:
         f"all "
         f"impressions. {single} {tail}"
     )
+
+
+QUESTION = Question(
+    title=TITLE,
+    options=Options,
+    analyse=analyse,
+    version=1,
+    needs=("behaviour", "unit"),
+    cells=cells,
+)

@@ -8,22 +8,20 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from msviz.analyses.question import Question, QuestionOptions
 from msviz.analyses.shared.attention import ALL
-from msviz.analyses.shared.options import Asking
 from msviz.errors import refuse
 from msviz.finding import Finding, Provenance
 from msviz.probing.study import Study
 from msviz.training.frames import Frames, Mark, Measures
 
-QUESTION = "How did the training go?"
-NEEDS = ("prediction",)
-VERSION = 1
+TITLE = "How did the training go?"
 SPLIT = "valid"
 Array = np.ndarray[Any, Any]
 METRICS = ("auc", "logloss")
 
 
-class Options(Asking):
+class Options(QuestionOptions):
     """This question has no options of its own."""
 
 
@@ -68,7 +66,7 @@ def told(
     words = {name: _words(data, name) for name in (ALL, *names)}
     return Finding(
         analysis="training_history",
-        question=QUESTION,
+        question=TITLE,
         takeaway=_whole(data) + words[ALL],
         data=data,
         provenance=Provenance(run=path.name, split=SPLIT, rows=rows or int(data.attrs["sample"])),
@@ -179,3 +177,13 @@ def _number(measures: Measures | None, metric: str, key: str) -> float:
 
 def _time(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
+
+
+QUESTION = Question(
+    title=TITLE,
+    options=Options,
+    analyse=analyse,
+    version=1,
+    needs=("prediction",),
+    split=SPLIT,
+)

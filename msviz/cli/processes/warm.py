@@ -48,13 +48,13 @@ def get_ready() -> None:
     import numpy as np
     import torch
 
-    from msviz import registry
     from msviz.analyses.shared import project
+    from msviz.registry import MODELS, QUESTIONS
 
     torch.set_num_threads(1)
-    for room in ("analyses.questions", "nets.models"):
-        for name in registry.names(room):
-            registry.load(room, name)
+    for registry in (QUESTIONS, MODELS):
+        for name in registry.names():
+            registry.module(name)
     project.umap(np.random.default_rng(0).normal(size=(64, 4)).astype(np.float32), 0)
 
 

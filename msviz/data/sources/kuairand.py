@@ -17,6 +17,7 @@ from msviz.data.importing.events import Events
 from msviz.data.importing.read import Chunk
 from msviz.data.importing.rejects import Rejects
 from msviz.data.importing.signals import Daily
+from msviz.data.importing.source import Source
 from msviz.data.importing.spill import Spill
 from msviz.data.importing.split import day
 from msviz.data.importing.stale import refuse_existing
@@ -131,3 +132,6 @@ def _tasks(tables: Tables, tabs: list[int], options: Options) -> Iterator[Callab
         row = table["row"].to_numpy()
         # `place` is the row's number in the log, so that it survives the sorting and the choice of tabs.
         yield partial(Chunk, table.drop_columns(["row"]), "log", row + 1, row, 0)
+
+
+SOURCE = Source(options=Options, import_log=import_log)

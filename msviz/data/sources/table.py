@@ -12,6 +12,7 @@ from msviz.data.importing.events import Events
 from msviz.data.importing.propose import guess
 from msviz.data.importing.read import find
 from msviz.data.importing.signals import read_daily
+from msviz.data.importing.source import Source
 from msviz.data.importing.stale import refuse_existing
 from msviz.dataset import Dataset
 from msviz.errors import refuse
@@ -76,3 +77,6 @@ def propose(source: str) -> Schema:
     if not schema.fields:
         raise refuse("source", source, "wanted: a table with columns")
     return schema
+
+
+SOURCE = Source(options=Options, import_log=import_log, propose=propose)

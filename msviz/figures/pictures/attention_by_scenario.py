@@ -10,6 +10,7 @@ import xarray as xr
 from msviz.figures import theme
 from msviz.figures.choices import Array, choice, largest, names, pick, shown, title
 from msviz.figures.heat import grid, heat, share_span
+from msviz.figures.picture import Picture
 from msviz.finding import Finding
 
 MEAN = "mean of heads"
@@ -118,3 +119,11 @@ def telling(data: xr.Dataset, limit: int = FIELDS) -> tuple[xr.Dataset, str]:
     keep = largest(weight, limit)
     note = shown(len(keep), len(weight), "fields", "those with most attention")
     return (data.isel(query=keep, key=keep) if note else data), note
+
+
+PICTURE = Picture(
+    draw=draw,
+    how_to_read=HOW_TO_READ,
+    common_scale=common_scale,
+    axes=("scenario", "layer", "head"),
+)

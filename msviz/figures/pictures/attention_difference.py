@@ -7,6 +7,7 @@ import xarray as xr
 from msviz.figures import theme
 from msviz.figures.choices import Array, choice, names, pick, title
 from msviz.figures.heat import grid, heat, share_span, side_by_side, tiles
+from msviz.figures.picture import Picture
 from msviz.figures.pictures.attention_by_scenario import MEAN, telling
 from msviz.finding import Finding
 
@@ -119,3 +120,6 @@ def _greyed(figure: go.Figure, every: Array, coloured: Array) -> go.Figure:
     figure.add_trace(under)
     figure.data = (figure.data[1], figure.data[0])
     return figure
+
+
+PICTURE = Picture(draw=draw, how_to_read=HOW_TO_READ)

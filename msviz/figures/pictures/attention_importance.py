@@ -11,6 +11,7 @@ from msviz.figures.accumulated import slopes
 from msviz.figures.choices import choice, largest, names, pick, shown, title
 from msviz.figures.heat import heat, share_span
 from msviz.figures.marks import errors, list_axis, list_height
+from msviz.figures.picture import Picture
 from msviz.finding import Finding
 
 FIELDS, SCENARIOS = 60, 40
@@ -102,3 +103,6 @@ def _bars(part: xr.Dataset, scenario: str, note: str, order: Sequence[str]) -> g
     )
     figure.update_layout(bargap=0.35, showlegend=True)
     return figure
+
+
+PICTURE = Picture(draw=draw, how_to_read=HOW_TO_READ)

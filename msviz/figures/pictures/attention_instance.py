@@ -5,6 +5,7 @@ import plotly.graph_objects as go
 from msviz.figures import theme
 from msviz.figures.choices import choice, names, pick, title
 from msviz.figures.heat import grid, heat, share_span
+from msviz.figures.picture import Picture
 from msviz.figures.pictures.attention_by_scenario import MEAN, telling
 from msviz.finding import Finding
 
@@ -57,3 +58,6 @@ def draw(finding: Finding, layer: str | None = None, head: str | None = None, vi
 
 def _told(name: str, values: dict[str, str]) -> str:
     return f"{name}: {values[name]}" if name in values else name
+
+
+PICTURE = Picture(draw=draw, how_to_read=HOW_TO_READ)

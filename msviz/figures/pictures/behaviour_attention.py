@@ -8,6 +8,7 @@ from msviz.figures import theme
 from msviz.figures.choices import Array, choice, names, pick, title, unique
 from msviz.figures.heat import heat, share_span
 from msviz.figures.marks import list_axis, list_height
+from msviz.figures.picture import Picture
 from msviz.finding import Finding
 
 LIMIT = 60  # past clicks, the latest
@@ -149,3 +150,6 @@ def _age(seconds: int) -> str:
         if seconds >= size:
             return f"{round(seconds / size)} {word}"
     return "now"
+
+
+PICTURE = Picture(draw=draw, how_to_read=HOW_TO_READ)

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 from msviz.figures import theme
 from msviz.figures.choices import choice, largest, names, shown, title, unique
 from msviz.figures.marks import errors, list_axis
+from msviz.figures.picture import Picture
 from msviz.finding import Finding
 
 LIMIT = 30
@@ -83,3 +84,6 @@ def draw(finding: Finding, view: str = "dots", order: Sequence[str] = ()) -> go.
     # Each name has a line of its own on a phone.
     figure.update_layout(margin={"t": 24 + 20 * len(who), "r": 16}, legend={"entrywidth": 150})
     return figure
+
+
+PICTURE = Picture(draw=draw, how_to_read=HOW_TO_READ)

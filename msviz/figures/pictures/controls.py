@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from msviz.figures import theme
 from msviz.figures.choices import choice, names, shown, title, unique
 from msviz.figures.marks import list_axis, list_height
+from msviz.figures.picture import Picture
 from msviz.finding import Finding
 
 LIMIT = 30
@@ -73,3 +74,6 @@ def draw(finding: Finding, by: str | None = None, entries: Mapping[str, str] | N
     )
     figure.update_layout(showlegend=True, hovermode="closest")
     return figure
+
+
+PICTURE = Picture(draw=draw, how_to_read=HOW_TO_READ)

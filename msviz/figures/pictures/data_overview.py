@@ -9,6 +9,7 @@ import xarray as xr
 from msviz.figures import theme
 from msviz.figures.choices import largest, names, pick, shown, title, unique
 from msviz.figures.marks import errors, list_axis, list_height
+from msviz.figures.picture import Picture
 from msviz.finding import Finding
 
 LIMIT = 40
@@ -97,3 +98,6 @@ def _panels(part: xr.Dataset, dim: str, what: str, palette: Sequence[str]) -> go
         },
     )
     return figure
+
+
+PICTURE = Picture(draw=draw, how_to_read=HOW_TO_READ)

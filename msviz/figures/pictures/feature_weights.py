@@ -11,6 +11,7 @@ from msviz.errors import MsvizError
 from msviz.figures import theme
 from msviz.figures.choices import Array, choice, largest, names, pick, shown, title
 from msviz.figures.field_chart import FIELDS, SCENARIOS, bars, ranked, table
+from msviz.figures.picture import Picture
 from msviz.finding import Finding
 
 VIEWS = ("heads", "scenarios", "difference")
@@ -210,3 +211,12 @@ def _form(data: xr.Dataset) -> str:
 
 def _fine(data: xr.Dataset) -> str:
     return ".2%" if data.attrs["shares"] else ".3f"
+
+
+PICTURE = Picture(
+    draw=draw,
+    how_to_read=HOW_TO_READ,
+    common_scale=common_scale,
+    snapshot={"view": "scenarios"},
+    axes=("head",),
+)

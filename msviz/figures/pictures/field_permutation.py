@@ -7,6 +7,7 @@ import xarray as xr
 from msviz.figures import theme
 from msviz.figures.choices import choice, largest, names, pick, shown, title
 from msviz.figures.field_chart import FIELDS, SCENARIOS, bars, ranked, table
+from msviz.figures.picture import Picture
 from msviz.finding import Finding
 
 VIEWS = ("one", "all")
@@ -88,3 +89,6 @@ def _all(data: xr.Dataset, words: str) -> go.Figure:
     )
     figure.update_layout(plot_bgcolor=theme.QUIET)
     return figure
+
+
+PICTURE = Picture(draw=draw, how_to_read=HOW_TO_READ)

@@ -11,6 +11,7 @@ from msviz.figures import theme, time_axis
 from msviz.figures.choices import Array, choice, names, pick, title
 from msviz.figures.heat import HOVER_LIMIT, colorbar
 from msviz.figures.marks import errors, list_axis, list_height
+from msviz.figures.picture import Picture
 from msviz.figures.ridges import ridgelines
 from msviz.figures.time_axis import HEAD, STRIP, Panel
 from msviz.finding import Finding
@@ -301,3 +302,13 @@ def _correlations(data: xr.Dataset, experts: Sequence[str]) -> go.Figure:
     )  # fmt: skip
     figure.update_layout(showlegend=True, hovermode="closest")
     return figure
+
+
+PICTURE = Picture(
+    draw=draw,
+    how_to_read=HOW_TO_READ,
+    common_scale=common_scale,
+    # Which signals go together best would change every time.
+    snapshot={"view": "bands", "signals": 0},
+    axes=("group",),
+)

@@ -5,6 +5,7 @@ import plotly.graph_objects as go
 
 from msviz.figures import theme
 from msviz.figures.choices import choice, names
+from msviz.figures.picture import Picture
 from msviz.finding import Finding
 
 BINS = 25
@@ -48,3 +49,6 @@ def draw(finding: Finding, scenario: str | None = None) -> go.Figure:
     figure.update_yaxes(title_text="Share of impressions", tickformat=".0%", rangemode="tozero")
     figure.update_layout(showlegend=True, hovermode="closest")
     return figure
+
+
+PICTURE = Picture(draw=draw, how_to_read=HOW_TO_READ)

@@ -12,6 +12,7 @@ from msviz.figures import theme
 from msviz.figures.choices import Array, choice, largest, names, pick, shown, title, unique
 from msviz.figures.heat import TEXT_LIMIT, heat
 from msviz.figures.marks import errors, list_axis, list_height
+from msviz.figures.picture import Picture
 from msviz.finding import Finding
 
 LIMIT, LISTED = 120, 40
@@ -186,3 +187,6 @@ def _one(data: xr.Dataset, view: str, order: Sequence[str]) -> go.Figure:
     )
     figure.update_layout(showlegend=view == "share", margin={"t": 40 if view == "share" else 16, "r": 20})
     return figure
+
+
+PICTURE = Picture(draw=draw, how_to_read=HOW_TO_READ, common_scale=common_scale)

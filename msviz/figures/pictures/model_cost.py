@@ -7,6 +7,7 @@ from msviz.errors import MsvizError
 from msviz.figures import theme
 from msviz.figures.choices import choice, names, shown, title, unique
 from msviz.figures.marks import errors, list_axis, list_height
+from msviz.figures.picture import Picture
 from msviz.finding import Finding
 
 LIMIT, LINES = 40, 8
@@ -131,3 +132,6 @@ def _growth(finding: Finding) -> go.Figure:
     figure.update_yaxes(type="log", title_text="Parameters", tickformat="~s", dtick=1)
     figure.update_layout(showlegend=True)
     return figure
+
+
+PICTURE = Picture(draw=draw, how_to_read=HOW_TO_READ)

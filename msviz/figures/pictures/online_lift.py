@@ -10,6 +10,7 @@ import xarray as xr
 from msviz.figures import theme
 from msviz.figures.choices import Array, choice, largest, names, pick, shown, title, unique
 from msviz.figures.marks import errors, list_axis, list_height
+from msviz.figures.picture import Picture
 from msviz.finding import Finding
 
 LIMIT = 40
@@ -214,3 +215,6 @@ def _shades(figure: go.Figure, data: xr.Dataset) -> None:
             x=str(middle), y=1, yref="paper", yanchor="bottom", yshift=20, showarrow=False,
             text=theme.short(str(period[start]), 18), font={"size": 11, "color": theme.MUTED},
         )  # fmt: skip
+
+
+PICTURE = Picture(draw=draw, how_to_read=HOW_TO_READ)

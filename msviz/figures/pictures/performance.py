@@ -9,6 +9,7 @@ import xarray as xr
 from msviz.figures import theme
 from msviz.figures.choices import Array, largest, names, pick, shown, title, unique
 from msviz.figures.marks import errors, list_axis, list_height
+from msviz.figures.picture import Picture
 from msviz.finding import Finding
 
 LIMIT = 40
@@ -114,3 +115,6 @@ def _undefined(figure: go.Figure, part: xr.Dataset, place: Array) -> None:
                 x=0.02, xref="x domain", xanchor="left", y=row, text=str(why) or "not defined",
                 showarrow=False, font={"size": 12, "color": theme.MUTED},
             )  # fmt: skip
+
+
+PICTURE = Picture(draw=draw, how_to_read=HOW_TO_READ)

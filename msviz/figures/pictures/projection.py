@@ -10,6 +10,7 @@ import xarray as xr
 from msviz.figures import density, theme
 from msviz.figures.choices import Array, choice, names, title
 from msviz.figures.heat import HEADING, panel
+from msviz.figures.picture import Picture
 from msviz.finding import Finding
 from msviz.schema import Schema
 
@@ -250,3 +251,6 @@ def selected(selection: Any) -> Array:
     held = [point.get("customdata") for point in (selection or {}).get("points", [])]
     numbers = [value[0] if isinstance(value, list | tuple) else value for value in held if value is not None]
     return np.unique(np.array(numbers, np.int64))
+
+
+PICTURE = Picture(draw=draw, how_to_read=HOW_TO_READ)

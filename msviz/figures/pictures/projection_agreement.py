@@ -5,6 +5,7 @@ import plotly.graph_objects as go
 
 from msviz.figures import theme
 from msviz.figures.choices import names
+from msviz.figures.picture import Picture
 from msviz.finding import Finding
 
 POINTS = 5_000  # of each layout that are drawn
@@ -44,3 +45,6 @@ def draw(finding: Finding) -> go.Figure:
         yaxis2={**bare, "anchor": "x2"},
     )
     return figure
+
+
+PICTURE = Picture(draw=draw, how_to_read=HOW_TO_READ)

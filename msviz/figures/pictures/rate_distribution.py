@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 
 from msviz.figures import theme
 from msviz.figures.choices import names, title
+from msviz.figures.picture import Picture
 from msviz.finding import Finding
 
 HOW_TO_READ = (
@@ -47,3 +48,6 @@ def draw(finding: Finding, order: Sequence[str] = ()) -> go.Figure:
     figure.update_yaxes(title_text="Share of users", tickformat=".0%", rangemode="tozero", nticks=6)
     figure.update_layout(showlegend=True, margin={"t": 36 + 20 * -(-len(groups) // 2)}, hovermode="closest")
     return figure
+
+
+PICTURE = Picture(draw=draw, how_to_read=HOW_TO_READ)

@@ -9,6 +9,7 @@ import xarray as xr
 from msviz.figures import theme, time_axis
 from msviz.figures.choices import choice, largest, names, pick, shown, title, unique
 from msviz.figures.marks import errors, list_axis, list_height
+from msviz.figures.picture import Picture
 from msviz.figures.time_axis import HEAD, Panel
 from msviz.finding import Finding
 
@@ -216,3 +217,6 @@ def _periods(data: xr.Dataset, metric: str, scenario: str | None, palette: dict[
 
 def _symbol(number: int) -> str:
     return ("circle", "diamond", "square", "triangle-up", "cross", "x")[number % 6]
+
+
+PICTURE = Picture(draw=draw, how_to_read=HOW_TO_READ)

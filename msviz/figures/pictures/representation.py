@@ -10,6 +10,7 @@ from msviz.figures import theme
 from msviz.figures.choices import Array, choice, names, title, unique
 from msviz.figures.heat import heat
 from msviz.figures.marks import errors, list_axis, list_height
+from msviz.figures.picture import Picture
 from msviz.finding import Finding
 
 VIEWS = ("matrix", "numbers")
@@ -149,3 +150,6 @@ def _range(runs: list[tuple[Finding, Array, float, str]], measure: str) -> list[
     """Return the scale from 0 (or the lowest silhouette) to 1: what is small shall look small."""
     lowest = min(float(np.nanmin(values, initial=0)) for _, values, _, _ in runs)
     return [lowest * 1.1 - 0.03 if measure == "silhouette" or lowest < 0 else -0.06, 1.06]
+
+
+PICTURE = Picture(draw=draw, how_to_read=HOW_TO_READ, matrices=MATRICES)

@@ -9,6 +9,7 @@ from msviz.figures import settings, theme
 from msviz.figures.choices import Array, choice, largest, names, pick, shown, title, unique
 from msviz.figures.heat import heat
 from msviz.figures.marks import errors, list_axis, list_height
+from msviz.figures.picture import Picture
 from msviz.figures.pictures.performance import METRICS
 from msviz.figures.settings import curves, grids
 from msviz.finding import Finding
@@ -213,3 +214,6 @@ def _list(here: xr.Dataset, metric: str) -> go.Figure:
     figure.update_xaxes(title_text=title(f"{words} ({hint})", dotted, note), tickformat=form, nticks=6)
     figure.update_layout(showlegend=False)
     return figure
+
+
+PICTURE = Picture(draw=draw, how_to_read=HOW_TO_READ)

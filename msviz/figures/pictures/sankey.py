@@ -9,6 +9,7 @@ import xarray as xr
 from msviz.errors import one_of, refuse
 from msviz.figures import theme
 from msviz.figures.choices import Array, choice, names
+from msviz.figures.picture import Picture
 from msviz.finding import Finding
 
 WIDTHS = ("rows", "clicks", "click rate")
@@ -183,3 +184,6 @@ def _headings(figure: go.Figure, data: xr.Dataset) -> None:
             yshift=10, showarrow=False, font={"size": 12, "color": theme.INK},
         )  # fmt: skip
     figure.update_layout(margin={"t": 44, "b": 84, "l": 8, "r": 8})
+
+
+PICTURE = Picture(draw=draw, how_to_read=HOW_TO_READ)

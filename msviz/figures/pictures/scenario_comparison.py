@@ -11,6 +11,7 @@ from msviz.errors import one_of, refuse
 from msviz.figures import theme
 from msviz.figures.choices import Array, names, unique
 from msviz.figures.marks import errors
+from msviz.figures.picture import Picture
 from msviz.finding import Finding
 
 LINE, HEAD = 50, 34  # px of a line of dots, and of a heading
@@ -155,3 +156,6 @@ def _hover(part: xr.Dataset, line: int) -> str:
         text += f"<br>95 %: {_number(low, form)} to {_number(high, form)}"
     usual = float(part["usual"].values[line])
     return text + (f"<br>over all rows {_number(usual, form)}" if np.isfinite(usual) else "")
+
+
+PICTURE = Picture(draw=draw, how_to_read=HOW_TO_READ)

@@ -6,6 +6,7 @@ import plotly.graph_objects as go
 from msviz.figures import theme
 from msviz.figures.choices import Array, names, pick, shown, title
 from msviz.figures.heat import heat
+from msviz.figures.picture import Picture
 from msviz.finding import Finding
 
 LIMIT = 120
@@ -84,3 +85,6 @@ def _span(apart: Array, signed: bool) -> tuple[float, float]:
 def _digits(span: tuple[float, float]) -> int:
     width = span[1] - span[0]
     return 2 if width >= 0.05 else int(min(2 + np.ceil(np.log10(0.05 / max(width, 1e-9))), 6))
+
+
+PICTURE = Picture(draw=draw, how_to_read=HOW_TO_READ)

@@ -10,6 +10,7 @@ from msviz.figures import theme
 from msviz.figures.choices import choice, largest, names, pick, shown, title, unique
 from msviz.figures.heat import heat, share_span
 from msviz.figures.marks import list_axis, list_height
+from msviz.figures.picture import Picture
 from msviz.figures.pictures.attention_by_scenario import MEAN
 from msviz.finding import Finding
 
@@ -94,3 +95,6 @@ def _predictions(finding: Finding, data: xr.Dataset, note: str, order: Sequence[
 
 def _starred(name: str, actual: bool) -> str:
     return f"{name} (actual)" if actual else name
+
+
+PICTURE = Picture(draw=draw, how_to_read=HOW_TO_READ)

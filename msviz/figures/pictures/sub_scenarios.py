@@ -5,6 +5,7 @@ import plotly.graph_objects as go
 
 from msviz.figures.choices import names, pick, title
 from msviz.figures.field_chart import table
+from msviz.figures.picture import Picture
 from msviz.finding import Finding
 
 HOW_TO_READ = (
@@ -50,3 +51,6 @@ def draw(finding: Finding, scenario: str | None = None) -> go.Figure:
     )
     figure.update_yaxes(title_text=data.attrs["first_field"])
     return figure
+
+
+PICTURE = Picture(draw=draw, how_to_read=HOW_TO_READ)

@@ -7,6 +7,7 @@ import xarray as xr
 from msviz.figures import theme
 from msviz.figures.choices import Array, choice, largest, names, pick, shown, title
 from msviz.figures.heat import TEXT_LIMIT, heat
+from msviz.figures.picture import Picture
 from msviz.finding import Finding
 
 LIMIT, UNITS = 60, 24
@@ -107,3 +108,6 @@ def _span(values: Array, least: float) -> tuple[float, float]:
     known = np.abs(values[np.isfinite(values)])
     top = max(float(np.quantile(known, 0.99)), least) if known.size else 1.0
     return -top, top
+
+
+PICTURE = Picture(draw=draw, how_to_read=HOW_TO_READ)

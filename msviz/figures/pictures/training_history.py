@@ -9,6 +9,7 @@ import xarray as xr
 
 from msviz.figures import theme
 from msviz.figures.choices import Array, choice, largest, names, title
+from msviz.figures.picture import Picture
 from msviz.finding import Finding
 
 VIEWS = ("both", "auc", "loss")
@@ -271,3 +272,6 @@ def _nothing(figure: go.Figure, text: str) -> None:
         text=text, showarrow=False, x=0.5, y=0.5, xref="paper", yref="y domain",
         font={"size": 13, "color": theme.MUTED},
     )  # fmt: skip
+
+
+PICTURE = Picture(draw=draw, how_to_read=HOW_TO_READ)

@@ -1,5 +1,6 @@
 """HierRec: Scenario-Aware Hierarchical Dynamic Network for Multi-Scenario Recommendations."""
 
+from msviz.papers.paper import Paper
 from msviz.papers.study import Study
 from msviz.papers.tile import EXPERIMENT, SHELF, Tile, Wants, of_study
 
@@ -81,3 +82,5 @@ TILES = (
         command=EXPERIMENT,
     ),
 )
+
+PAPER = Paper(name="HierRec", tiles=TILES, studies=STUDIES, training=TRAINING, place=4)

@@ -1,5 +1,6 @@
 """OptMSM: Optimizing Multi-Scenario Modeling for Click-Through Rate Prediction (ECML PKDD 2023)."""
 
+from msviz.papers.paper import Paper
 from msviz.papers.study import Study, without
 from msviz.papers.tile import EXPERIMENT, SHELF, Tile, Wants, of_study
 
@@ -110,3 +111,5 @@ TILES = (
         command=EXPERIMENT,
     ),
 )
+
+PAPER = Paper(name="OptMSM", tiles=TILES, studies=STUDIES, training=TRAINING, place=2)

@@ -1,5 +1,6 @@
 """SAINet: Towards Scenario-adaptive User Behavior Modeling for Multi-scenario Recommendation."""
 
+from msviz.papers.paper import Paper
 from msviz.papers.study import Study, without
 from msviz.papers.tile import EXPERIMENT, SHELF, Tile, Wants, of_study
 
@@ -112,3 +113,5 @@ TILES = (
         command=SHELF,
     ),
 )
+
+PAPER = Paper(name="SAINet", tiles=TILES, studies=STUDIES, training=TRAINING, place=3)

@@ -1,5 +1,6 @@
 """SAME: Scenario Adaptive Mixture-of-Experts for Promotion-Aware Click-Through Rate Prediction."""
 
+from msviz.papers.paper import Paper
 from msviz.papers.study import Study
 from msviz.papers.tile import EXPERIMENT, SHELF, Tile, Wants, of_study
 from msviz.papers.tile import STUDIES as PAPERS
@@ -130,3 +131,5 @@ TILES = (
         command=EXPERIMENT,
     ),
 )
+
+PAPER = Paper(name="SAME", tiles=TILES, studies=STUDIES, training=TRAINING, place=5)

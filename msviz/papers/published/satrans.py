@@ -1,5 +1,6 @@
 """SATrans: Scenario-Adaptive Feature Interaction for Click-Through Rate Prediction (KDD 2023)."""
 
+from msviz.papers.paper import Paper
 from msviz.papers.study import Study
 from msviz.papers.tile import EXPERIMENT, SHELF, Tile, Wants, of_study
 
@@ -158,3 +159,5 @@ TILES = (
         command=EXPERIMENT,
     ),
 )
+
+PAPER = Paper(name="SATrans", tiles=TILES, studies=STUDIES, training=TRAINING, place=1)

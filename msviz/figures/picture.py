@@ -1,0 +1,33 @@
+"""Picture: what a file of `pictures/` says of itself; it draws the answer to the question of its name."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from msviz.registry import PICTURES
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """How an answer is drawn: all that a file of `pictures/` may define.
+
+    `draw(finding, **choices)` returns the figure; `how_to_read` tells a reader in a few sentences. Where a
+    training is watched, `snapshot` are choices that stay, `axes` those that a reader chooses along (with
+    `matrices`, which of several arrays is drawn: name -> title), and `common_scale(findings, **choices)`
+    returns the choices that let the pictures of all moments share a scale.
+    """
+
+    draw: "Callable[..., go.Figure]"
+    how_to_read: str
+    common_scale: Callable[..., Mapping[str, Any]] | None = None
+    snapshot: Mapping[str, Any] = field(default_factory=dict)
+    axes: Sequence[str] = ()
+    matrices: Mapping[str, str] = field(default_factory=dict)
+
+
+def load_picture(name: str) -> Picture:
+    """Return the picture of a question; raise MsvizError naming the choices when there is none."""
+    return PICTURES.load(name, Picture)
