@@ -104,10 +104,10 @@ class Gates:
     def begin(self, rows: BatchRows) -> None:
         """Find out which clicks the net reads, and count them."""
         batch = rows.batch
-        assert batch.behaviour_scenario is not None
+        assert batch.histories is not None
         self._there = read(self._study, batch)
         place = self._known.place.to(self._there.device)
-        self._target, self._source = place[batch.scenario], place[batch.behaviour_scenario]
+        self._target, self._source = place[batch.scenario], place[batch.histories.scenario]
         count = torch.zeros(len(batch), self.shape[1], device=self._there.device)
         self._count = count.scatter_add_(1, self._source, self._there.float())
         self.holding.index_add_(0, self._target.cpu(), (self._count > 0).long().cpu())
