@@ -15,6 +15,7 @@ from msviz.finding import Finding
 from msviz.gallery.items import Hung, papers, runs_of
 from msviz.papers.study import ASIDE, SHELF, Study
 from msviz.run import Run, shelf
+from msviz.run_folder import CHECKPOINT
 from msviz.training.plans import Plan, names, variants
 
 HEAD = """# The papers' ablations and curves, in numbers
@@ -57,7 +58,7 @@ def commands(models: Path, paper: str | None, study: str | None, seeds: int, dev
         if one.known is None:
             out = models / SHELF / one.name
             words = ["msviz", *one.plan.arguments(out, frames=0)]
-            lines.append(shlex.join([*words, *(["--resume"] if (out / "checkpoint").is_dir() else [])]))
+            lines.append(shlex.join([*words, *(["--resume"] if (out / CHECKPOINT).is_dir() else [])]))
     return lines
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from msviz.errors import refuse
 from msviz.run import Run, shelf
+from msviz.run_folder import is_run
 
 # What a training may differ in without being another training.
 ASIDE = ("threads", "checkpoint_seconds", "checks_per_epoch")
@@ -43,7 +44,7 @@ def named(text: str | None) -> list[Run]:
         if not part:
             continue
         path = Path(part)
-        inside = [] if (path / "run.json").is_file() else shelf(path)
+        inside = [] if is_run(path) else shelf(path)
         found += inside or [Run.peek(path)]
     if not found:
         raise refuse("runs", text, "wanted: paths of runs, or of a folder of runs, between commas")
