@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 NOUNS = {
     *("schema", "dataset", "batch", "run", "trace", "finding"),
-    *("errors", "registry", "run_folder", "statistics"),
+    *("errors", "registry", "run_folder", "same_training", "statistics"),
 }
 # A room may import itself, the nouns, and the rooms named here.
 MAY = {

@@ -13,9 +13,10 @@ from msviz import registry
 from msviz.errors import one_of, refuse
 from msviz.finding import Finding
 from msviz.gallery.items import Hung, papers, runs_of
-from msviz.papers.study import ASIDE, SHELF, Study
+from msviz.papers.study import SHELF, Study
 from msviz.run import Run, shelf
 from msviz.run_folder import CHECKPOINT
+from msviz.same_training import deciding
 from msviz.training.plans import Plan, names, variants
 
 HEAD = """# The papers' ablations and curves, in numbers
@@ -148,8 +149,7 @@ def _line(cells: Sequence[str]) -> str:
 
 def _mark(plan: Plan) -> str:
     """Return what tells one training from another."""
-    values = {name: value for name, value in plan.full.items() if name not in ASIDE}
-    return repr((plan.model, plan.seed, sorted(values.items(), key=lambda pair: pair[0])))
+    return repr((plan.model, plan.seed, sorted(deciding(plan.full).items(), key=lambda pair: pair[0])))
 
 
 def _data(runs: Sequence[Run], base: Plan) -> list[str]:

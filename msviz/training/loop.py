@@ -31,6 +31,7 @@ from msviz.nets.base import parse_config
 from msviz.nets.batchnorm import settle
 from msviz.run import Card, Run, TrainedOn
 from msviz.run_folder import CARD, CHECKPOINT, is_begun, is_run
+from msviz.same_training import EARLIER
 from msviz.schema import first_problem
 from msviz.training.bundle import save_bundle
 from msviz.training.checkpoint import Checkpoint, State
@@ -47,7 +48,6 @@ from msviz.training.step import step as take_step
 from msviz.training.stop import Interrupted, Stop
 
 DEVICES = ("auto", "cpu", "cuda")
-EARLIER = {"keep": "auc"}  # what runs did that do not name these settings
 AUTO = "auto"  # how people write a setting that follows the number of rows
 # How an epoch takes the rows: a training that was stopped under another rule cannot go on under this one.
 ROW_ORDER = "all rows shuffled"
@@ -258,7 +258,7 @@ class _Loop:
         if not resume:
             self.checkpoint.begin(settings)
             return
-        self.checkpoint.compare(settings, Training().model_dump())
+        self.checkpoint.compare(settings, {**Training().model_dump(), **EARLIER})
         found = self.checkpoint.restore(self.net, self.optimisers)
         if found is None:
             self.report("no checkpoint was written yet: training starts at the beginning")

@@ -13,6 +13,7 @@ import torch
 from msviz.errors import MsvizError, one_of, refuse
 from msviz.nets.base import Layout, net_class, parse_config, require
 from msviz.run import Run
+from msviz.same_training import ASIDE, EARLIER, deciding, same
 from msviz.schema import Schema
 from msviz.training import problems
 from msviz.training.loop import DEVICES, Training
@@ -20,7 +21,6 @@ from msviz.training.settings import ROWS, SettingInfo, Settings, by_name, descri
 
 __all__ = ["Plan", "SettingInfo", "describe_settings", "fast", "grid", "names", "parameters", "variants"]
 MOST = 200  # trainings of one sweep
-ASIDE = ("threads", "checkpoint_seconds")  # these change nothing in the result
 LONGEST = 80  # characters of a run's name
 QUICK = 30_000  # rows of a fast look: some 5 s of training at 6,000 rows a second
 COPIES = 3  # a weight and the optimiser's two numbers of it
@@ -41,7 +41,7 @@ class Plan:
     def of(cls, run: Run, data: Path | str | None = None) -> "Plan":
         """Return the plan that trains a run again, on its own data unless another is named."""
         place = Path(data) if data is not None else run.path / run.card.data.path
-        settings = {**run.card.config, **run.card.training}
+        settings = {**EARLIER, **run.card.config, **run.card.training}
         return cls(run.card.model, place, settings, run.card.seed, "auto", run.path)
 
     @property
@@ -110,18 +110,13 @@ class Plan:
 
     def trained(self, fingerprint: str, runs: Sequence[Run]) -> Run | None:
         """Return the run that this would give again: same model, settings, seed and data; None where none."""
-        mine = self._alike()
-        same = (
-            run for run in runs if run.card.model == self.model and run.card.data.fingerprint == fingerprint
-        )
-        return next((run for run in same if Plan.of(run)._alike() == mine), None)
+        near = (run for run in runs if run.card.data.fingerprint == fingerprint)
+        return next((run for run in near if self.alike(Plan.of(run))), None)
 
     def alike(self, other: "Plan") -> bool:
         """Tell whether the two give the same run, whatever data they name."""
-        return self.model == other.model and self._alike() == other._alike()
-
-    def _alike(self) -> dict[str, Any]:
-        return {"seed": self.seed} | {name: v for name, v in self.full.items() if name not in ASIDE}
+        like = (self.model, self.seed) == (other.model, other.seed)
+        return like and same(self.full, other.full)
 
     def _unknown(self) -> list[str]:
         return [name for name in self.settings if name not in by_name(self.model)]
@@ -245,7 +240,7 @@ def variants(plan: Plan, changes: Sequence[Settings], seeds: Sequence[int] = ())
     for change in changes:
         for seed in seeds or (plan.seed,):
             one = replace(plan.changed(**change), seed=seed)
-            found.setdefault(repr(one._alike()), one)
+            found.setdefault(repr((seed, deciding(one.full))), one)
     return list(found.values())
 
 
