@@ -1,8 +1,11 @@
-"""The names of a run's files and folders stand in one module, and nowhere else."""
+"""One rule for a run's name; and the names of its files stand in one module, and nowhere else."""
 
 import ast
 from pathlib import Path
 
+import pytest
+
+from msviz.errors import MsvizError
 from msviz.run_folder import (
     CARD,
     CHECKPOINT,
@@ -13,8 +16,10 @@ from msviz.run_folder import (
     NOTES,
     SCHEMA,
     SETTINGS,
+    check_name,
     is_begun,
     is_run,
+    with_end,
 )
 
 ROOT = Path(__file__).parents[1]
@@ -64,6 +69,21 @@ def test_a_name_is_found_wherever_it_is_written() -> None:
     text = '"""Writes run.json."""\npath = f"{folder}/run.json"\nif name in ("frames/", "checkpoint"): pass\n'
     assert set().union(*map(names_in, literals(ast.parse(text)))) == {CARD, FRAMES, CHECKPOINT}
     assert not names_in("seconds between checkpoints") and not names_in("--frames")
+
+
+@pytest.mark.parametrize("name", ["a", "_a", "A-1.0_x", "x" * 100])
+def test_a_name_that_a_run_may_have(name: str) -> None:
+    assert check_name(name, ["other"]) == name
+
+
+@pytest.mark.parametrize("name", ["", ".", "-x", "a/b", "a b", "a\n", "é", "x" * 101, "Taken"])
+def test_a_name_that_will_not_do_is_refused_with_the_choices(name: str) -> None:
+    with pytest.raises(MsvizError, match=r"^name: got .*; (wanted: letters, digits .* up to 100|a run)"):
+        check_name(name, ["taken"])
+
+
+def test_a_name_and_its_end_fit_together() -> None:
+    assert with_end("abc", "-2") == "abc-2" and with_end("x" * 100, "-12") == "x" * 97 + "-12"
 
 
 def test_a_folder_is_a_run_or_a_training_that_began(tmp_path: Path) -> None:

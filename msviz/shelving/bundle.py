@@ -10,9 +10,9 @@ from pathlib import Path
 from msviz import registry
 from msviz.errors import MsvizError, refuse
 from msviz.run import Run, shelf
-from msviz.run_folder import CARD, FILES, FINDINGS, FRAMES, HISTORY, METRICS, NOTES, SCHEMA
+from msviz.run_folder import CARD, FILES, FINDINGS, FRAMES, HISTORY, METRICS, NOTES, SCHEMA, check_name
 from msviz.shelving import notes
-from msviz.shelving.place import as_name, check_name, free_name, locked, megabytes, told
+from msviz.shelving.place import as_name, free_name, locked, megabytes, told
 
 # What lies beside the sealed files, by folder: pictures of the training, and answers that were kept.
 FOLDERS = {FRAMES: ("nc", "json", "jsonl"), FINDINGS: ("nc",)}

@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from msviz.errors import MsvizError, one_of, refuse
-from msviz.run_folder import CARD, CHECKPOINT, FINDINGS, LOCK, is_run
+from msviz.run_folder import CARD, CHECKPOINT, FINDINGS, LOCK, check_name, is_run
 from msviz.shelving.notes import read_notes
-from msviz.shelving.place import check_name, free_name, locked, told
+from msviz.shelving.place import free_name, locked, told
 
 BIN = ".trash"
 DAYS = 30  # that a deleted run is kept

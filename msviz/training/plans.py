@@ -13,6 +13,7 @@ import torch
 from msviz.errors import MsvizError, one_of, refuse
 from msviz.nets.base import Layout, net_class, parse_config, require
 from msviz.run import Run
+from msviz.run_folder import LONGEST, check_name, with_end
 from msviz.same_training import ASIDE, EARLIER, deciding, same
 from msviz.schema import Schema
 from msviz.training import problems
@@ -21,7 +22,6 @@ from msviz.training.settings import ROWS, SettingInfo, Settings, by_name, descri
 
 __all__ = ["Plan", "SettingInfo", "describe_settings", "fast", "grid", "names", "parameters", "variants"]
 MOST = 200  # trainings of one sweep
-LONGEST = 80  # characters of a run's name
 QUICK = 30_000  # rows of a fast look: some 5 s of training at 6,000 rows a second
 COPIES = 3  # a weight and the optimiser's two numbers of it
 
@@ -247,7 +247,7 @@ def variants(plan: Plan, changes: Sequence[Settings], seeds: Sequence[int] = ())
 def names(plans: Sequence[Plan], base: Plan, stem: str, taken: Sequence[str] = ()) -> list[str]:
     """Return a name for each plan's run: what it differs in from `base` behind `stem`, none of `taken`.
 
-    Letters, digits, dots and dashes only, at most 80 of them.
+    Letters, digits, dots and dashes only, as many as a run's name may have.
     """
     used = {name.casefold() for name in taken}
     found = []
@@ -255,7 +255,7 @@ def names(plans: Sequence[Plan], base: Plan, stem: str, taken: Sequence[str] = (
         name = start = _name(plan, base, stem)
         number = 2
         while name.casefold() in used:
-            name, number = f"{start[: LONGEST - 4]}-{number}", number + 1
+            name, number = with_end(start, f"-{number}"), number + 1
         used.add(name.casefold())
         found.append(name)
     return found
@@ -263,14 +263,10 @@ def names(plans: Sequence[Plan], base: Plan, stem: str, taken: Sequence[str] = (
 
 def name_trouble(name: str, taken: Sequence[str]) -> str:
     """Return why a run cannot be called so, or ""."""
-    if not name:
-        return "a run needs a name"
-    if len(name) > LONGEST:
-        return f"it has {len(name)} characters, at most {LONGEST} will do"
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
-        return "wanted: letters, digits, dots, dashes and underscores, a letter or digit first"
-    if name.casefold() in {other.casefold() for other in taken}:
-        return "a run of this name is on the shelf, or being trained"
+    try:
+        check_name(name, taken)
+    except MsvizError as error:
+        return str(error)
     return ""
 
 
@@ -300,11 +296,11 @@ def _name(plan: Plan, base: Plan, stem: str) -> str:
         name = name.removesuffix(old) if name.endswith(old) and name != old else name
     for key in changed:
         name += "-" + _slug(f"{key}-{said(mine[key])}" if key not in ROWS else f"{key}-{mine[key]}")[:40]
-    name = _slug(name).lstrip("-.")[: LONGEST - 10] or "run"
+    name = _slug(name).lstrip("-.")[:LONGEST] or "run"
     if plan.seed != base.seed:
-        name = re.sub(rf"-seed-{base.seed}$", "", name) + f"-seed-{plan.seed}"
+        name = with_end(re.sub(rf"-seed-{base.seed}$", "", name), f"-seed-{plan.seed}")
     unchanged = not changed and plan.seed == base.seed
-    return f"{name}-again" if unchanged and base.parent is not None else name
+    return with_end(name, "-again") if unchanged and base.parent is not None else name
 
 
 def _slug(text: str) -> str:
