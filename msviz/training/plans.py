@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,8 @@ class Plan:
         settings = {**EARLIER, **run.card.config, **run.card.training}
         return cls(run.card.model, place, settings, run.card.seed, "auto", run.path)
 
-    @property
-    def full(self) -> dict[str, Any]:
+    @cached_property
+    def full(self) -> Settings:
         """Return every setting with its value, in the order of the configs; unknown ones last."""
         known = by_name(self.model)
         values = {name: info.default for name, info in known.items()} | self.settings

@@ -232,6 +232,16 @@ def test_settings_tell_their_kind_range_sentence_and_default() -> None:
     ]  # fmt: skip
 
 
+def test_values_that_are_equal_keep_their_type() -> None:
+    text, number = by_name("same")["train_where"], by_name("same")["l2"]
+    assert [text.typed(value) for value in (1, True, 1.0)] == [1, True, 1.0]
+    assert [type(text.typed(value)) for value in (1, True, 1.0)] == [int, bool, float]
+    assert type(number.typed(1)) is float and number.typed([1]) == [1], "what nothing can read is left"
+    plan = Plan("same", DATA, {"l2": "0.5", "nonsense": [1]})
+    assert plan.full is plan.full and plan.full["l2"] == 0.5 and plan.changed(l2=1).full["l2"] == 1.0
+    assert plan.full["nonsense"] == [1]
+
+
 @pytest.mark.parametrize(("rows", "share"), [(152_629, 0.2), (10_000, 1.0), (0, 1.0), (40_000_000, 0.001)])
 def test_a_fast_look_takes_some_thirty_thousand_rows(rows: int, share: float) -> None:
     assert fast(rows) == {"epochs": 1, "train_share": share}
