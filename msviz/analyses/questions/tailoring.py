@@ -14,7 +14,7 @@ from msviz.analyses.shared.statistics import discoveries
 from msviz.analyses.shared.words import Z, percent, rows
 from msviz.batch import Batch
 from msviz.finding import Finding, Provenance
-from msviz.probing.reducers import BatchRows
+from msviz.probing.reducers import BatchRows, Reducer
 from msviz.probing.study import Study
 
 QUESTION = "How does the model tailor past clicks to the scenario?"
@@ -87,7 +87,7 @@ def cells(finding: Finding) -> Cells:
     )
 
 
-class Gates:
+class Gates(Reducer):
     """Sums over rows of their mean gate, by layer: of cells (target, source), and of units by target."""
 
     def __init__(self, study: Study, tap: str, known: Scenarios) -> None:
@@ -130,9 +130,6 @@ class Gates:
         for sums, added in ((self.cells[number], cell), (self.units[number], unit)):
             sums[0].index_add_(0, target, added)
             sums[1].index_add_(0, target, added**2)
-
-    def end(self) -> None:
-        """Finish nothing: sums are complete as they are."""
 
     def merge(self, other: "Gates") -> None:
         """Add the other's sums."""

@@ -6,13 +6,13 @@ from torch import Tensor
 
 from msviz.analyses.shared.behaviours import Array, Look, Scenarios, read, related
 from msviz.batch import Batch
-from msviz.probing.reducers import BatchRows
+from msviz.probing.reducers import BatchRows, Reducer
 from msviz.probing.study import Study
 
 ROUND = 512  # impressions whose clicks are taken away at a time
 
 
-class Masses:
+class Masses(Reducer):
     """For each target and source: attention on the source's past clicks, and what an even one would give.
 
     Sums (targets, sources) over rows with a past click, of mass m, even share e, m², e² and m·e; `rows`
