@@ -10,6 +10,7 @@ from app import view, work
 from app.words import plain
 from msviz.errors import MsvizError
 from msviz.jobs import ACTIVE, Job, Status
+from msviz.run_folder import is_begun, is_run
 
 ENDED = 12  # jobs that have ended and are listed; the log of each is a click away
 JOB, WANTED, TROUBLE = "job", "_job_wanted", "_queue_trouble"
@@ -104,7 +105,7 @@ def _groups(jobs: list[tuple[Job, Status]]) -> None:
 def compare(group: str) -> None:
     """Link to the comparison of a sweep's runs."""
     made = [job.result for job in work.queue().jobs() if job.group == group and job.result is not None]
-    names = sorted(path.name for path in made if (path / "run.json").is_file())
+    names = sorted(path.name for path in made if is_run(path))
     if len(names) > 1:
         st.page_link(
             "pages_look/performance.py",
@@ -192,7 +193,7 @@ def _button(
 
 
 def _has_checkpoint(job: Job) -> bool:
-    return job.result is not None and (job.result / "checkpoint" / "settings.json").is_file()
+    return job.result is not None and is_begun(job.result)
 
 
 def look(name: str) -> None:

@@ -8,6 +8,7 @@ import streamlit as st
 
 from app import shelf
 from app.words import plain
+from msviz import run_folder
 from msviz.errors import MsvizError
 from msviz.shelving import rooms
 from msviz.shelving.listing import Entry
@@ -110,7 +111,7 @@ def form(entry: Entry) -> None:
     st.markdown(notes.description.replace("![", "!\\[") or ":gray[No description yet.]")
     keys = f"notes-{entry.card.digest[:12]}-{abs(hash((run.name, notes)))}"
     with st.expander("Rename, describe, tag", icon=":material/edit:"), st.form(keys, border=False):
-        st.text_input("Name", run.name, key=f"{keys}-name", max_chars=100)
+        st.text_input("Name", run.name, key=f"{keys}-name", max_chars=run_folder.LONGEST)
         st.text_area(
             "Description", notes.description, key=f"{keys}-words", max_chars=LONGEST, help="Markdown"
         )

@@ -160,7 +160,7 @@ def _batch(contender: Contender, sizes: list[int], draw: "torch.Generator") -> "
     """Return 4,096 random rows; known scenarios have ids from 2 on."""
     import torch
 
-    from msviz.batch import Batch
+    from msviz.batch import Batch, Histories
 
     ids = torch.stack([torch.randint(0, size, (BATCH,), generator=draw) for size in sizes], 1)
     ids[:, 0] = torch.randint(2, sizes[0], (BATCH,), generator=draw)
@@ -171,10 +171,12 @@ def _batch(contender: Contender, sizes: list[int], draw: "torch.Generator") -> "
         columns = [torch.randint(2, sizes[ITEM + k], shape, generator=draw) for k in (0, 1)]
         days = 1000 * torch.rand(DAYS, SIGNALS, generator=draw)
         extra = {
-            "behaviours": torch.stack(columns, 2),
-            "behaviour_scenario": torch.randint(1, contender.scenarios + 1, shape, generator=draw),
-            "behaviour_age": torch.randint(1, 10**6, shape, generator=draw),
-            "mask": torch.ones(shape, dtype=torch.bool),
+            "histories": Histories(
+                ids=torch.stack(columns, 2),
+                scenario=torch.randint(1, contender.scenarios + 1, shape, generator=draw),
+                age=torch.randint(1, 10**6, shape, generator=draw),
+                mask=torch.ones(shape, dtype=torch.bool),
+            ),
             "signals": days[torch.randint(0, DAYS, (BATCH,), generator=draw)],
         }
     nothing = torch.zeros(BATCH, dtype=torch.int64)

@@ -24,9 +24,7 @@ from msviz.errors import MsvizError, one_of, refuse
 from msviz.schema import Schema
 
 if TYPE_CHECKING:  # torch is slow to import, and most of what is done with a dataset needs none
-    import torch
-
-    from msviz.batch import Batch
+    from msviz.batch import Batch, Histories
 
 VERSION = 2
 SPLITS = ("train", "valid", "test")
@@ -167,23 +165,21 @@ class Rows:
 
         from msviz.batch import Batch
 
-        extra: dict[str, torch.Tensor] = {}
-        if self.schema.signals:
-            extra["signals"] = torch.from_numpy(self.signals(rows))
-        if behaviours and self.schema.sequences:
-            extra |= self._behaviours(rows)
         return Batch(
             fields=torch.from_numpy(self.fields(rows)),
             scenario=torch.from_numpy(self.scenario[rows].astype(np.int64)),
             label=torch.from_numpy(self.label[rows].astype(np.float32)),
             row=torch.from_numpy(np.array(self.row[rows], np.int64)),
             time=torch.from_numpy(np.array(self.time[rows], np.int64)),
-            **extra,
+            histories=self._histories(rows) if behaviours and self.schema.sequences else None,
+            signals=torch.from_numpy(self.signals(rows)) if self.schema.signals else None,
         )
 
-    def _behaviours(self, rows: "slice | Array") -> "dict[str, torch.Tensor]":
-        """Return the padded histories (n, T) of the first sequence: ids, mask, scenario, age."""
+    def _histories(self, rows: "slice | Array") -> "Histories":
+        """Return the padded histories (n, T) of the first sequence."""
         import torch
+
+        from msviz.batch import Histories
 
         starts, lengths = self.history_spans
         start, length = starts[rows], lengths[rows].astype(np.int64)
@@ -202,12 +198,12 @@ class Rows:
         age = np.zeros(mask.shape, np.int64)
         if time is not None:
             age = np.where(mask, self.time[rows][:, None] - gather(time), 0)
-        return {
-            "behaviours": torch.from_numpy(np.stack([gather(column) for column in ids], axis=2)),
-            "behaviour_scenario": torch.from_numpy(gather(scenario)),
-            "behaviour_age": torch.from_numpy(age),
-            "mask": torch.from_numpy(mask),
-        }
+        return Histories(
+            ids=torch.from_numpy(np.stack([gather(column) for column in ids], axis=2)),
+            scenario=torch.from_numpy(gather(scenario)),
+            age=torch.from_numpy(age),
+            mask=torch.from_numpy(mask),
+        )
 
     def _map(self, stem: str, dtype: str, columns: int = 0, rows: int | None = None) -> Array:
         rows = self.rows if rows is None else rows

@@ -14,11 +14,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic import Field as Setting
 
 from msviz.errors import MsvizError, one_of, refuse
+from msviz.run_folder import CARD, FILES, HISTORY, METRICS, SCHEMA, is_run
 from msviz.schema import Schema, first_problem
 
 VERSION = 1
 YOUNG = 2_000_000_000  # nanoseconds in which a file that was written may be written again unnoticed
-FILES = ("weights.safetensors", "schema.json", "history.parquet", "metrics.json")
 
 
 class TrainedOn(BaseModel):
@@ -94,13 +94,13 @@ class Run:
     def peek(cls, path: Path | str) -> "Run":
         """Return a run after reading run.json alone; raise MsvizError when that is not possible."""
         path = Path(path)
-        file = path / "run.json"
+        file = path / CARD
         if not file.is_file():
-            raise refuse("run", str(path), "wanted: a folder that holds run.json")
+            raise refuse("run", str(path), f"wanted: a folder that holds {CARD}")
         try:
             found = file.stat()
         except OSError as error:
-            raise MsvizError(f"run {path.name}: run.json cannot be read: {error.strerror}") from error
+            raise MsvizError(f"run {path.name}: {CARD} cannot be read: {error.strerror}") from error
         stamp = (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
         # A disk's clock may tick slowly: what was just written may be written again in the same moment.
         young = time.time_ns() - max(stamp[:2]) < YOUNG
@@ -110,9 +110,9 @@ class Run:
     def open(cls, path: Path | str) -> "Run":
         """Return a run whose files are all there and are those that training wrote, or raise MsvizError."""
         run = cls.peek(path)
-        run.card = _read_card(run.path / "run.json")  # what is on the disk now, whatever its clock says
+        run.card = _read_card(run.path / CARD)  # what is on the disk now, whatever its clock says
         if not run.card.intact:
-            raise MsvizError(f"run {run.name}: run.json was edited after training (its digest differs)")
+            raise MsvizError(f"run {run.name}: {CARD} was edited after training (its digest differs)")
         if set(run.card.digests) != set(FILES):
             raise refuse(f"run {run.name}: digests", sorted(run.card.digests), one_of(FILES))
         for file in FILES:
@@ -125,18 +125,18 @@ class Run:
     @cached_property
     def schema(self) -> Schema:
         """Return the schema with the vocabularies the model was trained with."""
-        return Schema.load(self.path / "schema.json")
+        return Schema.load(self.path / SCHEMA)
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
         """Return metrics.json: per split, overall and per scenario."""
-        content: dict[str, Any] = json.loads((self.path / "metrics.json").read_text(encoding="utf-8"))
+        content: dict[str, Any] = json.loads((self.path / METRICS).read_text(encoding="utf-8"))
         return content
 
     @cached_property
     def history(self) -> pd.DataFrame:
         """Return the training history, one row per logged step or epoch."""
-        return pd.read_parquet(self.path / "history.parquet")
+        return pd.read_parquet(self.path / HISTORY)
 
 
 def _read_card(file: Path) -> Card:
@@ -148,14 +148,14 @@ def _read_card(file: Path) -> Card:
         json.dumps(content, ensure_ascii=False).encode()
     except (OSError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
-        raise MsvizError(f"run {name}: run.json cannot be read: {reason}") from error
+        raise MsvizError(f"run {name}: {CARD} cannot be read: {reason}") from error
     version = content.get("version") if isinstance(content, dict) else None
     if isinstance(version, int) and version > VERSION:
         raise refuse(f"run {name}: version", version, f"this msviz reads up to {VERSION}: update msviz")
     try:
         return Card.model_validate(content)
     except ValidationError as error:
-        raise MsvizError(f"run {name}: run.json: {first_problem(error)}") from error
+        raise MsvizError(f"run {name}: {CARD}: {first_problem(error)}") from error
 
 
 @lru_cache(maxsize=10_000)
@@ -190,7 +190,7 @@ def folders(folder: Path) -> list[Path]:
             names = sorted(one.name for one in found if not one.name.startswith("."))
     except OSError:
         return []
-    return [folder / name for name in names if (folder / name / "run.json").is_file()]
+    return [folder / name for name in names if is_run(folder / name)]
 
 
 def newest_first(runs: Iterable[Run]) -> list[Run]:

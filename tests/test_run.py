@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from msviz.errors import MsvizError
-from msviz.run import FILES, Run, file_digest, shelf
+from msviz.run import Run, file_digest, shelf
+from msviz.run_folder import FILES
 from msviz.training.bundle import load_net, save_bundle
 from msviz.training.loop import Training, train
 from msviz.training.scoring import predict

@@ -7,6 +7,7 @@ from app.words import plain
 from msviz.errors import MsvizError
 from msviz.jobs import ACTIVE, Job
 from msviz.run import Run
+from msviz.run_folder import is_run
 from msviz.shelving.notes import read_notes
 
 
@@ -33,7 +34,7 @@ def running(name: str) -> None:
 
     if job.status().state in ACTIVE:
         watching.live(job.result, job, bar=False)
-    elif (job.result / "run.json").is_file():
+    elif is_run(job.result):
         made(job)
     else:
         watching.left(job.result)

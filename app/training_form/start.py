@@ -12,6 +12,7 @@ from app.training_form.draft import Draft
 from app.words import plain
 from msviz.errors import MsvizError
 from msviz.jobs import ACTIVE
+from msviz.run_folder import LONGEST
 from msviz.training.plans import Plan, name_trouble, names
 
 NAME, EDITED, TROUBLE = "train-name", "_train_named", "_train_trouble"
@@ -43,7 +44,7 @@ def one(draft: Draft) -> None:
     if not st.session_state.get(EDITED):
         st.session_state[NAME] = proposed
     st.text_input(
-        "Name of the run", key=NAME, on_change=_named, args=(proposed,), max_chars=80,
+        "Name of the run", key=NAME, on_change=_named, args=(proposed,), max_chars=LONGEST,
         help="A folder on the shelf. Letters, digits, dots and dashes; empty for the proposed name",
     )  # fmt: skip
     name = str(st.session_state[NAME]).strip()
@@ -54,7 +55,7 @@ def one(draft: Draft) -> None:
     say_known(draft)
     orders = [Order(plan, each, title(draft, plan)) for plan, each in zip(plans, several, strict=True)]
     group = name if len(orders) > 1 else ""
-    button(orders, group, [*before.reasons(draft), *([f"name: {trouble}"] if trouble else [])])
+    button(orders, group, [*before.reasons(draft), *([trouble] if trouble else [])])
 
 
 def _several(name: str, plans: Sequence[Plan], used: Sequence[str]) -> list[str]:

@@ -92,7 +92,7 @@ class SnapshotStudy(Study):
         return Study(None, self.dataset, split="all", device=self.device, net=self.net, parts=parts)
 
 
-class _Scores:
+class _Scores(Reducer):
     """The click probability of every row: `values` (rows,)."""
 
     sources: tuple[str, ...] = ("prediction",)
@@ -109,9 +109,6 @@ class _Scores:
     def see(self, source: str, layer: int | None, values: Tensor, rows: slice) -> None:
         """Keep the scores of some of the batch's rows."""
         self.values[self._positions[rows]] = values.float().cpu().numpy()
-
-    def end(self) -> None:
-        """Finish nothing."""
 
     def merge(self, other: "_Scores") -> None:
         """Add the scores that the other saw."""

@@ -207,9 +207,10 @@ def _folder(shelf: Path | None) -> Path:
 def _run(name: str, shelf: Path | None) -> Path:
     """Return the folder of a run that is named or whose folder is; raise MsvizError where there is none."""
     from msviz.run import folders
+    from msviz.run_folder import is_run
 
     for path in ((_folder(shelf) / name), Path(name)):
-        if (path / "run.json").is_file():
+        if is_run(path):
             return path
     names = [path.name for path in folders(_folder(shelf))][:20]
     raise refuse("run", name, one_of(names) if names else f"no run lies in {_folder(shelf)}")

@@ -13,8 +13,10 @@ from msviz.errors import one_of, refuse
 from msviz.finding import Finding
 from msviz.gallery.items import Hung, papers, runs_of
 from msviz.papers.paper import load_paper
-from msviz.papers.study import ASIDE, SHELF, Study
+from msviz.papers.study import SHELF, Study
 from msviz.run import Run, shelf
+from msviz.run_folder import CHECKPOINT
+from msviz.same_training import deciding
 from msviz.training.plans import Plan, names, variants
 
 HEAD = """# The papers' ablations and curves, in numbers
@@ -52,7 +54,7 @@ def commands(models: Path, paper: str | None, study: str | None, seeds: int, dev
         if one.known is None:
             out = models / SHELF / one.name
             words = ["msviz", *one.plan.arguments(out, frames=0)]
-            lines.append(shlex.join([*words, *(["--resume"] if (out / "checkpoint").is_dir() else [])]))
+            lines.append(shlex.join([*words, *(["--resume"] if (out / CHECKPOINT).is_dir() else [])]))
     return lines
 
 
@@ -142,8 +144,7 @@ def _line(cells: Sequence[str]) -> str:
 
 def _mark(plan: Plan) -> str:
     """Return what tells one training from another."""
-    values = {name: value for name, value in plan.full.items() if name not in ASIDE}
-    return repr((plan.model, plan.seed, sorted(values.items(), key=lambda pair: pair[0])))
+    return repr((plan.model, plan.seed, sorted(deciding(plan.full).items(), key=lambda pair: pair[0])))
 
 
 def _data(runs: Sequence[Run], base: Plan) -> list[str]:

@@ -22,6 +22,7 @@ from msviz.jobs import files
 from msviz.jobs._job import ACTIVE, GRACE, Job, Kind, State
 from msviz.jobs.process import birth
 from msviz.jobs.process import start as start_process
+from msviz.run_folder import CHECKPOINT, FRAMES, is_begun, is_run
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 ROOM: Mapping[Kind, str] = {"training": "MSVIZ_TRAININGS", "answer": "MSVIZ_ANSWERS"}
@@ -155,9 +156,9 @@ class Queue:
             if state in ("running", "cancelling"):
                 raise refuse("job", job.id, f"it is {state}; cancel it first")
             made = job.result
-            if leftovers and made is not None and not (made / "run.json").is_file():
-                shutil.rmtree(made / "checkpoint", ignore_errors=True)
-                shutil.rmtree(made / "frames", ignore_errors=True)
+            if leftovers and made is not None and not is_run(made):
+                shutil.rmtree(made / CHECKPOINT, ignore_errors=True)
+                shutil.rmtree(made / FRAMES, ignore_errors=True)
                 with suppress(OSError):
                     made.rmdir()
             shutil.rmtree(job.folder, ignore_errors=True)
@@ -258,7 +259,7 @@ def room(kind: Kind) -> int:
 
 def _started(out: Path) -> bool:
     """Tell whether a training began to write there."""
-    return (out / "checkpoint" / "settings.json").is_file() or (out / "run.json").is_file()
+    return is_begun(out) or is_run(out)
 
 
 def _age(file: Path) -> float:

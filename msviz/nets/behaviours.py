@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from msviz.batch import Batch
+from msviz.batch import Batch, Histories
 from msviz.errors import MsvizError
 from msviz.nets.attention import LIMIT, LOG2_E, by_head, is_fast, largest
 from msviz.nets.layers import drop, keep_mask, keep_scale
@@ -22,32 +22,31 @@ from msviz.nets.tap import Tap
 WEIGHTS = 2**18  # attention weights that are worked on at a time: 1 MiB
 
 
-def cut(batch: Batch, net: nn.Module) -> Batch:
-    """Return the batch without the columns that are padding in every row, at least one column wide.
-
-    Whoever watches something by behaviour sees the width that was fed. Raises MsvizError for a batch
-    without histories.
-    """
-    if batch.mask is None or batch.behaviours is None:
+def histories_of(batch: Batch) -> Histories:
+    """Return the batch's histories; raise MsvizError for a batch without."""
+    if batch.histories is None:
         raise MsvizError("batch: it has no behaviours, which this model reads; feed it with behaviours=True")
+    return batch.histories
+
+
+def cut(histories: Histories, net: nn.Module) -> Histories:
+    """Return the histories without the columns that are padding in every row, at least one column wide.
+
+    Whoever watches something by behaviour sees the width that was fed.
+    """
     if any(isinstance(tap, Tap) and tap.watched and "behaviour" in tap.axes for tap in net.modules()):
-        return batch
-    used = batch.mask.any(0)
+        return histories
+    used = histories.mask.any(0)
     first = int(used.int().argmax()) if bool(used.any()) else len(used) - 1
-    if first == 0:
-        return batch
-    changes = {"behaviours": batch.behaviours[:, first:], "mask": batch.mask[:, first:]}
-    for name in ("behaviour_scenario", "behaviour_age"):
-        value = getattr(batch, name)
-        if value is not None:
-            changes[name] = value[:, first:]
-    return batch.replace(**changes)
+    return histories if first == 0 else histories.columns(slice(first, None))
 
 
-def by_length(batch: Batch) -> Tensor:
-    """Return the order (B,) that puts rows of like histories together, so that pieces are cut short."""
-    assert batch.mask is not None
-    return torch.argsort(batch.mask.sum(1), stable=True)
+def by_length(batch: Batch) -> Tensor | None:
+    """Return the order (B,) that puts rows of like histories together, so that pieces are cut short.
+
+    None where there are no histories.
+    """
+    return None if batch.histories is None else torch.argsort(batch.histories.mask.sum(1), stable=True)
 
 
 def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:

@@ -6,10 +6,9 @@ from itertools import product
 from typing import Any
 
 from msviz.run import Run
+from msviz.same_training import EARLIER, Settings, same
 
-Settings = Mapping[str, Any]
 SHELF = "papers"  # the folder inside the shelf where `make papers` puts the runs of the studies
-ASIDE = ("threads", "checkpoint_seconds")  # these change nothing in the result
 # A paper's figures are of all rows, and of the log's own scenarios, unless it says otherwise.
 ORDINARY: Settings = {"train_where": "", "train_share": 1.0, "scenario_fields": ""}
 
@@ -63,7 +62,7 @@ class Study:
 
 def settings(run: Run) -> dict[str, Any]:
     """Return what a run was trained with; what an older one does not tell is as it is by default."""
-    return {**ORDINARY, **run.card.training, **run.card.config}
+    return {**EARLIER, **run.card.training, **run.card.config}
 
 
 def ordinary(run: Run) -> bool:
@@ -83,8 +82,7 @@ def _alike(run: Run, start: Run, change: Settings) -> bool:
     if (run.card.model, run.card.data.fingerprint) != (start.card.model, start.card.data.fingerprint):
         return False
     mine, wanted = settings(run), {**settings(start), **change}
-    shared = (mine.keys() & wanted.keys()) - set(ASIDE)
-    return change.keys() <= mine.keys() and all(mine[name] == wanted[name] for name in shared)
+    return change.keys() <= mine.keys() and same(mine, wanted)
 
 
 def without(*parts: str) -> list[Settings]:

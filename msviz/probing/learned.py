@@ -115,7 +115,7 @@ def _scores(study: Study, batches: list[Batch], averages: _Averages | None = Non
     found = []
     for batch in batches:
         if averages is not None:
-            averages.mask = batch.mask
+            averages.mask = None if batch.histories is None else batch.histories.mask
         found.append(study.predict(batch).cpu().numpy())
     return np.concatenate(found)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from msviz.errors import MsvizError, one_of, refuse
 from msviz.probing.groups import Groups
-from msviz.probing.reducers import CELLS, BatchRows, row_keys
+from msviz.probing.reducers import CELLS, BatchRows, Reducer, row_keys
 
 Array = np.ndarray[Any, Any]
 Run = tuple[int, int, int]  # first row, end, group
@@ -146,7 +146,7 @@ def _squares(values: Tensor, reference: Tensor) -> Tensor:
     return torch.nn.functional.mse_loss(values, reference, reduction="none")
 
 
-class Moments:
+class Moments(Reducer):
     """Mean and standard deviation by group of every cell of a source, in one pass.
 
     `over` asks in addition for the moments of the row's mean over some axes: `(("head",),

@@ -9,12 +9,12 @@ from torch import Tensor
 
 from msviz.errors import MsvizError
 from msviz.probing.groups import Groups
-from msviz.probing.reducers import BatchRows
+from msviz.probing.reducers import BatchRows, Reducer
 
 Array = np.ndarray[Any, Any]
 
 
-class WeightsByDay:
+class WeightsByDay(Reducer):
     """Counts, sums and squares of a weight per expert, from 0 to 1, by day and group.
 
     The source shows (expert) or, with `own`, (scenario, expert), of which each row's own scenario is

@@ -8,7 +8,7 @@ a pass can be split over processes and machines.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,10 +31,10 @@ class BatchRows:
     batch: Batch
 
 
-class Reducer(Protocol):
-    """What `Study.stream` feeds."""
+class Reducer:
+    """What `Study.stream` feeds; one kind defines what it does, the rest of it does nothing."""
 
-    sources: tuple[str, ...]
+    sources: tuple[str, ...] = ()
 
     def begin(self, rows: BatchRows) -> None:
         """Take note of the batch that comes."""
@@ -46,13 +46,15 @@ class Reducer(Protocol):
         """Finish the batch."""
 
     def merge(self, other: Any) -> None:
-        """Add what another reducer of the same kind saw of other rows."""
+        """Add what another reducer of the same kind saw of other rows.
+
+        Not empty by default: half of the rows would be lost unnoticed.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not say how two of it are added up")
 
 
-class Count:
+class Count(Reducer):
     """Rows by group: `rows` (G,) int64."""
-
-    sources: tuple[str, ...] = ()
 
     def __init__(self, groups: Groups) -> None:
         """Start at zero for every group."""
@@ -64,18 +66,12 @@ class Count:
         ids = self.groups.of(rows.batch).cpu().numpy()
         self.rows += np.bincount(ids, minlength=len(self.groups))
 
-    def see(self, source: str, layer: int | None, values: Tensor, rows: slice) -> None:
-        """Take nothing: counting needs no values."""
-
-    def end(self) -> None:
-        """Finish nothing."""
-
     def merge(self, other: "Count") -> None:
         """Add the other's counts."""
         self.rows += other.rows
 
 
-class Histogram:
+class Histogram(Reducer):
     """Rows by group and bin of every cell of a source: `counts` (G, [layer,] *axes, bins) int64.
 
     Bins lie between the edges, lower edge inside; values beyond the ends count in the end bins.
@@ -111,9 +107,6 @@ class Histogram:
         found = counts.cpu().numpy().reshape(groups, *shape, bins)
         self._counts[layer] = self._counts.get(layer, 0) + found
 
-    def end(self) -> None:
-        """Finish nothing: counts are complete as they are."""
-
     def merge(self, other: "Histogram") -> None:
         """Add the other's counts; raise MsvizError when its bins differ."""
         if self.sources != other.sources or not np.array_equal(self.edges, other.edges):
@@ -138,7 +131,7 @@ class _Kept:
     values: dict[tuple[str, int | None], Array] = field(default_factory=dict)
 
 
-class Sample:
+class Sample(Reducer):
     """A uniform sample of `size` rows and what its sources showed of them.
 
     Every row has a pseudo-random key made of its position and the seed; the smallest keys stay. So

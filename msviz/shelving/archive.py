@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from msviz.errors import MsvizError, refuse
-from msviz.shelving.bundle import Limits, check_sizes, known
+from msviz.run_folder import CARD
+from msviz.shelving.bundle import FOLDERS, Limits, check_sizes, known
 from msviz.shelving.place import Progress, told
 
 CHUNK = 2**20
@@ -108,17 +109,17 @@ class Opened:
 
     def _top(self, names: list[str]) -> str:
         """Return the folder that holds run.json, "" for none; raise MsvizError unless there is just one."""
-        cards = [name for name in names if name.split("/")[-1] == "run.json" and name.count("/") <= 1]
+        cards = [name for name in names if name.split("/")[-1] == CARD and name.count("/") <= 1]
         if len(cards) != 1:
-            wanted = "wanted: exactly one run.json, at the root of the zip or in one folder"
+            wanted = f"wanted: exactly one {CARD}, at the root of the zip or in one folder"
             raise self.bad(f"{len(cards)} of them", wanted)
-        return cards[0].removesuffix("run.json")
+        return cards[0].removesuffix(CARD)
 
     def _check_names(self, names: list[str], count: int) -> None:
         for name in names:
             inner = name.removeprefix(self.top) if name.startswith(self.top) else None
             if name.endswith("/"):
-                if name != self.top and inner not in ("frames/", "findings/"):
+                if name != self.top and inner not in {f"{folder}/" for folder in FOLDERS}:
                     raise self.bad(name, "no such folder belongs to a bundle")
             elif inner is None or not known(inner):
                 raise self.bad(name, "no such file belongs to a bundle")

@@ -9,20 +9,21 @@ from pathlib import Path
 
 from msviz.errors import MsvizError, refuse
 from msviz.registry import ROOT
-from msviz.run import FILES, Run, shelf
+from msviz.run import Run, shelf
+from msviz.run_folder import CARD, FILES, FINDINGS, FRAMES, HISTORY, METRICS, NOTES, SCHEMA, check_name
 from msviz.shelving import notes
-from msviz.shelving.place import as_name, check_name, free_name, locked, megabytes, told
+from msviz.shelving.place import as_name, free_name, locked, megabytes, told
 
 # What lies beside the sealed files, by folder: pictures of the training, and answers that were kept.
-FOLDERS = {"frames": ("nc", "json", "jsonl"), "findings": ("nc",)}
+FOLDERS = {FRAMES: ("nc", "json", "jsonl"), FINDINGS: ("nc",)}
 INSIDE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,150}")
 # Bytes at most, by name or ending. These are read whole into memory, and some of them for every listing.
 LARGEST = {
-    "run.json": 2**20,
-    "metrics.json": 2**26,
-    "history.parquet": 2**28,
-    "schema.json": 2**29,
-    notes.FILE: notes.SIZE,
+    CARD: 2**20,
+    METRICS: 2**26,
+    HISTORY: 2**28,
+    SCHEMA: 2**29,
+    NOTES: notes.SIZE,
     "json": 2**20,
     "jsonl": 2**22,
 }
@@ -43,7 +44,7 @@ def known(name: str) -> bool:
     """Tell whether a file of this name, relative to the run's folder, belongs to a bundle."""
     folder, slash, file = name.rpartition("/")
     if not slash:
-        return name in ("run.json", notes.FILE, *FILES)
+        return name in (CARD, NOTES, *FILES)
     kind = file.rpartition(".")[2]
     return folder in FOLDERS and kind in FOLDERS[folder] and INSIDE.fullmatch(file) is not None
 
@@ -65,11 +66,11 @@ def check_sizes(sizes: Iterable[tuple[str, int]], limits: Limits, what: str) -> 
 
 def contents(run: Path, *, findings: bool) -> dict[str, Path]:
     """Return the files of a run that travel, by their name in the bundle; run.json is the last."""
-    names = [name for name in (*FILES, notes.FILE) if (run / name).is_file()]
-    for folder in ("frames", *(["findings"] if findings else [])):
+    names = [name for name in (*FILES, NOTES) if (run / name).is_file()]
+    for folder in (FRAMES, *([FINDINGS] if findings else [])):
         inside = sorted(path.name for path in (run / folder).glob("*") if path.is_file())
         names += [f"{folder}/{name}" for name in inside if known(f"{folder}/{name}")]
-    return {name: run / name for name in [*names, "run.json"]}
+    return {name: run / name for name in [*names, CARD]}
 
 
 def admit(folder: Path, place: Path, name: str | None) -> Path:

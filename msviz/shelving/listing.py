@@ -12,7 +12,8 @@ from typing import Any
 
 from msviz.errors import MsvizError, one_of, refuse
 from msviz.run import YOUNG, Card, Run
-from msviz.shelving.notes import FILE, NOTHING, Notes, read_notes
+from msviz.run_folder import CARD, NOTES, SCHEMA
+from msviz.shelving.notes import NOTHING, Notes, read_notes
 from msviz.shelving.search import settings
 
 
@@ -37,7 +38,7 @@ class Entry:
     def shape(self) -> str:
         """Return what decides which questions a run can answer: its model, config and schema."""
         config = json.dumps(self.card.config, sort_keys=True)
-        return f"{self.card.model} {config} {self.card.digests.get('schema.json')}"
+        return f"{self.card.model} {config} {self.card.digests.get(SCHEMA)}"
 
     @cached_property
     def settings(self) -> dict[str, str]:
@@ -161,9 +162,9 @@ def _stamps(folder: Path) -> dict[str, tuple[Any, Any]]:
     except OSError:
         return out
     for name in names:
-        card = _stamp(f"{folder}/{name}/run.json")
+        card = _stamp(f"{folder}/{name}/{CARD}")
         if card is not None:
-            out[name] = (card, _stamp(f"{folder}/{name}/{FILE}"))
+            out[name] = (card, _stamp(f"{folder}/{name}/{NOTES}"))
     return out
 
 

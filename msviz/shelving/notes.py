@@ -16,10 +16,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from pydantic import Field as Setting
 
 from msviz.errors import MsvizError, refuse
+from msviz.run_folder import NOTES
 from msviz.schema import first_problem
 from msviz.shelving.place import locked
 
-FILE = "notes.json"
 LONGEST = 4_000  # characters of a description
 TAGS, TAG = 20, 40  # tags of a run, characters of a tag
 SIZE = 256 * 1024  # bytes of the file at most: what is larger is not notes
@@ -70,17 +70,17 @@ NOTHING = Notes()
 
 def read_notes(run: Path) -> Notes:
     """Return the notes beside a run; empty where there are none, or with `trouble` where they are broken."""
-    file = run / FILE
+    file = run / NOTES
     try:
         if not file.is_file():
             return NOTHING
         if file.stat().st_size > SIZE:
-            return Notes(trouble=f"{FILE} is larger than notes are")
+            return Notes(trouble=f"{NOTES} is larger than notes are")
         return parse_notes(file.read_bytes())
     except MsvizError as error:
         return Notes(trouble=str(error))
     except OSError as error:
-        return Notes(trouble=f"{FILE} cannot be read: {error.strerror}")
+        return Notes(trouble=f"{NOTES} cannot be read: {error.strerror}")
 
 
 def parse_notes(content: bytes) -> Notes:
@@ -92,15 +92,15 @@ def parse_notes(content: bytes) -> Notes:
             raise ValueError("trouble: it is not written")
         return Notes.model_validate(found)
     except ValidationError as error:
-        raise MsvizError(f"{FILE}: {first_problem(error)}") from error
+        raise MsvizError(f"{NOTES}: {first_problem(error)}") from error
     except (ValueError, RecursionError) as error:
-        raise MsvizError(f"{FILE} cannot be read: {' '.join(str(error).split())}") from error
+        raise MsvizError(f"{NOTES} cannot be read: {' '.join(str(error).split())}") from error
 
 
 def write_notes(run: Path, notes: Notes) -> None:
     """Write the notes beside a run, whole or not at all; raise MsvizError where that is not possible."""
-    file = run / FILE
-    partial = file.with_name(f".{FILE}.{os.getpid()}-{get_ident()}.partial")
+    file = run / NOTES
+    partial = file.with_name(f".{NOTES}.{os.getpid()}-{get_ident()}.partial")
     try:
         partial.write_text(notes.model_dump_json(indent=1) + "\n", encoding="utf-8")
         partial.replace(file)

@@ -12,11 +12,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from msviz.errors import MsvizError, refuse
+from msviz.run_folder import LONGEST, with_end
 
 Progress = Callable[[float, str], None]  # a share from 0 to 1, and words
 
-NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
-LONGEST = 100
 INCOMING = ".incoming-"
 FORGOTTEN = 86_400  # seconds after which a hidden folder is left over, where a disk knows no locks
 
@@ -30,27 +29,17 @@ def step(progress: Progress, before: float, total: float, words: str) -> Callabl
     return lambda at: progress((before + at) / max(total, 1), words)
 
 
-def check_name(name: str) -> str:
-    """Return a name that a new folder on a shelf may have; raise MsvizError for another."""
-    if not NAME.fullmatch(name) or len(name) > LONGEST:
-        wanted = f"wanted: letters, digits and . _ -, up to {LONGEST}, and no . or - at the start"
-        raise refuse("name", name, wanted)
-    return name
-
-
 def as_name(text: str) -> str:
     """Return the name that is nearest to a text."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).lstrip(".-")[: LONGEST - 5].rstrip("-") or "run"
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).lstrip(".-")[:LONGEST].rstrip("-") or "run"
 
 
 def free_name(shelf: Path, name: str) -> str:
     """Return the name, or the first of name-2, name-3 … that is not taken on a shelf."""
-    if not os.path.lexists(shelf / name):
-        return name
-    number = 2
-    while os.path.lexists(shelf / f"{name}-{number}"):
-        number += 1
-    return f"{name}-{number}"
+    free, number = name, 2
+    while os.path.lexists(shelf / free):
+        free, number = with_end(name, f"-{number}"), number + 1
+    return free
 
 
 @contextmanager

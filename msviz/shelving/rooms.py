@@ -10,8 +10,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from msviz.errors import MsvizError, one_of, refuse
+from msviz.run_folder import CARD, CHECKPOINT, FINDINGS, LOCK, check_name, is_run
 from msviz.shelving.notes import read_notes
-from msviz.shelving.place import check_name, free_name, locked, told
+from msviz.shelving.place import free_name, locked, told
 
 BIN = ".trash"
 DAYS = 30  # that a deleted run is kept
@@ -106,13 +107,13 @@ def empty(shelf: Path, *, days: float = DAYS) -> int:
 
 def _check(run: Path) -> None:
     """Raise MsvizError where a path is no run of a shelf."""
-    if not run.name or run.name.startswith(".") or not (run / "run.json").is_file():
-        raise refuse("run", str(run), "wanted: a folder that holds run.json")
+    if not run.name or run.name.startswith(".") or not is_run(run):
+        raise refuse("run", str(run), f"wanted: a folder that holds {CARD}")
 
 
 def _drop_answers(folder: Path) -> None:
     """Remove what an answer left behind that ended after its run was deleted: kept findings, nothing else."""
-    if folder.is_dir() and {one.name for one in folder.iterdir()} == {"findings"}:
+    if folder.is_dir() and {one.name for one in folder.iterdir()} == {FINDINGS}:
         shutil.rmtree(folder)
 
 
@@ -120,12 +121,12 @@ def _drop_answers(folder: Path) -> None:
 def _no_training(run: Path) -> Iterator[None]:
     """Hold what a training would hold; raise MsvizError where one does."""
     try:
-        lock = (run / "checkpoint" / "lock").open("r")
+        lock = (run / CHECKPOINT / LOCK).open("r")
     except FileNotFoundError:
         yield
         return
     except OSError as error:
-        raise MsvizError(f"run {run.name}: checkpoint: {error.strerror}") from error
+        raise MsvizError(f"run {run.name}: {CHECKPOINT}: {error.strerror}") from error
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

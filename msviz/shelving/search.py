@@ -7,21 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from msviz.errors import one_of, refuse
 from msviz.run import Card
+from msviz.same_training import deciding
 
 if TYPE_CHECKING:
     from msviz.shelving.listing import Entry
-
-# What a training may differ in without being another training.
-ASIDE = ("threads", "checkpoint_seconds", "checks_per_epoch")
-# What runs of earlier versions do not name, and trained with all the same.
-NEWER = {
-    "train_where": "",
-    "train_share": 1.0,
-    "scenario_fields": "",
-    "keep": "auc",
-    "precision": "auto",
-    "schedule": "constant",
-}
 
 
 def chosen(
@@ -105,8 +94,7 @@ def differences(before: Card, after: Card) -> dict[str, tuple[str, str]]:
 
 
 def _training(card: Card) -> dict[str, Any]:
-    training = {key: value for key, value in card.training.items() if key not in ASIDE}
-    return {**NEWER, **training, "seed": card.seed}
+    return {**deciding(card.training), "seed": card.seed}
 
 
 def _data(card: Card) -> str:

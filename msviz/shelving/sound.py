@@ -15,7 +15,8 @@ from msviz.errors import MsvizError, one_of, refuse
 from msviz.finding import OLDER, Finding
 from msviz.registry import MODELS
 from msviz.run import Run
-from msviz.shelving.notes import FILE, parse_notes
+from msviz.run_folder import CARD, HISTORY, METRICS, NOTES, SCHEMA, WEIGHTS
+from msviz.shelving.notes import parse_notes
 
 ROWS, COLUMNS = 1_000_000, 1_000  # of a training's history
 LARGEST = 2**29  # bytes that one file's arrays may fill in memory
@@ -28,7 +29,7 @@ def check(folder: Path) -> None:
     card = run.card
     if card.model not in MODELS.names():
         raise refuse(f"run {run.name}: model", card.model, one_of(MODELS.names()))
-    with _readable(run, "run.json"):
+    with _readable(run, CARD):
         if datetime.fromisoformat(card.created).tzinfo is None:
             raise ValueError("created: it tells no time zone")
         if not 0 <= card.parameters < 2**53:
@@ -36,15 +37,15 @@ def check(folder: Path) -> None:
         numbers = [card.seconds, card.rows_per_second, *card.headline.values()]
         if not all(math.isfinite(number) for number in numbers if number is not None):
             raise ValueError("wanted: finite numbers")
-    with _readable(run, "schema.json"):
+    with _readable(run, SCHEMA):
         str(run.schema.model_dump_json())
-    with _readable(run, "metrics.json"):
+    with _readable(run, METRICS):
         if not isinstance(run.metrics, dict):
             raise ValueError("wanted: measures by split")
     _weights(run)
     _history(run)
-    if (run.path / FILE).is_file():
-        parse_notes((run.path / FILE).read_bytes())
+    if (run.path / NOTES).is_file():
+        parse_notes((run.path / NOTES).read_bytes())
     for file in sorted(run.path.glob("*/*")):
         with _readable(run, f"{file.parent.name}/{file.name}"):
             if file.suffix == ".nc":
@@ -68,7 +69,7 @@ def _readable(run: Run, name: str) -> Iterator[None]:
 def _weights(run: Run) -> None:
     from safetensors import safe_open
 
-    with _readable(run, "weights.safetensors"), safe_open(run.path / "weights.safetensors", "np") as opened:
+    with _readable(run, WEIGHTS), safe_open(run.path / WEIGHTS, "np") as opened:
         opened.keys()
 
 
@@ -76,7 +77,7 @@ def _history(run: Run) -> None:
     """Look at the table's size before anything is read of it."""
     from pyarrow.parquet import ParquetFile
 
-    with _readable(run, "history.parquet"), ParquetFile(run.path / "history.parquet") as table:
+    with _readable(run, HISTORY), ParquetFile(run.path / HISTORY) as table:
         about = table.metadata
         if about.num_rows > ROWS or about.num_columns > COLUMNS:
             raise ValueError(f"{about.num_rows:,} rows of {about.num_columns:,} columns are no history")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from msviz.errors import MsvizError, one_of, refuse
+from msviz.run_folder import CARD
 from msviz.shelving.bundle import FOLDERS, known
 from msviz.shelving.place import Progress, step, told
 
@@ -76,8 +77,8 @@ class Store:
                 if folder in found:
                     found |= self._listed(folder)
         sizes = {name: size for name, size in found.items() if size is not None and known(name)}
-        if "run.json" not in sizes:
-            raise self.bad("there is no run.json; wanted: the folder of a run, or a .zip")
+        if CARD not in sizes:
+            raise self.bad(f"there is no {CARD}; wanted: the folder of a run, or a .zip")
         return sizes
 
     def _listed(self, folder: str) -> dict[str, int | None]:

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from msviz.errors import MsvizError
 from msviz.nets.base import Net, build
-from msviz.run import FILES, Card, Run, file_digest
+from msviz.run import Card, Run, file_digest
+from msviz.run_folder import CARD, FILES, HISTORY, METRICS, SCHEMA, WEIGHTS
 from msviz.schema import Schema
 
 
@@ -30,16 +31,16 @@ def save_bundle(
 ) -> Run:
     """Write the files of a run, run.json last and sealed over the digests of the others."""
     out.mkdir(parents=True, exist_ok=True)
-    write_whole(out / "weights.safetensors", lambda path: save_file(packed(weights), path))
-    write_whole(out / "schema.json", schema.save)
-    write_whole(out / "history.parquet", lambda path: history.to_parquet(path, index=False))
+    write_whole(out / WEIGHTS, lambda path: save_file(packed(weights), path))
+    write_whole(out / SCHEMA, schema.save)
+    write_whole(out / HISTORY, lambda path: history.to_parquet(path, index=False))
     # NaN is no JSON: a metric that does not exist is null, and a slip here must not reach the disk.
     text = json.dumps(metrics, ensure_ascii=False, allow_nan=False, indent=1)
-    write_whole(out / "metrics.json", lambda path: _write_text(path, text))
+    write_whole(out / METRICS, lambda path: _write_text(path, text))
     digests = {file: file_digest(out / file) for file in FILES}
     sealed = card.model_copy(update={"digests": digests}).sealed()
     text = sealed.model_dump_json(indent=1)
-    write_whole(out / "run.json", lambda path: _write_text(path, text))
+    write_whole(out / CARD, lambda path: _write_text(path, text))
     return Run(out, sealed)
 
 
@@ -48,7 +49,7 @@ def load_net(run: Run | Path | str, device: str | torch.device = "cpu") -> Net:
     run = run if isinstance(run, Run) else Run.open(run)
     net = build(run.card.model, run.card.config, run.schema, seed=run.card.seed)
     wanted = net.state_dict()
-    weights = read_tensors(run.path / "weights.safetensors", f"run {run.name}")
+    weights = read_tensors(run.path / WEIGHTS, f"run {run.name}")
     for name in wanted.keys() | weights.keys():
         if name not in weights:
             raise MsvizError(f"run {run.name}: weights do not fit the config: {name} is missing")

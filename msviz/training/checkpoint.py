@@ -24,6 +24,7 @@ from torch.optim import Optimizer
 from msviz.dataset import Array
 from msviz.errors import MsvizError, refuse
 from msviz.nets.base import Net
+from msviz.run_folder import CHECKPOINT, LOCK, SETTINGS
 from msviz.training.bundle import packed, read_tensors, write_whole
 
 
@@ -56,12 +57,12 @@ class Checkpoint:
 
     def __init__(self, out: Path) -> None:
         """Name the folder; nothing is touched before it is entered."""
-        self.folder = out / "checkpoint"
+        self.folder = out / CHECKPOINT
 
     def __enter__(self) -> "Checkpoint":
         """Lock the folder for this process; raise MsvizError when another training writes here."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = (self.folder / "lock").open("w")
+        self._lock = (self.folder / LOCK).open("w")
         try:
             # The kernel lets go of it when the process dies, however it dies.
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -79,7 +80,7 @@ class Checkpoint:
     def begin(self, settings: dict[str, Any]) -> None:
         """Write down what was asked for."""
         text = json.dumps(settings, ensure_ascii=False, indent=1)
-        write_whole(self.folder / "settings.json", lambda path: path.write_text(text + "\n", "utf-8"))
+        write_whole(self.folder / SETTINGS, lambda path: path.write_text(text + "\n", "utf-8"))
 
     def compare(self, settings: dict[str, Any], defaults: dict[str, Any]) -> None:
         """Raise MsvizError naming the first setting in which this training differs from the stopped one.
@@ -87,7 +88,7 @@ class Checkpoint:
         A setting that was not there yet when it began had its default.
         """
         try:
-            before = json.loads((self.folder / "settings.json").read_text(encoding="utf-8"))
+            before = json.loads((self.folder / SETTINGS).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise refuse("resume", str(self.folder.parent), "there is no training to resume") from error
         for name, value in settings.items():
@@ -123,7 +124,7 @@ class Checkpoint:
         file = self.folder / "state.safetensors"
         if not file.is_file():
             return None
-        tensors = read_tensors(file, "checkpoint")
+        tensors = read_tensors(file, CHECKPOINT)
         try:
             with safe_open(file, framework="pt") as opened:
                 words = opened.metadata()
@@ -154,11 +155,11 @@ class Checkpoint:
 
     def weights(self, check: int) -> dict[str, Tensor]:
         """Return the weights that `keep` wrote."""
-        return _under("net.", read_tensors(self._best(check), "checkpoint"))
+        return _under("net.", read_tensors(self._best(check), CHECKPOINT))
 
     def score(self, check: int) -> Array:
         """Return the scores (rows,) that `keep` wrote."""
-        return read_tensors(self._best(check), "checkpoint")["score"].numpy()
+        return read_tensors(self._best(check), CHECKPOINT)["score"].numpy()
 
     def _best(self, check: int) -> Path:
         return self.folder / f"best-{check}.safetensors"

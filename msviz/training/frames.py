@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from msviz.errors import MsvizError
 from msviz.finding import Finding
+from msviz.run_folder import FRAMES
 
 POINTS = 400  # of the curve, in a training that uses up its epochs
 LINES = 10 * POINTS  # that are read of a curve at most
@@ -98,7 +99,7 @@ class Frames:
     def __init__(self, path: Path | str) -> None:
         """Name the run's folder; it need not have frames."""
         self.path = Path(path)
-        self.folder = self.path / "frames"
+        self.folder = self.path / FRAMES
 
     def __bool__(self) -> bool:
         """Tell whether there is a mark."""

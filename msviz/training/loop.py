@@ -30,6 +30,8 @@ from msviz.errors import MsvizError, refuse
 from msviz.nets.base import parse_config
 from msviz.nets.batchnorm import settle
 from msviz.run import Card, Run, TrainedOn
+from msviz.run_folder import CARD, CHECKPOINT, is_begun, is_run
+from msviz.same_training import EARLIER
 from msviz.schema import first_problem
 from msviz.training.bundle import save_bundle
 from msviz.training.checkpoint import Checkpoint, State
@@ -46,7 +48,6 @@ from msviz.training.step import step as take_step
 from msviz.training.stop import Interrupted, Stop
 
 DEVICES = ("auto", "cpu", "cuda")
-EARLIER = {"keep": "auc"}  # what runs did that do not name these settings
 AUTO = "auto"  # how people write a setting that follows the number of rows
 # How an epoch takes the rows: a training that was stopped under another rule cannot go on under this one.
 ROW_ORDER = "all rows shuffled"
@@ -161,7 +162,7 @@ def train(
     training = training.model_copy(update={"scenario_fields": ",".join(dataset.scenario_of)})
     rows = used(dataset, training)
     recipe = Recipe(model, config, training, seed, place)
-    if resume and (out / "run.json").is_file():
+    if resume and is_run(out):
         return _finished(out, recipe, dataset, report)
     _make_room(out, resume, overwrite)
     devices = [torch.cuda.current_device()] if place.type == "cuda" else []
@@ -176,7 +177,7 @@ def train(
             loop.watch_with(watch)
         loop.begin(resume)
         run = loop.run()
-    shutil.rmtree(out / "checkpoint")
+    shutil.rmtree(out / CHECKPOINT)
     return run
 
 
@@ -257,7 +258,7 @@ class _Loop:
         if not resume:
             self.checkpoint.begin(settings)
             return
-        self.checkpoint.compare(settings, Training().model_dump())
+        self.checkpoint.compare(settings, {**Training().model_dump(), **EARLIER})
         found = self.checkpoint.restore(self.net, self.optimisers)
         if found is None:
             self.report("no checkpoint was written yet: training starts at the beginning")
@@ -524,7 +525,7 @@ def clock(seconds: float) -> str:
 
 def _make_room(out: Path, resume: bool, overwrite: bool) -> None:
     """See to it that `out` may be written; remove an old run there when asked to."""
-    started = (out / "checkpoint" / "settings.json").is_file()
+    started = is_begun(out)
     if resume and not started:
         raise refuse("resume", str(out), "there is no training to resume")
     if resume or not out.exists():
@@ -536,15 +537,15 @@ def _make_room(out: Path, resume: bool, overwrite: bool) -> None:
     if not overwrite:
         wanted = "--resume or --overwrite" if started else "--overwrite"
         raise refuse("out", str(out), f"it exists already; name another folder or pass {wanted}")
-    if not started and not (out / "run.json").is_file():
+    if not started and not is_run(out):
         raise refuse("out", str(out), "it holds something that is no run, which is not overwritten")
     with Checkpoint(out):  # not while another training writes there
-        (out / "run.json").unlink(missing_ok=True)
+        (out / CARD).unlink(missing_ok=True)
         for entry in out.iterdir():
-            if entry.name == "checkpoint":
+            if entry.name == CHECKPOINT:
                 continue
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-    shutil.rmtree(out / "checkpoint")
+    shutil.rmtree(out / CHECKPOINT)
 
 
 def _finished(out: Path, recipe: Recipe, dataset: Dataset, report: Callable[[str], None]) -> Run:
@@ -556,7 +557,7 @@ def _finished(out: Path, recipe: Recipe, dataset: Dataset, report: Callable[[str
     for name in new:
         if old.get(name) != new[name]:
             raise refuse(f"resume: {name}", new[name], f"the finished run has {old.get(name)!r}")
-    shutil.rmtree(out / "checkpoint", ignore_errors=True)
+    shutil.rmtree(out / CHECKPOINT, ignore_errors=True)
     report(f"run {run.name} is finished already")
     return run
 

@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import torch
 from msviz.errors import MsvizError, one_of, refuse
 from msviz.nets.base import Layout, net_class, parse_config, require
 from msviz.run import Run
+from msviz.run_folder import LONGEST, check_name, with_end
+from msviz.same_training import ASIDE, EARLIER, deciding, same
 from msviz.schema import Schema
 from msviz.training import problems
 from msviz.training.loop import DEVICES, Training
@@ -20,8 +23,6 @@ from msviz.training.settings import ROWS, SettingInfo, Settings, by_name, descri
 
 __all__ = ["Plan", "SettingInfo", "describe_settings", "fast", "grid", "names", "parameters", "variants"]
 MOST = 200  # trainings of one sweep
-ASIDE = ("threads", "checkpoint_seconds")  # these change nothing in the result
-LONGEST = 80  # characters of a run's name
 QUICK = 30_000  # rows of a fast look: some 5 s of training at 6,000 rows a second
 COPIES = 3  # a weight and the optimiser's two numbers of it
 
@@ -41,11 +42,11 @@ class Plan:
     def of(cls, run: Run, data: Path | str | None = None) -> "Plan":
         """Return the plan that trains a run again, on its own data unless another is named."""
         place = Path(data) if data is not None else run.path / run.card.data.path
-        settings = {**run.card.config, **run.card.training}
+        settings = {**EARLIER, **run.card.config, **run.card.training}
         return cls(run.card.model, place, settings, run.card.seed, "auto", run.path)
 
-    @property
-    def full(self) -> dict[str, Any]:
+    @cached_property
+    def full(self) -> Settings:
         """Return every setting with its value, in the order of the configs; unknown ones last."""
         known = by_name(self.model)
         values = {name: info.default for name, info in known.items()} | self.settings
@@ -110,18 +111,13 @@ class Plan:
 
     def trained(self, fingerprint: str, runs: Sequence[Run]) -> Run | None:
         """Return the run that this would give again: same model, settings, seed and data; None where none."""
-        mine = self._alike()
-        same = (
-            run for run in runs if run.card.model == self.model and run.card.data.fingerprint == fingerprint
-        )
-        return next((run for run in same if Plan.of(run)._alike() == mine), None)
+        near = (run for run in runs if run.card.data.fingerprint == fingerprint)
+        return next((run for run in near if self.alike(Plan.of(run))), None)
 
     def alike(self, other: "Plan") -> bool:
         """Tell whether the two give the same run, whatever data they name."""
-        return self.model == other.model and self._alike() == other._alike()
-
-    def _alike(self) -> dict[str, Any]:
-        return {"seed": self.seed} | {name: v for name, v in self.full.items() if name not in ASIDE}
+        like = (self.model, self.seed) == (other.model, other.seed)
+        return like and same(self.full, other.full)
 
     def _unknown(self) -> list[str]:
         return [name for name in self.settings if name not in by_name(self.model)]
@@ -245,14 +241,14 @@ def variants(plan: Plan, changes: Sequence[Settings], seeds: Sequence[int] = ())
     for change in changes:
         for seed in seeds or (plan.seed,):
             one = replace(plan.changed(**change), seed=seed)
-            found.setdefault(repr(one._alike()), one)
+            found.setdefault(repr((seed, deciding(one.full))), one)
     return list(found.values())
 
 
 def names(plans: Sequence[Plan], base: Plan, stem: str, taken: Sequence[str] = ()) -> list[str]:
     """Return a name for each plan's run: what it differs in from `base` behind `stem`, none of `taken`.
 
-    Letters, digits, dots and dashes only, at most 80 of them.
+    Letters, digits, dots and dashes only, as many as a run's name may have.
     """
     used = {name.casefold() for name in taken}
     found = []
@@ -260,7 +256,7 @@ def names(plans: Sequence[Plan], base: Plan, stem: str, taken: Sequence[str] = (
         name = start = _name(plan, base, stem)
         number = 2
         while name.casefold() in used:
-            name, number = f"{start[: LONGEST - 4]}-{number}", number + 1
+            name, number = with_end(start, f"-{number}"), number + 1
         used.add(name.casefold())
         found.append(name)
     return found
@@ -268,14 +264,10 @@ def names(plans: Sequence[Plan], base: Plan, stem: str, taken: Sequence[str] = (
 
 def name_trouble(name: str, taken: Sequence[str]) -> str:
     """Return why a run cannot be called so, or ""."""
-    if not name:
-        return "a run needs a name"
-    if len(name) > LONGEST:
-        return f"it has {len(name)} characters, at most {LONGEST} will do"
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
-        return "wanted: letters, digits, dots, dashes and underscores, a letter or digit first"
-    if name.casefold() in {other.casefold() for other in taken}:
-        return "a run of this name is on the shelf, or being trained"
+    try:
+        check_name(name, taken)
+    except MsvizError as error:
+        return str(error)
     return ""
 
 
@@ -305,11 +297,11 @@ def _name(plan: Plan, base: Plan, stem: str) -> str:
         name = name.removesuffix(old) if name.endswith(old) and name != old else name
     for key in changed:
         name += "-" + _slug(f"{key}-{said(mine[key])}" if key not in ROWS else f"{key}-{mine[key]}")[:40]
-    name = _slug(name).lstrip("-.")[: LONGEST - 10] or "run"
+    name = _slug(name).lstrip("-.")[:LONGEST] or "run"
     if plan.seed != base.seed:
-        name = re.sub(rf"-seed-{base.seed}$", "", name) + f"-seed-{plan.seed}"
+        name = with_end(re.sub(rf"-seed-{base.seed}$", "", name), f"-seed-{plan.seed}")
     unchanged = not changed and plan.seed == base.seed
-    return f"{name}-again" if unchanged and base.parent is not None else name
+    return with_end(name, "-again") if unchanged and base.parent is not None else name
 
 
 def _slug(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Literal, get_args
 
 import annotated_types
@@ -58,10 +58,9 @@ class SettingInfo:
         """Return a value of this setting's type where it can be read as one, else as it is."""
         if self.auto and value in (None, AUTO):
             return None
-        try:
-            return _adapter(self.kind).validate_python(value)
-        except ValidationError:
-            return value
+        if isinstance(value, bool | int | float | str | None):
+            return _typed_once(self.kind, value)
+        return _typed(self.kind, value)
 
 
 @cache
@@ -125,6 +124,17 @@ def _kind(field: FieldInfo) -> Kind:
     if field.annotation is str:
         return "widths" if get_args(Widths)[1] in field.metadata else "text"
     return "choice"
+
+
+def _typed(kind: Kind, value: Any) -> Any:
+    try:
+        return _adapter(kind).validate_python(value)
+    except ValidationError:
+        return value
+
+
+# Pages ask again and again, of many runs, about the same few values. True is not 1 here, and 1 is not 1.0.
+_typed_once = lru_cache(maxsize=10_000, typed=True)(_typed)
 
 
 @cache

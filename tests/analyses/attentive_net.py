@@ -25,19 +25,17 @@ class ByHand(Net):
         self.tailoring_tap = Tap("behaviour", "unit")
 
     def forward(self, batch: Batch) -> Tensor:
-        assert batch.behaviours is not None and batch.mask is not None
-        assert batch.behaviour_scenario is not None and batch.behaviour_age is not None
-        scores = torch.stack(
-            [0.3 * batch.behaviour_scenario.float() * batch.scenario[:, None], -batch.behaviour_age / 1e6], 1
-        )
-        shares = torch.softmax(scores.masked_fill(~batch.mask[:, None], -torch.inf), -1).nan_to_num()
+        past = batch.histories
+        assert past is not None
+        scores = torch.stack([0.3 * past.scenario.float() * batch.scenario[:, None], -past.age / 1e6], 1)
+        shares = torch.softmax(scores.masked_fill(~past.mask[:, None], -torch.inf), -1).nan_to_num()
         shares = self.pool_tap(shares)
-        square = shares[:, :, None] * batch.mask[:, None, :, None]
+        square = shares[:, :, None] * past.mask[:, None, :, None]
         self.self_attention_tap(square.expand(-1, -1, -1, shares.shape[2]))
-        gate = batch.scenario[:, None] + 0.1 * batch.behaviour_scenario
-        self.tailoring_tap(torch.stack([gate, -gate, 2 * gate], -1) * batch.mask[:, :, None])
+        gate = batch.scenario[:, None] + 0.1 * past.scenario
+        self.tailoring_tap(torch.stack([gate, -gate, 2 * gate], -1) * past.mask[:, :, None])
         category = self.layout.behaviours[1]
-        like = batch.behaviours[:, :, 1] == batch.fields[:, category, None]
-        each = self.weight[batch.scenario[:, None], batch.behaviour_scenario]
-        each = each * torch.where(like, 1.0, self.unrelated) * batch.mask
+        like = past.ids[:, :, 1] == batch.fields[:, category, None]
+        each = self.weight[batch.scenario[:, None], past.scenario]
+        each = each * torch.where(like, 1.0, self.unrelated) * past.mask
         return each.sum(1) - 1

@@ -29,15 +29,15 @@ def test_attention_names_and_worth_are_those_of_the_row(study: Study, position: 
     finding = analyse(study, Options(row=int(study.part.row[position])))
     data = finding.data
     batch = study.part.batch(np.array([position]), behaviours=True)
-    there = batch.mask[0].numpy()
+    there = batch.histories.mask[0].numpy()
     shares = study.trace_of(batch).seen["pool"].values[0].numpy()[:, there]
     assert data["attention"].dims == ("head", "behaviour")
     np.testing.assert_allclose(data["attention"].sel(head=["1", "2"]), shares, rtol=1e-5)
     np.testing.assert_allclose(data["attention"].sel(head="mean of heads"), shares.mean(0), rtol=1e-5)
     field = study.schema.field("category")
-    wanted = [field.value_name(int(i)) for i in batch.behaviours[0, :, 1][there]]
+    wanted = [field.value_name(int(i)) for i in batch.histories.ids[0, :, 1][there]]
     assert data["value"].sel(field="Category").values.tolist() == wanted
-    sources = batch.behaviour_scenario[0].numpy()[there]
+    sources = batch.histories.scenario[0].numpy()[there]
     assert data["scenario"].values.tolist() == [study.schema.scenario_names[s] for s in sources]
     assert (np.diff(data["age"].values) <= 0).all()
     target = int(batch.scenario[0])

@@ -42,10 +42,10 @@ def test_clicks_and_best_items_are_counted_for_the_same_users(study: Study) -> N
     # The model's best are the lowest categories, for everybody.
     shown = np.sort(setting.items[:, column])[:8]
     assert (data["value"].sel(who="this model") == len(np.unique(shown))).all()
-    batch = study.part.batch(setting.rows, behaviours=True)
-    there = (batch.mask & (batch.behaviour_age <= 10 * 86_400)).numpy()
+    past = study.part.batch(setting.rows, behaviours=True).histories
+    there = (past.mask & (past.age <= 10 * 86_400)).numpy()
     clicked = np.array(
-        [len(set(ids[kept])) for ids, kept in zip(batch.behaviours[:, :, 1].numpy(), there, strict=True)]
+        [len(set(ids[kept])) for ids, kept in zip(past.ids[:, :, 1].numpy(), there, strict=True)]
     )
     mine = setting.scenario == setting.names.index("Search")
     assert int(data["users"].sel(scenario="Search")) == mine.sum() == 20

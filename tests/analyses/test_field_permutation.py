@@ -39,8 +39,8 @@ class PastAndSignals(Net):
         super().__init__(NetConfig(), layout)
 
     def forward(self, batch: Batch) -> Tensor:
-        assert batch.mask is not None and batch.signals is not None
-        return 0.1 * batch.mask.sum(1).float() + 0.01 * torch.log1p(batch.signals[:, 0]) - 2
+        assert batch.histories is not None and batch.signals is not None
+        return 0.1 * batch.histories.mask.sum(1).float() + 0.01 * torch.log1p(batch.signals[:, 0]) - 2
 
 
 class Tables(Net):

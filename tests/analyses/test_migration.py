@@ -44,12 +44,12 @@ def test_shares_are_those_of_every_row_added_up(
     batch = by_hand.part.batch(slice(None), behaviours=True)
     shares = by_hand.trace_of(batch).seen["pool"].values.numpy()
     shares = shares[:, head - 1] if head else shares.mean(1)
-    mask, where = batch.mask.numpy(), batch.behaviour_scenario.numpy()
+    mask, where = batch.histories.mask.numpy(), batch.histories.scenario.numpy()
     counted = mask.copy()
     if only:
         column = by_hand.schema.index("category")
         own = batch.fields[:, column, None].numpy()
-        counted &= (batch.behaviours[:, :, 1].numpy() == own) & (own >= 2)
+        counted &= (batch.histories.ids[:, :, 1].numpy() == own) & (own >= 2)
     length = mask.sum(1)
     cells, p = data.sel(target="Search"), []
     mine = (batch.scenario.numpy() == by_hand.schema.scenario("Search")) & (length > 0)
@@ -78,7 +78,8 @@ def test_clicks_taken_away_cost_what_the_net_gave_for_them(by_hand: Study, tiny_
     finding = analyse(by_hand, Options(method="removal", rows=1_000_000))
     data, weight = finding.data, weights(tiny_world).numpy()
     batch = by_hand.part.batch(slice(None), behaviours=True)
-    where, mask, scenario = batch.behaviour_scenario.numpy(), batch.mask.numpy(), batch.scenario.numpy()
+    where, mask = batch.histories.scenario.numpy(), batch.histories.mask.numpy()
+    scenario = batch.scenario.numpy()
     for target in data["target"].values:
         t = by_hand.schema.scenario(str(target))
         for source in data["source"].values:

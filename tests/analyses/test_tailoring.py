@@ -22,7 +22,8 @@ def test_every_cell_is_the_mean_over_its_impressions(study: Study) -> None:
     data = analyse(study, Options()).data
     batch = study.part.batch(slice(None), behaviours=True)
     gates = study.trace_of(batch).seen["tailoring"].values.double().numpy()
-    mask, where, scenario = batch.mask.numpy(), batch.behaviour_scenario.numpy(), batch.scenario.numpy()
+    mask, where = batch.histories.mask.numpy(), batch.histories.scenario.numpy()
+    scenario = batch.scenario.numpy()
     target, source = study.schema.scenario("Search"), study.schema.scenario("Home feed")
     there = mask & (where == source)
     rows = np.flatnonzero((scenario == target) & there.any(1))
@@ -46,7 +47,7 @@ def test_what_scenarios_explain_of_a_unit_is_between_over_total(study: Study) ->
     data = analyse(study, Options()).data
     batch = study.part.batch(slice(None), behaviours=True)
     gates = study.trace_of(batch).seen["tailoring"].values[:, 0].double().numpy()
-    mask, scenario = batch.mask.numpy(), batch.scenario.numpy()
+    mask, scenario = batch.histories.mask.numpy(), batch.scenario.numpy()
     some = np.flatnonzero(mask.any(1))
     unit = np.array([gates[row][mask[row], 0].mean() for row in some])
     means = np.array([unit[scenario[some] == one].mean() for one in scenario[some]])

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from msviz.run import FILES, Card, Run
+from msviz.run import Card, Run
+from msviz.run_folder import FILES
 from msviz.shelving.notes import Notes, Parent, write_notes
 
 DAY = datetime(2026, 1, 1, tzinfo=UTC)

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 import pytest
+from pydantic import TypeAdapter
 from streamlit.testing.v1 import AppTest
 
 from msviz.dataset import Dataset
@@ -381,3 +382,22 @@ def test_the_gallery_leads_to_the_study_that_a_tile_needs(app: Open, desk: Desk)
     }  # fmt: skip
     (retrain,) = [link for link in links if link.label == "Retrain this run with …"]
     assert "from=tiny-" in retrain.query_string and retrain.page.endswith("train")
+
+
+def test_settings_are_validated_once_for_each_value(
+    app: Open, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = app("train", run="tiny-same", set="experts:3")
+    typed: list[Any] = []
+    validate = TypeAdapter.validate_python
+
+    def counted(self: TypeAdapter[Any], value: Any, **more: Any) -> Any:
+        typed.append(value)
+        return validate(self, value, **more)
+
+    monkeypatch.setattr(TypeAdapter, "validate_python", counted)
+    at.run()
+    assert not at.exception and not typed, "the page as it was has nothing new to validate"
+    at.number_input(key="field-experts").set_value(4).run()
+    assert chips(at) == ["experts 4 instead of 2"]
+    assert len(typed) <= 3, "one value changed"

@@ -55,11 +55,11 @@ def histories(data: Dataset, rows: np.ndarray | None = None) -> dict[str, np.nda
     for split in SPLITS:
         mine = rows[(rows >= first) & (rows < first + data.rows[split])] - first
         first += data.rows[split]
-        batch = data.split(split).batch(mine, behaviours=True)
-        tensors = (batch.behaviours, batch.behaviour_scenario, batch.behaviour_age, batch.mask)
-        for name, tensor in zip(parts, tensors, strict=True):
+        found = data.split(split).batch(mine, behaviours=True).histories
+        for name, so_far in parts.items():
+            tensor = getattr(found, name)
             pad = [(0, 0), (20 - tensor.shape[1], 0)] + [(0, 0)] * (tensor.ndim - 2)
-            parts[name].append(np.pad(tensor.numpy(), pad))
+            so_far.append(np.pad(tensor.numpy(), pad))
     return {name: np.concatenate(found) for name, found in parts.items()}
 
 
@@ -142,10 +142,12 @@ def literal_logits(response: Response, part: Rows, row: int, scenarios: Iterable
     hot = calendar.hot_share[today]
     mix = {"always": 1.0, "taste": 1 - hot, "hot": hot}
     fresh = [0.0] * 5
-    for position in range(batch.mask.shape[1]):
-        if batch.mask[0, position] and batch.behaviours[0, position, 1] == value["category"]:
-            source = (int(batch.behaviour_scenario[0, position]) - 1) % 5
-            fresh[source] += math.exp(-int(batch.behaviour_age[0, position]) / (DECAY_DAYS * 86_400))
+    histories = batch.histories
+    assert histories is not None
+    for position in range(histories.mask.shape[1]):
+        if histories.mask[0, position] and histories.ids[0, position, 1] == value["category"]:
+            source = (int(histories.scenario[0, position]) - 1) % 5
+            fresh[source] += math.exp(-int(histories.age[0, position]) / (DECAY_DAYS * 86_400))
     found = []
     for scenario in scenarios:
         family = scenario % 5

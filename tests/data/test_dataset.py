@@ -64,28 +64,27 @@ def write(path: Path, schema: Schema = SCHEMA, chunks: int = 1, timed: bool = Tr
 @pytest.mark.parametrize("chunks", [1, 2, 4])
 def test_histories_overlap_and_are_padded_in_front(tmp_path: Path, chunks: int) -> None:
     batch = write(tmp_path / "data", chunks=chunks).split("train").batch(slice(0, 3), behaviours=True)
-    assert batch.mask is not None and batch.behaviours is not None
-    assert batch.mask.int().tolist() == [[0, 1, 1], [0, 0, 0], [1, 1, 1]]
-    assert batch.behaviours[0].tolist() == [[0, 0], [2, 3], [301, 2]]
-    assert batch.behaviours[2].tolist() == [[2, 3], [301, 2], [7, 3]]
-    assert batch.behaviour_scenario is not None and batch.behaviour_age is not None
-    assert batch.behaviour_scenario.tolist() == [[0, 1, 0], [0, 0, 0], [1, 0, 2]]
-    assert batch.behaviour_age.tolist() == [[0, 900, 800], [0, 0, 0], [900, 800, 700]]
+    assert batch.histories is not None
+    assert batch.histories.mask.int().tolist() == [[0, 1, 1], [0, 0, 0], [1, 1, 1]]
+    assert batch.histories.ids[0].tolist() == [[0, 0], [2, 3], [301, 2]]
+    assert batch.histories.ids[2].tolist() == [[2, 3], [301, 2], [7, 3]]
+    assert batch.histories.scenario.tolist() == [[0, 1, 0], [0, 0, 0], [1, 0, 2]]
+    assert batch.histories.age.tolist() == [[0, 900, 800], [0, 0, 0], [900, 800, 700]]
 
 
 def test_rows_in_any_order_and_of_another_split(tmp_path: Path) -> None:
     data = write(tmp_path / "data")
     batch = data.split("train").batch(np.array([2, 0]), behaviours=True)
-    assert batch.mask is not None and batch.mask.int().tolist() == [[1, 1, 1], [0, 1, 1]]
+    assert batch.histories is not None and batch.histories.mask.int().tolist() == [[1, 1, 1], [0, 1, 1]]
     other = data.split("test").batch(np.array([0]), behaviours=True)
-    assert other.behaviours is not None and other.behaviours.tolist() == [[[7, 3], [0, 0]]]
+    assert other.histories is not None and other.histories.ids.tolist() == [[[7, 3], [0, 0]]]
     nobody = data.split("train").batch(np.array([1]), behaviours=True)
-    assert nobody.mask is not None and nobody.mask.tolist() == [[False]]
+    assert nobody.histories is not None and nobody.histories.mask.tolist() == [[False]]
 
 
 def test_without_times_ages_are_0(tmp_path: Path) -> None:
     batch = write(tmp_path / "data", timed=False).split("train").batch(slice(0, 3), behaviours=True)
-    assert batch.behaviour_age is not None and not batch.behaviour_age.any()
+    assert batch.histories is not None and not batch.histories.age.any()
 
 
 def test_events_are_kept_once(tmp_path: Path) -> None:

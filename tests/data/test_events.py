@@ -62,13 +62,10 @@ def joined(load: Load, tmp_path: Path) -> Load:
 
 def histories(data: Dataset, split: str) -> list[list[tuple[int, ...]]]:
     """Return each row's behaviours: (item, brand, scenario, age)."""
-    batch = data.split(split).batch(slice(None), behaviours=True)
-    assert batch.behaviours is not None and batch.mask is not None
-    assert batch.behaviour_scenario is not None and batch.behaviour_age is not None
+    past = data.split(split).batch(slice(None), behaviours=True).histories
+    assert past is not None
     found = []
-    for ids, scenario, age, mask in zip(
-        batch.behaviours, batch.behaviour_scenario, batch.behaviour_age, batch.mask, strict=True
-    ):
+    for ids, scenario, age, mask in zip(past.ids, past.scenario, past.age, past.mask, strict=True):
         rows = zip(ids[mask].tolist(), scenario[mask].tolist(), age[mask].tolist(), strict=True)
         found.append([(*pair, place, old) for pair, place, old in rows])
     return found

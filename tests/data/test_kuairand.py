@@ -109,16 +109,15 @@ def test_history_is_the_users_earlier_clicks_in_any_tab(official: Path, tmp_path
     assert set(video) == {"10", "11"}  # 12 is seen once, which min_count 2 calls rare
     batch = data.split("train").batch(slice(None), behaviours=True)
     assert batch.row.tolist() == [0, 1, 2, 4, 6]
-    assert batch.behaviours is not None and batch.mask is not None
-    assert batch.behaviour_scenario is not None and batch.behaviour_age is not None
-    assert batch.mask.sum(1).tolist() == [0, 1, 0, 2, 3]
-    assert batch.behaviours[4, :, 0].tolist() == [video["10"], video["11"], video["10"]]
+    assert batch.histories is not None
+    assert batch.histories.mask.sum(1).tolist() == [0, 1, 0, 2, 3]
+    assert batch.histories.ids[4, :, 0].tolist() == [video["10"], video["11"], video["10"]]
     scenario = {name: i for i, name in enumerate(data.schema.scenario_names)}
     # The click in tab 4, which is not among those chosen, happened in an unseen scenario.
-    assert batch.behaviour_scenario[4].tolist() == [scenario["Tab 1"], scenario["Tab 0"], 0]
-    assert batch.behaviour_age[4].tolist() == [7_200, 7_140, 3_600]
+    assert batch.histories.scenario[4].tolist() == [scenario["Tab 1"], scenario["Tab 0"], 0]
+    assert batch.histories.age[4].tolist() == [7_200, 7_140, 3_600]
     # Row 4 stands at the same moment as the click of row 5: that is no history.
-    assert batch.behaviour_age[3].tolist() == [0, 3_600, 3_540]
+    assert batch.histories.age[3].tolist() == [0, 3_600, 3_540]
 
 
 def test_a_history_tells_tag_and_author_of_each_video(official: Path, tmp_path: Path) -> None:
@@ -128,14 +127,14 @@ def test_a_history_tells_tag_and_author_of_each_video(official: Path, tmp_path: 
     (sequence,) = data.schema.sequences
     assert list(sequence.sides) == ["tag", "author_id"]
     batch = data.split("train").batch(slice(None), behaviours=True)
-    assert batch.behaviours is not None
+    assert batch.histories is not None
     # Row 6 follows clicks on 10, 11 and 10 (that one in the same second as row 4): each with its own author.
     author, video = data.schema.field("author_id"), data.schema.field("video_id")
-    told = [[video.value_name(i) for i, _, _ in row] for row in batch.behaviours[-1:].tolist()]
+    told = [[video.value_name(i) for i, _, _ in row] for row in batch.histories.ids[-1:].tolist()]
     assert told == [["10", "11", "10"]]
-    assert [author.value_name(i) for _, _, i in batch.behaviours[-1].tolist()] == ["100", "101", "100"]
+    assert [author.value_name(i) for _, _, i in batch.histories.ids[-1].tolist()] == ["100", "101", "100"]
     tag = data.schema.field("tag")
-    assert [tag.value_name(i) for _, i, _ in batch.behaviours[-1].tolist()] == ["39", "8", "39"]
+    assert [tag.value_name(i) for _, i, _ in batch.histories.ids[-1].tolist()] == ["39", "8", "39"]
     # Three clicks are followed by another row of their user; each is kept once.
     assert len(data.split("train").events[1]) == 3
 
@@ -201,9 +200,9 @@ split: {by: time}
 """)
     own, _ = load(official, tmp_path / "own", schema=tmp_path / "own.yaml")
     batch = own.split("train").batch(slice(None), behaviours=True)
-    assert batch.behaviours is not None and batch.signals is not None
-    assert batch.behaviours.shape[1:] == (1, 2)
-    assert own.schema.field("orientation").value_name(int(batch.behaviours[1, 0, 1])) == "portrait"
+    assert batch.histories is not None and batch.signals is not None
+    assert batch.histories.ids.shape[1:] == (1, 2)
+    assert own.schema.field("orientation").value_name(int(batch.histories.ids[1, 0, 1])) == "portrait"
     assert batch.signals[:, 0].tolist() == [0] * len(batch)
     with pytest.raises(MsvizError, match="history: got 5; the schema file says it"):
         load(official, tmp_path / "other", schema=tmp_path / "own.yaml", history=5)
@@ -221,10 +220,11 @@ def test_earlier_sequences_beside_the_log_come_first(official: Path, tmp_path: P
     data, _ = load(official, tmp_path / "out", valid_from="2022-04-26", test_from="2022-04-26", tabs="1,0")
     batch = data.split("train").batch(slice(None), behaviours=True)
     video = {name: 2 + i for i, name in enumerate(data.schema.field("video_id").vocabulary)}
-    assert batch.mask is not None and batch.behaviours is not None and batch.behaviour_age is not None
-    assert batch.mask.sum(1).tolist() == [2, 3, 0, 4, 5]  # user 2's sequence ends after the log's first row
-    assert batch.behaviours[0, -2:, 0].tolist() == [video["11"], video["10"]]
-    assert batch.behaviour_age[0, -2:].tolist() == [5, 5]
+    assert batch.histories is not None
+    # user 2's sequence ends after the log's first row
+    assert batch.histories.mask.sum(1).tolist() == [2, 3, 0, 4, 5]
+    assert batch.histories.ids[0, -2:, 0].tolist() == [video["11"], video["10"]]
+    assert batch.histories.age[0, -2:].tolist() == [5, 5]
 
 
 def test_options_choose_label_history_days_and_the_random_log(official: Path, tmp_path: Path) -> None:
@@ -285,17 +285,17 @@ def test_the_real_slice(slice_of_pure: tuple[Dataset, list[str]]) -> None:
 def test_the_real_slices_histories_lie_before_their_rows(slice_of_pure: tuple[Dataset, list[str]]) -> None:
     data, _ = slice_of_pure
     batch = data.split("test").batch(np.arange(0, 28_377, 7), behaviours=True)
-    assert batch.mask is not None and batch.behaviour_age is not None
-    assert bool((batch.behaviour_age[batch.mask] > 0).all())
-    assert batch.mask.sum(1).max() == 10
-    assert float(batch.mask.any(1).float().mean()) > 0.9
+    assert batch.histories is not None
+    assert bool((batch.histories.age[batch.histories.mask] > 0).all())
+    assert batch.histories.mask.sum(1).max() == 10
+    assert float(batch.histories.mask.any(1).float().mean()) > 0.9
 
 
 def test_the_real_slices_histories_are_those_of_the_clicks(slice_of_pure: tuple[Dataset, list[str]]) -> None:
     data, _ = slice_of_pure
     rows = np.arange(5, 28_377, 1_000)
     batch = data.split("test").batch(rows, behaviours=True)
-    assert batch.behaviours is not None and batch.mask is not None and batch.behaviour_age is not None
+    assert batch.histories is not None
     log = duckdb.sql(f"""
         SELECT DISTINCT user_id, video_id, time_ms, is_click
         FROM '{REAL}/log_standard_4_25_to_5_08_pure.parquet'
@@ -309,11 +309,11 @@ def test_the_real_slices_histories_are_those_of_the_clicks(slice_of_pure: tuple[
             continue
         begin = own[0][0] // 1000
         clicks = [(time // 1000, item) for time, item, click in own if click and time // 1000 < now][-10:]
-        kept = batch.mask[place]
-        moments = [now - age for age in batch.behaviour_age[place][kept].tolist()]
+        kept = batch.histories.mask[place]
+        moments = [now - age for age in batch.histories.age[place][kept].tolist()]
         inside = [moment for moment in moments if moment >= begin]  # the rest are watches before the log
         assert inside == [moment for moment, _ in clicks]
-        items = batch.behaviours[place][kept][:, 0].tolist()[len(moments) - len(inside) :]
+        items = batch.histories.ids[place][kept][:, 0].tolist()[len(moments) - len(inside) :]
         names = [video.value_name(item) if item else None for item in items]
         assert all(name in (None, item) for name, (_, item) in zip(names, clicks, strict=True))
         checked += len(inside)

@@ -36,8 +36,8 @@ LOG = (
 def ids(data: Dataset, split: str) -> list[list[list[int]]]:
     """Return each row's behaviours without the padding: (rows, length, F)."""
     batch = data.split(split).batch(slice(None), behaviours=True)
-    assert batch.behaviours is not None and batch.mask is not None
-    return [row[kept].tolist() for row, kept in zip(batch.behaviours, batch.mask, strict=True)]
+    assert batch.histories is not None
+    return [row[kept].tolist() for row, kept in zip(batch.histories.ids, batch.histories.mask, strict=True)]
 
 
 def test_sides_have_the_ids_of_their_feature(load: Load) -> None:

@@ -219,8 +219,8 @@ def test_the_command_line_takes_events_and_signals(
     assert run(["data", "import", "table", str(tmp_path / "log.csv"), *options]) == 0
     assert "2 of 2 events are of the log's users" in capsys.readouterr().out
     batch = open_data(tmp_path / "out").split("train").batch(slice(None), behaviours=True)
-    assert batch.behaviour_age is not None and batch.signals is not None
-    assert batch.behaviour_age.tolist() == [[0, 1], [2, 1], [86_401, 86_400]]
+    assert batch.histories is not None and batch.signals is not None
+    assert batch.histories.age.tolist() == [[0, 1], [2, 1], [86_401, 86_400]]
     assert batch.signals[0].tolist() == [1.5, 10]
     assert (
         run(

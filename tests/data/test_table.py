@@ -227,13 +227,12 @@ def test_histories_are_cut_before_the_impression_and_latest_last(form: str, load
     data = load(text, SEQUENCE, name="log.tsv")
     ids = {word: 2 + i for i, word in enumerate(data.schema.field("item").vocabulary)}
     batch = data.split("train").batch(slice(0, 3), behaviours=True)
-    assert batch.mask is not None and batch.behaviours is not None
-    assert batch.behaviour_scenario is not None and batch.behaviour_age is not None
-    assert batch.mask.tolist() == [[False, False], [False, True], [True, True]]
-    assert batch.behaviours[:, :, 0].tolist() == [[0, 0], [0, ids["x"]], [0, ids["z"]]]  # q is unknown
+    assert batch.histories is not None
+    assert batch.histories.mask.tolist() == [[False, False], [False, True], [True, True]]
+    assert batch.histories.ids[:, :, 0].tolist() == [[0, 0], [0, ids["x"]], [0, ids["z"]]]  # q is unknown
     scenario = {name: i for i, name in enumerate(data.schema.scenario_names)}
-    assert batch.behaviour_scenario.tolist() == [[0, 0], [0, scenario["a"]], [0, scenario["b"]]]
-    assert batch.behaviour_age.tolist() == [[0, 0], [0, 50], [50, 10]]
+    assert batch.histories.scenario.tolist() == [[0, 0], [0, scenario["a"]], [0, scenario["b"]]]
+    assert batch.histories.age.tolist() == [[0, 0], [0, 50], [50, 10]]
 
 
 def test_histories_from_parquet_lists(load: Load, tmp_path: Path) -> None:
@@ -252,9 +251,9 @@ def test_histories_from_parquet_lists(load: Load, tmp_path: Path) -> None:
     )
     data = load((tmp_path / "log.parquet").read_bytes(), schema, name="log.parquet")
     batch = data.split("train").batch(np.array([0, 1]), behaviours=True)
-    assert batch.behaviours is not None and batch.mask is not None
-    assert batch.behaviours[:, :, 0].tolist() == [[3, 2], [0, 0]]
-    assert batch.mask.tolist() == [[True, True], [False, False]]
+    assert batch.histories is not None
+    assert batch.histories.ids[:, :, 0].tolist() == [[3, 2], [0, 0]]
+    assert batch.histories.mask.tolist() == [[True, True], [False, False]]
 
 
 def test_signals_are_kept_as_numbers(load: Load) -> None:

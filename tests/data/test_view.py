@@ -91,8 +91,10 @@ def test_all_but_the_scenario_is_the_logs(log: Dataset) -> None:
     assert (layout.scenario_columns, layout.scenarios, layout.specific) == ((1,), 3, (1, 2))
     whole = log.split("test").batch(np.array([2, 0]), behaviours=True)
     batch = view.split("test").batch(np.array([2, 0]), behaviours=True)
-    for name in ("fields", "label", "row", "time", "signals", "behaviours", "behaviour_age", "mask"):
+    for name in ("fields", "label", "row", "time", "signals"):
         assert np.array_equal(getattr(whole, name), getattr(batch, name)), name
+    for name in ("ids", "age", "mask"):
+        assert np.array_equal(getattr(whole.histories, name), getattr(batch.histories, name)), name
     assert batch.scenario.tolist() == [2, 3]
     assert view.split("train").column("item").tolist() == [2, 3, 4, 2]
     # The log's own schema is as it was.
@@ -101,12 +103,12 @@ def test_all_but_the_scenario_is_the_logs(log: Dataset) -> None:
 
 def test_behaviours_tell_no_scenario_of_another_kind(log: Dataset) -> None:
     own = log.split("test").batch(slice(0, 3), behaviours=True)
-    assert own.behaviour_scenario is not None and own.behaviour_scenario.tolist() == [[1, 2]] * 3
+    assert own.histories is not None and own.histories.scenario.tolist() == [[1, 2]] * 3
     view = regroup(log, ["sex"])
     assert view.schema.sequences[0].scenario is None
     assert not Layout.of(view.schema).behaviour_scenarios
     batch = view.split("test").batch(slice(0, 3), behaviours=True)
-    assert batch.behaviour_scenario is not None and batch.behaviour_scenario.tolist() == [[0, 0]] * 3
+    assert batch.histories is not None and batch.histories.scenario.tolist() == [[0, 0]] * 3
 
 
 def test_chosen_rows_of_a_view_keep_its_scenarios(log: Dataset) -> None:

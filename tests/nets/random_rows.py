@@ -2,7 +2,7 @@
 
 import torch
 
-from msviz.batch import Batch
+from msviz.batch import Batch, Histories
 from msviz.nets.base import Layout, Net, net_class, parse_config
 
 # Five fields; the second and the fourth make the scenario, of which 11 combinations are known.
@@ -40,24 +40,33 @@ def random_batch(rows: int, seed: int = 0, layout: Layout = LAYOUT, longest: int
         label=torch.randint(0, 2, (rows,), generator=draw).float(),
         row=torch.arange(rows),
         time=torch.zeros(rows, dtype=torch.int64),
-        **_histories(rows, draw, layout, longest),
+        histories=_histories(rows, draw, layout, longest) if layout.behaviours else None,
+        signals=30 * torch.rand(rows, len(layout.signals), generator=draw) if layout.signals else None,
     )
 
 
-def _histories(rows: int, draw: torch.Generator, layout: Layout, longest: int) -> dict[str, torch.Tensor]:
-    found = {}
-    if layout.behaviours:
-        length = torch.randint(0, longest + 1, (rows,), generator=draw)
-        mask = torch.arange(longest) >= longest - length[:, None]
-        shape = (rows, longest)
-        ids = [torch.randint(0, layout.sizes[c], shape, generator=draw) for c in layout.behaviours]
-        found["behaviours"] = torch.stack(ids, 2) * mask[:, :, None]
-        found["behaviour_scenario"] = torch.randint(0, layout.scenarios + 1, shape, generator=draw) * mask
-        found["behaviour_age"] = torch.randint(1, 10**6, shape, generator=draw) * mask
-        found["mask"] = mask
-    if layout.signals:
-        found["signals"] = 30 * torch.rand(rows, len(layout.signals), generator=draw)
-    return found
+def past(batch: Batch) -> Histories:
+    """Return the histories of a batch that has some."""
+    assert batch.histories is not None
+    return batch.histories
+
+
+def with_past(batch: Batch, **changes: torch.Tensor) -> Batch:
+    """Return the batch with some tensors of its histories exchanged."""
+    return batch.replace(histories=past(batch).replace(**changes))
+
+
+def _histories(rows: int, draw: torch.Generator, layout: Layout, longest: int) -> Histories:
+    length = torch.randint(0, longest + 1, (rows,), generator=draw)
+    mask = torch.arange(longest) >= longest - length[:, None]
+    shape = (rows, longest)
+    ids = [torch.randint(0, layout.sizes[c], shape, generator=draw) for c in layout.behaviours]
+    return Histories(
+        ids=torch.stack(ids, 2) * mask[:, :, None],
+        scenario=torch.randint(0, layout.scenarios + 1, shape, generator=draw) * mask,
+        age=torch.randint(1, 10**6, shape, generator=draw) * mask,
+        mask=mask,
+    )
 
 
 def make(model: str, layout: Layout = LAYOUT, seed: int = 0, **values: object) -> Net:

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from random_rows import FULL, LAYOUT, random_batch
+from random_rows import FULL, LAYOUT, past, random_batch, with_past
 from torch import nn
 
 from msviz.errors import MsvizError
@@ -13,6 +13,7 @@ from msviz.nets.behaviours import (
     cut,
     heads_apart,
     heads_joined,
+    histories_of,
     masked_softmax,
     self_attend,
 )
@@ -210,29 +211,27 @@ def test_masked_softmax_in_numbers():
 
 
 def test_columns_that_are_padding_everywhere_are_cut():
-    batch = random_batch(30, layout=FULL, longest=6)
+    histories = past(random_batch(30, layout=FULL, longest=6))
     mask = mask_of([2] * 29 + [4], 6)
-    found = cut(batch.replace(mask=mask), Watchable())
+    found = cut(histories.replace(mask=mask), Watchable())
     assert torch.equal(found.mask, mask[:, 2:])
-    for name in ("behaviours", "behaviour_scenario", "behaviour_age"):
-        assert torch.equal(getattr(found, name), getattr(batch, name)[:, 2:])
-    assert torch.equal(found.fields, batch.fields)
-    full = batch.replace(mask=torch.ones(30, 6, dtype=torch.bool))
+    for name in ("ids", "scenario", "age"):
+        assert torch.equal(getattr(found, name), getattr(histories, name)[:, 2:])
+    full = histories.replace(mask=torch.ones(30, 6, dtype=torch.bool))
     assert cut(full, Watchable()) is full
 
 
 def test_one_column_is_left_where_nobody_has_a_history():
-    batch = random_batch(30, layout=FULL, longest=6)
-    found = cut(batch.replace(mask=torch.zeros(30, 6, dtype=torch.bool)), Watchable())
+    histories = past(random_batch(30, layout=FULL, longest=6))
+    found = cut(histories.replace(mask=torch.zeros(30, 6, dtype=torch.bool)), Watchable())
     assert found.mask.shape == (30, 1)
-    assert found.behaviours.shape == (30, 1, 2)
+    assert found.ids.shape == (30, 1, 2)
     assert not found.mask.any()
 
 
 def test_who_watches_sees_the_width_that_was_fed():
     net = Watchable()
-    batch = random_batch(30, layout=FULL, longest=6)
-    short = batch.replace(mask=mask_of([2] * 30, 6))
+    short = past(random_batch(30, layout=FULL, longest=6)).replace(mask=mask_of([2] * 30, 6))
     handle = net.shown_tap.register_forward_hook(lambda module, given, values: None)
     assert cut(short, net) is short
     handle.remove()
@@ -241,12 +240,13 @@ def test_who_watches_sees_the_width_that_was_fed():
 
 def test_a_batch_without_histories_is_refused():
     with pytest.raises(MsvizError, match="batch: it has no behaviours, which this model reads"):
-        cut(random_batch(3, layout=LAYOUT), Watchable())
+        histories_of(random_batch(3, layout=LAYOUT))
 
 
 def test_rows_are_ordered_by_the_length_of_their_histories():
-    batch = random_batch(5, layout=FULL, longest=7).replace(mask=mask_of(LENGTHS))
+    batch = with_past(random_batch(5, layout=FULL, longest=7), mask=mask_of(LENGTHS))
     assert by_length(batch).tolist() == [0, 3, 1, 2, 4]
+    assert by_length(batch.replace(histories=None)) is None
 
 
 def test_heads_apart_and_joined():

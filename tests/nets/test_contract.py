@@ -5,7 +5,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import pytest
 import torch
-from random_rows import FULL, random_batch
+from random_rows import FULL, past, random_batch, with_past
 from safetensors.torch import load_file, save_file
 
 from msviz import registry
@@ -95,23 +95,21 @@ def test_a_row_does_not_depend_on_the_rows_beside_it(model: str, values: dict[st
 @each_case
 def test_padding_changes_nothing(model: str, values: dict[str, Any]) -> None:
     net, batch = made(model, values), random_batch(40, layout=FULL)
-    assert batch.mask is not None and batch.behaviours is not None
     wide = {
         name: torch.cat([torch.zeros_like(value[:, :5]), value], 1)
-        for name in ("behaviours", "behaviour_scenario", "behaviour_age", "mask")
-        if (value := getattr(batch, name)) is not None
+        for name, value in vars(past(batch)).items()
     }
-    same(logits(net, batch.replace(**wide)), logits(net, batch))
+    same(logits(net, with_past(batch, **wide)), logits(net, batch))
     # What stands in a padded place must not matter either.
-    noise = torch.where(batch.mask[:, :, None], batch.behaviours, torch.ones_like(batch.behaviours))
-    same(logits(net, batch.replace(behaviours=noise)), logits(net, batch))
+    ids, mask = past(batch).ids, past(batch).mask
+    noise = torch.where(mask[:, :, None], ids, torch.ones_like(ids))
+    same(logits(net, with_past(batch, ids=noise)), logits(net, batch))
 
 
 @each_case
 def test_nobody_has_a_history(model: str, values: dict[str, Any]) -> None:
     net, batch = made(model, values), random_batch(20, layout=FULL)
-    assert batch.mask is not None
-    without = batch.replace(mask=torch.zeros_like(batch.mask))
+    without = with_past(batch, mask=torch.zeros_like(past(batch).mask))
     found = logits(net, without)
     assert found.isfinite().all()
     same(logits(net, without.take(slice(7, 8))), found[7:8])

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 from net_reference import embed, relu, softmax, weights_of
-from random_rows import FULL, make, random_batch
+from random_rows import FULL, make, past, random_batch, with_past
 
-from msviz.batch import Batch
+from msviz.batch import Batch, Histories
 from msviz.errors import MsvizError
 from msviz.nets import behaviours as net_behaviours
 from msviz.nets.base import Layout, net_class, parse_config
@@ -88,7 +88,8 @@ def reference(weights, config, layout, row):
 
 
 def rows_of(batch):
-    parts = (batch.fields, batch.scenario, batch.behaviours, batch.behaviour_scenario, batch.mask)
+    histories = past(batch)
+    parts = (batch.fields, batch.scenario, histories.ids, histories.scenario, histories.mask)
     return zip(*(part.numpy() for part in parts), strict=True)
 
 
@@ -119,7 +120,7 @@ CASES = [
 def test_every_number_is_the_papers(values, layout):
     net = make("sainet", layout, **{**SMALL, **values})
     batch = random_batch(20, seed=1, layout=layout)
-    assert not batch.mask.any(1).all()
+    assert not past(batch).mask.any(1).all()
     assert (batch.scenario == 0).any()
     logits, shown = look(net, batch)
     with torch.no_grad():
@@ -170,8 +171,10 @@ def test_a_net_worked_by_hand():
     batch = Batch(
         fields=torch.tensor([[2, 3]]), scenario=torch.tensor([2]), label=torch.ones(1),
         row=torch.zeros(1, dtype=torch.int64), time=torch.zeros(1, dtype=torch.int64),
-        behaviours=torch.tensor([[[0], [2], [3]]]), behaviour_scenario=torch.tensor([[0, 1, 2]]),
-        mask=torch.tensor([[False, True, True]]),
+        histories=Histories(
+            ids=torch.tensor([[[0], [2], [3]]]), scenario=torch.tensor([[0, 1, 2]]),
+            age=torch.zeros(1, 3, dtype=torch.int64), mask=torch.tensor([[False, True, True]]),
+        ),
     )  # fmt: skip
     logits, shown = look(net, batch)
     # Behaviours x = (-2, 2) in scenarios with e = (0, √ln 3): scores (0, 0) and (0, ln 3), so weights
@@ -221,26 +224,22 @@ def test_mixed_precision_is_near(values):
 def test_only_the_latest_behaviours_are_read():
     net = make("sainet", FULL, **SMALL, history=2).eval()
     batch = random_batch(30, seed=1, layout=FULL)
-    older = batch.behaviours.clone()
+    older = past(batch).ids.clone()
     older[:, :-2] = 1
-    latest = batch.replace(
-        behaviours=batch.behaviours[:, -2:], mask=batch.mask[:, -2:],
-        behaviour_scenario=batch.behaviour_scenario[:, -2:], behaviour_age=batch.behaviour_age[:, -2:],
-    )  # fmt: skip
+    latest = batch.replace(histories=past(batch).columns(slice(-2, None)))
     with torch.no_grad():
-        assert torch.equal(net(batch.replace(behaviours=older)), net(batch))
+        assert torch.equal(net(with_past(batch, ids=older)), net(batch))
         assert torch.equal(net(latest), net(batch))
-        newer = batch.behaviours.clone()
+        newer = past(batch).ids.clone()
         newer[:, -1] = 1
-        assert not torch.allclose(net(batch.replace(behaviours=newer)), net(batch), atol=1e-3)
+        assert not torch.allclose(net(with_past(batch, ids=newer)), net(batch), atol=1e-3)
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.5])
 def test_hidden_scenarios_train_the_row_of_unseen_ones(rate):
     batch = random_batch(200, seed=1, layout=FULL)
-    seen = batch.replace(
-        scenario=batch.scenario.clamp(min=1), behaviour_scenario=batch.behaviour_scenario.clamp(min=1)
-    )
+    seen = with_past(batch, scenario=past(batch).scenario.clamp(min=1))
+    seen = seen.replace(scenario=batch.scenario.clamp(min=1))
     net = make("sainet", FULL, **{**SMALL, "unseen_rate": rate}).train()
     net.loss(seen).backward()
     assert bool(net.scenarios.weight.grad.to_dense()[0].any()) == (rate > 0)
@@ -261,7 +260,7 @@ def test_dropout_is_for_training_alone():
 def test_rows_of_like_histories_are_put_together():
     net = make("sainet", FULL, **SMALL)
     batch = random_batch(50, seed=1, layout=FULL)
-    lengths = batch.mask.sum(1)[net.order(batch)].tolist()
+    lengths = past(batch).mask.sum(1)[net.order(batch)].tolist()
     assert lengths == sorted(lengths)
 
 
@@ -298,6 +297,6 @@ def test_it_learns_where_behaviours_happened_by_its_self_attention_alone(extract
     losses = []
     for number in range(180):
         batch = random_batch(512, seed=number, layout=FULL)
-        here = (batch.behaviour_scenario == batch.scenario[:, None]) & batch.mask
+        here = (past(batch).scenario == batch.scenario[:, None]) & past(batch).mask
         losses.append(step(net, batch.replace(label=here.any(1).float()), optimisers))
     assert least < np.mean(losses[-10:]) < most

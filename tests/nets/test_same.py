@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 from net_reference import norm, relu, softmax, weights_of
-from random_rows import FULL, make, random_batch
+from random_rows import FULL, make, past, random_batch, with_past
 
-from msviz.batch import Batch
+from msviz.batch import Batch, Histories
 from msviz.errors import MsvizError
 from msviz.nets import pooling
 from msviz.nets.base import Layout, Net, net_class, parse_config
@@ -109,7 +109,7 @@ def same(net, batch, row):
     """Logit and taps of one row."""
     weights, config, layout = weights_of(net), net.config, net.layout
     fields = batch.fields[row].numpy()
-    history = batch.behaviours[row][batch.mask[row]].numpy()[-config.history :]
+    history = past(batch).ids[row][past(batch).mask[row]].numpy()[-config.history :]
     z = np.log(1 + batch.signals[row].double().numpy())
     z = np.array([(x - mean) / deviation for x, (mean, deviation) in zip(z, layout.signals, strict=True)])
     # One table for what behaviours hold, one for the rest, group by group.
@@ -178,16 +178,15 @@ def same(net, batch, row):
 @pytest.mark.parametrize("values", KINDS, ids=str)
 def test_equals_the_equations_row_by_row(values, layout):
     net, batch = make("same", layout, **SMALL | values).eval(), random_batch(40, layout=layout)
-    assert batch.mask is not None
     with torch.no_grad():
         logits = net(batch)
     watched, shown = shown_by(net, batch)
     torch.testing.assert_close(watched, logits, rtol=1e-3, atol=1e-3)
-    rows = [*range(0, 40, 5), int(batch.mask.sum(1).argmin())]
+    rows = [*range(0, 40, 5), int(past(batch).mask.sum(1).argmin())]
     for row in rows:
         logit, taps = same(net, batch, row)
         assert float(logits[row]) == pytest.approx(logit, rel=1e-3, abs=1e-3)
-        length = min(int(batch.mask[row].sum()), net.config.history)
+        length = min(int(past(batch).mask[row].sum()), net.config.history)
         assert set(taps) == set(shown) or length == 0
         for name, wanted in taps.items():
             seen = shown[name][row]
@@ -235,8 +234,12 @@ def test_a_row_worked_by_hand():
     # Two rows: e^u = 3, e^i = 1, history 1, 2. Signals e³ - 1 and e - 1, so z = (3 - 1) / 2 = 1 and 0.
     batch = Batch(
         *(torch.tensor([[2, 2]] * 2), torch.zeros(2, dtype=torch.int64), *[torch.zeros(2)] * 3),
-        behaviours=torch.tensor([[[0], [2], [3]]] * 2),
-        mask=torch.tensor([[False, True, True]] * 2),
+        histories=Histories(
+            ids=torch.tensor([[[0], [2], [3]]] * 2),
+            scenario=torch.zeros(2, 3, dtype=torch.int64),
+            age=torch.zeros(2, 3, dtype=torch.int64),
+            mask=torch.tensor([[False, True, True]] * 2),
+        ),
         signals=torch.tensor([[math.e**3 - 1], [math.e - 1]]),
     )
     logits, shown = shown_by(net, batch)
@@ -402,19 +405,19 @@ def test_mixed_precision_is_near(values):
 
 def test_only_the_latest_behaviours_are_read():
     net, batch = make("same", FULL, **SMALL, history=3).eval(), random_batch(30, layout=FULL, longest=6)
-    batch = batch.replace(mask=torch.ones_like(batch.mask))
+    batch = with_past(batch, mask=torch.ones_like(past(batch).mask))
     with torch.no_grad():
         logits = net(batch)
         for place, same_answer in ((2, True), (3, False)):
-            changed = batch.behaviours.clone()
+            changed = past(batch).ids.clone()
             changed[:, place] = (changed[:, place] + 1) % torch.tensor([FULL.sizes[3], FULL.sizes[4]])
-            found = net(batch.replace(behaviours=changed))
+            found = net(with_past(batch, ids=changed))
             assert torch.allclose(found, logits, rtol=1e-4, atol=1e-4) == same_answer
 
 
 def test_rows_are_ordered_by_the_length_of_their_histories():
     net, batch = make("same", FULL, **SMALL), random_batch(50, layout=FULL)
-    lengths = batch.mask.sum(1)[net.order(batch)]
+    lengths = past(batch).mask.sum(1)[net.order(batch)]
     assert (lengths.diff() >= 0).all()
 
 
@@ -422,8 +425,7 @@ def test_rows_are_ordered_by_the_length_of_their_histories():
     ("lost", "told"),
     [
         ("signals", "batch: it has no signals, which this model reads"),
-        ("behaviours", "batch: it has no behaviours, which this model reads"),
-        ("mask", "batch: it has no behaviours, which this model reads"),
+        ("histories", "batch: it has no behaviours, which this model reads"),
     ],
 )
 def test_a_batch_that_lacks_something_is_told_in_one_line(lost, told):

@@ -1,6 +1,8 @@
 """Reducers against NumPy, and halves merged against one pass."""
 
+import ast
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -92,6 +94,38 @@ def test_two_halves_merged_equal_one_pass(study: Study, kind: str, cut: int) -> 
     left.merge(right)
     for merged, expected in zip(numbers(left), numbers(one), strict=True):
         np.testing.assert_allclose(merged, expected, rtol=1e-5, atol=1e-7)
+
+
+class Clicks(Reducer):
+    """Defines one thing, and reads one source."""
+
+    sources = ("label",)
+
+    def __init__(self) -> None:
+        self.clicks = 0
+
+    def see(self, source: str, layer: int | None, values: torch.Tensor, rows: slice) -> None:
+        self.clicks += int(values.sum())
+
+
+def test_a_reducer_defines_what_it_does_and_no_more(study: Study) -> None:
+    found = Clicks()
+    assert fed(study, found).clicks == study.part.label.sum()
+    fed(study, Reducer())
+    with pytest.raises(NotImplementedError, match="Clicks does not say how two of it are added up"):
+        found.merge(Clicks())
+
+
+def test_every_reducer_says_how_two_are_added_up() -> None:
+    """Read off the source: a reducer that did not would fail only where a pass is split."""
+    found = {
+        node.name: {part.name for part in node.body if isinstance(part, ast.FunctionDef)}
+        for path in (Path(__file__).parents[2] / "msviz").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef) and any(ast.unparse(base) == "Reducer" for base in node.bases)
+    }
+    assert {"Count", "Histogram", "Sample", "Moments"} < set(found)
+    assert all("merge" in methods for methods in found.values())
 
 
 def test_a_small_variance_behind_a_large_mean_is_not_lost() -> None:

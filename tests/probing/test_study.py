@@ -130,8 +130,10 @@ def test_a_net_that_reads_histories_is_fed_them(tiny_world: Dataset) -> None:
     rows = study.sample(30)
     batch = tiny_world.split("test").batch(rows, behaviours=True)
     assert torch.equal(study.predict(study.batch(rows)), study.predict(batch))
+    assert batch.histories is not None
+    mask = batch.histories.mask
     shown = study.trace(rows).seen["fusion"]
     assert shown.axes == ("behaviour",)
-    assert torch.equal(shown.values > 0, batch.mask)
+    assert torch.equal(shown.values > 0, mask)
     # Attention over the history adds up to 1, and to 0 for who has none.
-    torch.testing.assert_close(shown.values.sum(1), batch.mask.any(1).float())
+    torch.testing.assert_close(shown.values.sum(1), mask.any(1).float())

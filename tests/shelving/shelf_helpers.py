@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from msviz.errors import MsvizError
-from msviz.run import FILES, Run, file_digest
+from msviz.run import Run, file_digest
+from msviz.run_folder import FILES
 
 
 def everything(folder: Path) -> dict[str, bytes | None]:

@@ -20,7 +20,8 @@ from shelf_helpers import everything, refused, reseal, twin
 
 from msviz.dataset import Dataset
 from msviz.errors import MsvizError
-from msviz.run import FILES, Run
+from msviz.run import Run
+from msviz.run_folder import FILES
 from msviz.shelving.notes import change_notes, read_notes
 from msviz.shelving.transfer import Limits, pack, unpack
 

@@ -43,6 +43,15 @@ def test_a_name_that_is_taken_also_by_what_is_no_run(shelf: Path) -> None:
     assert names(shelf) == ["other", "small"]
 
 
+def test_a_longest_name_keeps_to_its_length_where_it_comes_back_to_a_shelf_that_has_it(shelf: Path) -> None:
+    long = rooms.rename(shelf / "small", "x" * 100)
+    twin(long, "other")
+    rooms.delete(long)
+    rooms.rename(shelf / "other", long.name)
+    (entry,) = rooms.trash(shelf)
+    assert rooms.restore(entry).name == "x" * 98 + "-2"
+
+
 def test_deleting_and_the_way_back(shelf: Path) -> None:
     twin(shelf / "small", "other")
     before = everything(shelf)

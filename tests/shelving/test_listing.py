@@ -8,8 +8,9 @@ import pytest
 from shelf_helpers import refused, twin
 
 from msviz.run import Run
+from msviz.run_folder import NOTES
 from msviz.shelving.listing import Entry, Listing, listed
-from msviz.shelving.notes import FILE, Parent, change_notes
+from msviz.shelving.notes import Parent, change_notes
 from msviz.shelving.rooms import delete, rename
 from msviz.shelving.search import ORDERS, change_words, chosen, differences
 
@@ -156,13 +157,13 @@ def test_only_what_changed_is_read_again(many: Path, monkeypatch: pytest.MonkeyP
     delete(many / "wide-10")
     assert sorted(names(list(listing.look().entries))) == ["large", "wide-9"]
     assert read[3:] == ["large"]
-    (many / "large" / FILE).unlink()
+    (many / "large" / NOTES).unlink()
     assert listing.look().named("large").notes.tags == ()
 
 
 def test_what_is_written_twice_in_a_moment_is_read_twice(shelf: Path) -> None:
     listing = Listing(shelf)
-    file = shelf / "small" / FILE
+    file = shelf / "small" / NOTES
     for tag in ("aa", "bb", "cc"):
         file.write_text(f'{{"tags": ["{tag}"]}}')
         os.utime(file, ns=(time.time_ns(),) * 2)

@@ -9,7 +9,8 @@ import pytest
 from shelf_helpers import refused
 
 from msviz.run import Run
-from msviz.shelving.notes import FILE, NOTHING, Notes, Parent, as_tag, change_notes, read_notes, write_notes
+from msviz.run_folder import NOTES
+from msviz.shelving.notes import NOTHING, Notes, Parent, as_tag, change_notes, read_notes, write_notes
 
 
 def test_notes_come_back_and_the_run_stays_sealed(shelf: Path) -> None:
@@ -66,12 +67,12 @@ def test_too_many_tags_and_too_long_a_description_are_refused(shelf: Path) -> No
 )
 def test_broken_notes_are_told_and_taken_as_none(shelf: Path, content: str, told: str) -> None:
     run = shelf / "small"
-    (run / FILE).write_bytes(content.encode("latin-1"))
+    (run / NOTES).write_bytes(content.encode("latin-1"))
     notes = read_notes(run)
     assert told in notes.trouble and "\n" not in notes.trouble
     assert notes.model_copy(update={"trouble": ""}) == NOTHING
     assert "trouble" not in change_notes(run, add=["new"]).model_dump_json()
-    assert json.loads((run / FILE).read_text())["tags"] == ["new"]
+    assert json.loads((run / NOTES).read_text())["tags"] == ["new"]
 
 
 def test_two_who_tag_at_once_lose_nothing(shelf: Path) -> None:

@@ -10,7 +10,8 @@ import fsspec
 import pytest
 from shelf_helpers import everything, refused
 
-from msviz.run import FILES, Run
+from msviz.run import Run
+from msviz.run_folder import FILES
 from msviz.shelving.notes import change_notes, read_notes
 from msviz.shelving.transfer import Limits, bring, check_address, take
 

@@ -1,5 +1,6 @@
 """Plans of trainings: what differs, in words and as a command line, and all that is wrong, at once."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -189,20 +190,24 @@ def test_names_say_the_change_and_are_never_taken() -> None:
     (name,) = names([wild], base, "läufe/é mit raum" * 9)
     assert not name_trouble(name, []) and "/" not in name and ".." not in name
     assert names([Plan("same", DATA)], Plan("same", DATA), "..é") == ["run"]
+    long = names([*[replace(base, seed=2**62)] * 12, base, base], base, "x" * 200)
+    assert len(set(long)) == 14 and {len(name) for name in long} == {100}
+    assert long[0].endswith(f"x-seed-{2**62}") and long[11].endswith("-12") and long[13].endswith("x-aga-2")
     assert names([Plan("same", DATA)], Plan("same", DATA), "same") == ["same"], "new, and nothing changed"
 
 
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("", "needs a name"), ("a" * 81, "81 characters"), ("../x", "letters, digits"),
-        (".hidden", "letters"),
+        ("", "letters, digits"), ("a" * 101, "up to 100"), ("a" * 100, ""), ("../x", "letters, digits"),
+        (".hidden", "letters"), ("_x", ""),
         ("a b", "letters"), ("a/b", "letters"), ("Taken", "is on the shelf"), ("new-1.0_b", ""),
     ],
 )  # fmt: skip
 def test_a_name_that_will_not_do_is_told(name: str, said: str) -> None:
     trouble = name_trouble(name, ["taken"])
     assert said in trouble and bool(said) == bool(trouble)
+    assert not trouble or trouble.startswith(f"name: got {name!r}"[:40])
 
 
 def test_what_the_shelf_has_is_found_whatever_the_threads() -> None:
@@ -225,6 +230,16 @@ def test_settings_tell_their_kind_range_sentence_and_default() -> None:
     assert [said(value) for value in (True, False, "", 1000, 0.001, 0.30000000000000004)] == [
         "on", "off", "none", "1,000", "0.001", "0.3",
     ]  # fmt: skip
+
+
+def test_values_that_are_equal_keep_their_type() -> None:
+    text, number = by_name("same")["train_where"], by_name("same")["l2"]
+    assert [text.typed(value) for value in (1, True, 1.0)] == [1, True, 1.0]
+    assert [type(text.typed(value)) for value in (1, True, 1.0)] == [int, bool, float]
+    assert type(number.typed(1)) is float and number.typed([1]) == [1], "what nothing can read is left"
+    plan = Plan("same", DATA, {"l2": "0.5", "nonsense": [1]})
+    assert plan.full is plan.full and plan.full["l2"] == 0.5 and plan.changed(l2=1).full["l2"] == 1.0
+    assert plan.full["nonsense"] == [1]
 
 
 @pytest.mark.parametrize(("rows", "share"), [(152_629, 0.2), (10_000, 1.0), (0, 1.0), (40_000_000, 0.001)])

@@ -137,21 +137,19 @@ def _own(study: Study, batch: Batch) -> list[str]:
 
 def _clicks(study: Study, batch: Batch, there: torch.Tensor) -> dict[str, tuple[tuple[str, ...], Array]]:
     """Return what is known of each past click, in names."""
-    assert batch.behaviours is not None
-    assert batch.behaviour_scenario is not None
-    assert batch.behaviour_age is not None
+    assert batch.histories is not None
     columns = study.schema.behaviour_columns
     fields = [study.schema.features[column] for column in columns]
-    ids = batch.behaviours[0][there].tolist()
+    ids = batch.histories.ids[0][there].tolist()
     place = min(1, len(columns) - 1)
     same = related(batch, place, columns[place])[0][there]
     names = study.schema.scenario_names
     value = [[field.value_name(one) for field, one in zip(fields, row, strict=True)] for row in ids]
-    sources = [names[number] for number in batch.behaviour_scenario[0][there].tolist()]
+    sources = [names[number] for number in batch.histories.scenario[0][there].tolist()]
     sequence = study.schema.sequences[0]
     if sequence.scenario is None:
         sources = [""] * len(sources)
-    ages = batch.behaviour_age[0][there].cpu().numpy()
+    ages = batch.histories.age[0][there].cpu().numpy()
     return {
         "value": (("behaviour", "field"), np.array(value, dtype=str)),
         "scenario": (("behaviour",), np.array(sources, dtype=str)),

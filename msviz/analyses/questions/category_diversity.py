@@ -149,12 +149,10 @@ def _clicked(study: Study, setting: ranking.Setting, place: int, days: int) -> t
     """Return how many different values (R,) each row's past clicks have in some days, and the clicks (R,)."""
     found, clicks = np.zeros(len(setting.rows)), np.zeros(len(setting.rows))
     for start in range(0, len(setting.rows), 4_096):
-        batch = study.part.batch(setting.rows[start : start + 4_096], behaviours=True)
-        assert batch.mask is not None
-        assert batch.behaviours is not None
-        assert batch.behaviour_age is not None
-        there = (batch.mask & (batch.behaviour_age <= days * DAY)).numpy()
-        values = batch.behaviours[:, :, place].numpy()
+        histories = study.part.batch(setting.rows[start : start + 4_096], behaviours=True).histories
+        assert histories is not None
+        there = (histories.mask & (histories.age <= days * DAY)).numpy()
+        values = histories.ids[:, :, place].numpy()
         for number in range(len(values)):
             found[start + number] = len(np.unique(values[number][there[number]]))
         clicks[start : start + len(values)] = there.sum(1)

@@ -20,6 +20,7 @@ from msviz.finding import Finding, Provenance
 from msviz.probing.learned import learned
 from msviz.probing.study import UNTRAINED, Study
 from msviz.run import Run, shelf
+from msviz.run_folder import is_run
 from msviz.schema import first_problem
 from msviz.training.plans import other_seeds
 
@@ -181,7 +182,7 @@ def twin(run: Run, other: str | None) -> Run | None:
     if other is None:
         return next(iter(other_seeds(run, shelf(run.path.parent))), None)
     beside = run.path.parent / other
-    found = Run.peek(beside if (beside / "run.json").is_file() else Path(other))
+    found = Run.peek(beside if is_run(beside) else Path(other))
     if not other_seeds(run, [found]):
         raise refuse("controls other", other, f"wanted: a run that differs from {run.name} in the seed alone")
     return found

@@ -17,7 +17,7 @@ from msviz.analyses.shared.words import Z, percent, rows, span
 from msviz.errors import MsvizError
 from msviz.finding import Finding, Provenance
 from msviz.probing.groups import DAY
-from msviz.probing.reducers import BatchRows
+from msviz.probing.reducers import BatchRows, Reducer
 from msviz.probing.study import Study
 
 TITLE = "How do click rates move over time, and how good are predictions in promotions?"
@@ -99,7 +99,7 @@ def _periods(known: Calendar) -> tuple[list[str], Array]:
     return [name for name, _ in kept], np.stack([inside for _, inside in kept])
 
 
-class _Counter:
+class _Counter(Reducer):
     """Rows, clicks and predictions by day and scenario, and predictions' histograms by period and label."""
 
     sources: tuple[str, ...] = ("prediction", "label")
@@ -136,9 +136,6 @@ class _Counter:
             logit = torch.logit(values.double().cpu(), 1e-9).numpy()
             bins = np.clip(((logit + LIMIT) / (2 * LIMIT) * self.bins).astype(np.int64), 0, self.bins - 1)
             np.add.at(self.seen, self.inside[rows] * self.bins + bins, np.int32(1))
-
-    def end(self) -> None:
-        """Finish nothing: what was seen is added up."""
 
     def merge(self, other: "_Counter") -> None:
         self.sums += other.sums

@@ -20,7 +20,7 @@ from msviz.batch import Batch
 from msviz.errors import MsvizError, one_of, refuse
 from msviz.finding import Finding, Provenance
 from msviz.probing import hooks
-from msviz.probing.reducers import BatchRows, row_keys
+from msviz.probing.reducers import BatchRows, Reducer, row_keys
 from msviz.probing.study import Study
 from msviz.probing.truth import Score
 from msviz.probing.truth.sharing import sharing_score
@@ -131,7 +131,7 @@ def score(finding: Finding, truth: Mapping[str, Any], schema: Schema) -> list[Sc
     ]
 
 
-class _Means:
+class _Means(Reducer):
     """Sums of what one tap shows, by scenario and block of rows; of a scenario axis, the row's own entry."""
 
     def __init__(self, tap: str, axes: tuple[str, ...], kept: Array, blocks: int, seed: int) -> None:
@@ -157,9 +157,6 @@ class _Means:
         if layer not in self.sums:
             self.sums[layer] = torch.zeros(len(self.rows), prod(self.shape), dtype=torch.float64)
         self.sums[layer].index_add_(0, self._group[rows], own.flatten(1).double().cpu())
-
-    def end(self) -> None:
-        """Finish nothing: sums are complete as they are."""
 
     def merge(self, other: "_Means") -> None:
         self.rows += other.rows

@@ -14,7 +14,7 @@ from msviz.analyses.shared.statistics import discoveries
 from msviz.analyses.shared.words import Z, percent, rows
 from msviz.batch import Batch
 from msviz.finding import Finding, Provenance
-from msviz.probing.reducers import BatchRows
+from msviz.probing.reducers import BatchRows, Reducer
 from msviz.probing.study import Study
 
 TITLE = "How does the model tailor past clicks to the scenario?"
@@ -85,7 +85,7 @@ def cells(finding: Finding) -> Cells:
     )
 
 
-class Gates:
+class Gates(Reducer):
     """Sums over rows of their mean gate, by layer: of cells (target, source), and of units by target."""
 
     def __init__(self, study: Study, tap: str, known: Scenarios) -> None:
@@ -102,10 +102,10 @@ class Gates:
     def begin(self, rows: BatchRows) -> None:
         """Find out which clicks the net reads, and count them."""
         batch = rows.batch
-        assert batch.behaviour_scenario is not None
+        assert batch.histories is not None
         self._there = read(self._study, batch)
         place = self._known.place.to(self._there.device)
-        self._target, self._source = place[batch.scenario], place[batch.behaviour_scenario]
+        self._target, self._source = place[batch.scenario], place[batch.histories.scenario]
         count = torch.zeros(len(batch), self.shape[1], device=self._there.device)
         self._count = count.scatter_add_(1, self._source, self._there.float())
         self.holding.index_add_(0, self._target.cpu(), (self._count > 0).long().cpu())
@@ -128,9 +128,6 @@ class Gates:
         for sums, added in ((self.cells[number], cell), (self.units[number], unit)):
             sums[0].index_add_(0, target, added)
             sums[1].index_add_(0, target, added**2)
-
-    def end(self) -> None:
-        """Finish nothing: sums are complete as they are."""
 
     def merge(self, other: "Gates") -> None:
         """Add the other's sums."""

@@ -95,12 +95,13 @@ class Look:
 
 def read(study: Study, batch: Batch) -> Tensor:
     """Return which past clicks (B, T) the net reads: all that are there, or the latest of its setting."""
-    if batch.mask is None or batch.behaviours is None:
+    if batch.histories is None:
         raise MsvizError("history: this model reads no past clicks, or the log has none")
     latest = getattr(study.net.config, "history", None)
-    if latest is None or latest >= batch.mask.shape[1]:
-        return batch.mask
-    mask = batch.mask.clone()
+    mask = batch.histories.mask
+    if latest is None or latest >= mask.shape[1]:
+        return mask
+    mask = mask.clone()
     mask[:, :-latest] = False
     return mask
 
@@ -120,9 +121,9 @@ def side(study: Study, name: str) -> tuple[int, int]:
 
 def related(batch: Batch, place: int, column: int) -> Tensor:
     """Return which past clicks (B, T) have the impression's own value of a field, if it is known."""
-    assert batch.behaviours is not None
+    assert batch.histories is not None
     own = batch.fields[:, column, None]
-    return (batch.behaviours[:, :, place] == own) & (own >= FIRST)
+    return (batch.histories.ids[:, :, place] == own) & (own >= FIRST)
 
 
 @dataclass(frozen=True)
@@ -205,13 +206,13 @@ def interesting(part: Rows, scenario: int | None, most: int) -> Array:
     if not len(order):
         return order
     batch = part.batch(order, behaviours=True)
-    assert batch.mask is not None
-    assert batch.behaviour_scenario is not None
+    assert batch.histories is not None
+    mask = batch.histories.mask
     place = min(1, len(columns) - 1)
-    length = batch.mask.sum(1)
-    alike = (related(batch, place, columns[place]) & batch.mask).sum(1)
+    length = mask.sum(1)
+    alike = (related(batch, place, columns[place]) & mask).sum(1)
     mixed = torch.minimum(alike, length - alike).numpy()
-    pairs = zip(batch.behaviour_scenario.numpy(), batch.mask.numpy(), strict=True)
+    pairs = zip(batch.histories.scenario.numpy(), mask.numpy(), strict=True)
     sources = np.array([len(np.unique(one[there])) for one, there in pairs])
     ranked = np.lexsort((-sources, -mixed, -length.numpy()))
     found: Array = order[ranked[:most]]

@@ -6,13 +6,13 @@ from torch import Tensor
 
 from msviz.analyses.shared.behaviours import Array, Look, Scenarios, read, related
 from msviz.batch import Batch
-from msviz.probing.reducers import BatchRows
+from msviz.probing.reducers import BatchRows, Reducer
 from msviz.probing.study import Study
 
 ROUND = 512  # impressions whose clicks are taken away at a time
 
 
-class Masses:
+class Masses(Reducer):
     """For each target and source: attention on the source's past clicks, and what an even one would give.
 
     Sums (targets, sources) over rows with a past click, of mass m, even share e, m², e² and m·e; `rows`
@@ -52,9 +52,9 @@ class Masses:
             counted = counted & related(self._batch, *self._side)
         length = self._there.sum(1)
         some = (length > 0).nonzero()[:, 0]
-        assert self._batch.behaviour_scenario is not None
+        assert self._batch.histories is not None
         place = self._known.place.to(weights.device)
-        source = place[self._batch.behaviour_scenario[some]]
+        source = place[self._batch.histories.scenario[some]]
         target = place[self._batch.scenario[some]].cpu()
         counted = counted[some]
         shape = (len(some), len(self._known.sources))
@@ -98,20 +98,17 @@ class Changes:
 
     def _add(self, batch: Batch) -> None:
         there = read(self._study, batch)
-        assert batch.behaviour_scenario is not None
+        assert batch.histories is not None
         place = self._known.place.to(there.device)
-        source = place[batch.behaviour_scenario]
+        source = place[batch.histories.scenario]
         counted = there if self._side is None else there & related(batch, *self._side)
         width = len(self._known.sources)
         count = torch.zeros(len(batch), width, device=there.device).scatter_add_(1, source, counted.float())
         # One row for each impression and scenario of which it holds clicks: these are taken away.
         row, column = count.nonzero().unbind(1)
-        without = batch.take(row)
-        assert without.mask is not None
         gone = counted[row] & (source[row] == column[:, None])
-        change = _logits(self._study, batch)[row] - _logits(
-            self._study, without.replace(mask=without.mask & ~gone)
-        )
+        without = _keep(batch.take(row), ~gone)
+        change = _logits(self._study, batch)[row] - _logits(self._study, without)
         target = place[batch.scenario]
         cell = (target[row] * width + column).cpu()
         change = change.double().cpu()
@@ -119,6 +116,12 @@ class Changes:
             total.view(-1).index_add_(0, cell, added)
         self.holding.view(-1).index_add_(0, cell, torch.ones_like(cell))
         self.rows += torch.bincount(target[there.any(1)].cpu(), minlength=len(self.rows))
+
+
+def _keep(batch: Batch, kept: Tensor) -> Batch:
+    """Return the batch with those of its past clicks (B, T) alone that are `kept`."""
+    assert batch.histories is not None
+    return batch.replace(histories=batch.histories.replace(mask=batch.histories.mask & kept))
 
 
 def _logits(study: Study, batch: Batch) -> Tensor:
@@ -137,8 +140,7 @@ def without_each(study: Study, batch: Batch) -> Array:
     there = read(study, batch)[0]
     places = there.nonzero()[:, 0]
     many = batch.take(torch.zeros(len(places) + 1, dtype=torch.long, device=there.device))
-    assert many.mask is not None
-    mask = many.mask.clone()
-    mask[torch.arange(len(places), device=there.device), places] = False
-    logits = _logits(study, many.replace(mask=mask))
+    kept = torch.ones(len(many), there.shape[0], dtype=torch.bool, device=there.device)
+    kept[torch.arange(len(places), device=there.device), places] = False
+    logits = _logits(study, _keep(many, kept))
     return np.asarray((logits[-1] - logits[:-1]).cpu().numpy(), np.float64)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -14,7 +14,6 @@ from msviz.probing.study import Study
 Array = np.ndarray[Any, Any]
 SIGNALS = "All signals"
 SMALLEST = 1e-7  # a probability is kept this far from 0 and 1 in the logloss
-BEHAVIOURS = ("behaviours", "behaviour_scenario", "behaviour_age", "mask")
 
 
 @dataclass(frozen=True)
@@ -23,13 +22,16 @@ class Input:
 
     title: str
     column: int | None = None
-    tensors: tuple[str, ...] = ()
+    part: Literal["histories", "signals"] | None = None
 
     def exchanged(self, batch: Batch, source: torch.Tensor) -> Batch:
         """Return the batch with this input taken from the rows `source` (B,)."""
+        if self.part == "histories" and batch.histories is not None:
+            return batch.replace(histories=batch.histories.take(source))
+        if self.part == "signals" and batch.signals is not None:
+            return batch.replace(signals=batch.signals[source])
         if self.column is None:
-            taken = {name: getattr(batch, name) for name in self.tensors}
-            return batch.replace(**{k: v[source] for k, v in taken.items() if v is not None})
+            return batch
         fields = batch.fields.clone()
         fields[:, self.column] = batch.fields[source, self.column]
         return batch.replace(fields=fields)
@@ -43,9 +45,9 @@ def inputs(study: Study) -> list[Input]:
         Input(field.label, column) for column, field in enumerate(schema.features) if column not in outside
     ]
     if "behaviours" in study.net.needs and schema.sequences:
-        found.append(Input(schema.sequences[0].label, tensors=BEHAVIOURS))
+        found.append(Input(schema.sequences[0].label, part="histories"))
     if "signals" in study.net.needs and schema.signals:
-        found.append(Input(SIGNALS, tensors=("signals",)))
+        found.append(Input(SIGNALS, part="signals"))
     return found
 
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from msviz.errors import refuse
 from msviz.run import Run, shelf
+from msviz.run_folder import is_run
+from msviz.same_training import deciding
 
-# What a training may differ in without being another training.
-ASIDE = ("threads", "checkpoint_seconds", "checks_per_epoch")
 # What an empty setting means, where nothing else says it.
 UNSET = {"train_where": "all rows", "scenario_fields": "the data's own"}
 
@@ -43,7 +43,7 @@ def named(text: str | None) -> list[Run]:
         if not part:
             continue
         path = Path(part)
-        inside = [] if (path / "run.json").is_file() else shelf(path)
+        inside = [] if is_run(path) else shelf(path)
         found += inside or [Run.peek(path)]
     if not found:
         raise refuse("runs", text, "wanted: paths of runs, or of a folder of runs, between commas")
@@ -75,11 +75,9 @@ def entries(first: Run, others: Sequence[Run], fingerprint: str) -> tuple[list[E
 
 def _settings(run: Run) -> dict[str, str]:
     """Return model and training settings as words; one that is younger than the run had its default."""
-    from msviz.training.loop import EARLIER, Training
-
-    training = {**Training().model_dump(mode="json"), **EARLIER, **run.card.training}
-    training = {key: value for key, value in training.items() if key not in ASIDE}
-    return {key: _word(key, value) for key, value in {**training, **run.card.config}.items()}
+    return {
+        key: _word(key, value) for key, value in {**deciding(run.card.training), **run.card.config}.items()
+    }
 
 
 def _word(key: str, value: object) -> str:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from msviz.data.sample import drawn as sampled
 from msviz.errors import MsvizError, one_of, refuse
-from msviz.probing.reducers import BatchRows
+from msviz.probing.reducers import BatchRows, Reducer
 from msviz.probing.study import Study
 
 Array = np.ndarray[Any, Any]
@@ -60,7 +60,7 @@ def drawn(study: Study, size: int) -> Array:
     return sampled(study.part.scenario, size, study.seed)
 
 
-class Kept:
+class Kept(Reducer):
     """The vectors (n, E, units) of chosen positions, their predictions (n,), and nothing else."""
 
     def __init__(
@@ -104,9 +104,6 @@ class Kept:
         if self._entries == "own":
             return values[torch.arange(len(values), device=values.device), scenario - 1][:, None]
         return values[:, torch.as_tensor(self._entries, device=values.device)]
-
-    def end(self) -> None:
-        """Finish nothing: every piece is in its place."""
 
     def merge(self, other: "Kept") -> None:
         """Add the positions that the other saw."""

@@ -10,7 +10,7 @@ from torch import Tensor, arange
 
 from msviz.errors import one_of, refuse
 from msviz.probing.moments import Moments
-from msviz.probing.reducers import BatchRows
+from msviz.probing.reducers import BatchRows, Reducer
 from msviz.probing.study import Study
 from msviz.schema import UNSEEN
 
@@ -69,7 +69,7 @@ def measured(study: Study, tap: str, kept: list[int], known: Array) -> Weights:
     return Weights(mean, deviation, rows, exact=False)
 
 
-class _OwnScenario:
+class _OwnScenario(Reducer):
     """Feeds a reducer the entry of each row's own scenario, of a tap that shows all of them."""
 
     def __init__(self, inner: Moments) -> None:

@@ -11,9 +11,9 @@ from pydantic import Field as Setting
 from pydantic import model_validator
 from torch import Tensor, nn
 
-from msviz.batch import Batch
+from msviz.batch import Batch, Histories
 from msviz.nets.base import Layout, Need, Net, NetConfig
-from msviz.nets.behaviours import by_length, cut, masked_softmax, self_attend
+from msviz.nets.behaviours import by_length, cut, histories_of, masked_softmax, self_attend
 from msviz.nets.layers import FusedEmbedding, Widths, drop, widths_of
 from msviz.nets.tap import Tap
 
@@ -233,32 +233,30 @@ class SAINet(Net):
 
     def forward(self, batch: Batch) -> Tensor:
         """Return the logits (B,); raise MsvizError for a batch without behaviours."""
-        batch = cut(self._latest(batch), self)
-        assert batch.behaviours is not None
-        assert batch.behaviour_scenario is not None
-        assert batch.mask is not None
+        histories = cut(self._latest(histories_of(batch)), self)
+        mask = histories.mask
         columns = list(self.layout.behaviours)
         fields = self.embedding(batch.fields)
-        ids = batch.behaviours + self.embedding.offsets[columns]
+        ids = histories.ids + self.embedding.offsets[columns]
         values = nn.functional.embedding(ids, self.embedding.weight, sparse=True).flatten(2)
-        target, behaviour = self._look_up(batch.scenario), self._look_up(batch.behaviour_scenario)
+        target, behaviour = self._look_up(batch.scenario), self._look_up(histories.scenario)
         for block in self.blocks:
-            values = block(values, batch.mask, behaviour, target)
+            values = block(values, mask, behaviour, target)
         if self.fusion is None:
-            count = batch.mask.sum(1, keepdim=True).clamp(min=1)
-            interest = (values * batch.mask[:, :, None]).sum(1) / count
+            count = mask.sum(1, keepdim=True).clamp(min=1)
+            interest = (values * mask[:, :, None]).sum(1) / count
         else:
-            interest = self.fusion(values, batch.mask, fields[:, columns].flatten(1), target)
+            interest = self.fusion(values, mask, fields[:, columns].flatten(1), target)
         logits: Tensor = self.tower(torch.cat([interest, fields.flatten(1)], dim=1), target)
         return logits
 
-    def _latest(self, batch: Batch) -> Batch:
-        """Return the batch with all but the latest behaviours masked."""
-        if batch.mask is None or batch.mask.shape[1] <= self.config.history:
-            return batch
-        mask = batch.mask.clone()
+    def _latest(self, histories: Histories) -> Histories:
+        """Return the histories with all but the latest behaviours masked."""
+        if histories.mask.shape[1] <= self.config.history:
+            return histories
+        mask = histories.mask.clone()
         mask[:, : -self.config.history] = False
-        return batch.replace(mask=mask)
+        return histories.replace(mask=mask)
 
     def _look_up(self, ids: Tensor) -> Scenarios:
         """Return the distinct scenarios among `ids`, of which training hides some."""

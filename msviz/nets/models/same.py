@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from msviz.batch import Batch
 from msviz.errors import MsvizError
 from msviz.nets.base import Layout, Net, NetConfig
-from msviz.nets.behaviours import by_length, cut
+from msviz.nets.behaviours import by_length, cut, histories_of
 from msviz.nets.experts import Spau, StackedMlp
 from msviz.nets.layers import FusedEmbedding, Mlp, Widths
 from msviz.nets.tap import Tap
@@ -152,18 +152,17 @@ class Same(Net):
 
     def order(self, batch: Batch) -> Tensor | None:
         """Return the rows' order (B,) that puts histories of like length next to one another."""
-        return None if batch.mask is None else by_length(batch)
+        return by_length(batch)
 
     def forward(self, batch: Batch) -> Tensor:
         """Return the logits (B,); a row's answer does not depend on the rows beside it."""
         signals = self._standardised(batch)
-        batch = cut(self._latest(batch), self)
-        assert batch.behaviours is not None and batch.mask is not None
+        histories = cut(histories_of(batch).columns(slice(-self.config.history, None)), self)
         user, item, cross, context = self._embedded(batch)
         if self.signals is not None:
             binned = self.signals(torch.bucketize(signals, self.edges)).flatten(1)
             context = torch.cat([context, binned], dim=1)
-        attended = self.spau(self.wide(batch.behaviours).flatten(2), batch.mask, user, item)
+        attended = self.spau(self.wide(histories.ids).flatten(2), histories.mask, user, item)
         experts = self.config.experts
         everything = torch.cat([item, user, cross, context], dim=1).expand(experts, -1, -1)
         biased = torch.cat([user, context], dim=1).expand(experts, -1, -1)
@@ -190,13 +189,6 @@ class Same(Net):
         if batch.signals is None:
             raise MsvizError("batch: it has no signals, which this model reads")
         return (torch.log1p(batch.signals) - self.mean) / self.deviation
-
-    def _latest(self, batch: Batch) -> Batch:
-        """Return the batch with no more behaviours than the setting `history`."""
-        if batch.behaviours is None or batch.mask is None:
-            return batch
-        latest = slice(-self.config.history, None)
-        return batch.replace(behaviours=batch.behaviours[:, latest], mask=batch.mask[:, latest])
 
     def _embedded(self, batch: Batch) -> list[Tensor]:
         """Return e^u, e^i, e^ui and e^c (Eq. 2), each (B, ·), the fields that behaviours hold first."""

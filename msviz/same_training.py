@@ -1,0 +1,36 @@
+"""Which trainings are the same: one rule for plans, runs, studies, comparisons and listings.
+
+Two trainings of one model, seed and data are the same where their settings agree, but for those that change
+nothing in the result. How often validation looks does change it: other steps can be kept, and patience counts
+validations.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+Settings = Mapping[str, Any]
+ASIDE = ("threads", "checkpoint_seconds")  # these change nothing in the result
+# What runs of earlier versions do not name, and were trained with all the same.
+EARLIER: Settings = {
+    "train_where": "",
+    "train_share": 1.0,
+    "scenario_fields": "",
+    "keep": "auc",
+    "precision": "auto",
+    "schedule": "constant",
+    "optimiser": "adam",
+}
+
+
+def deciding(settings: Settings) -> dict[str, Any]:
+    """Return the settings that decide what a training gives, with what an earlier version did not name."""
+    return {name: value for name, value in {**EARLIER, **settings}.items() if name not in ASIDE}
+
+
+def same(one: Settings, other: Settings) -> bool:
+    """Tell whether settings of model and training, of one model, give the same run.
+
+    A setting of the model that only one of the two names is younger than the other, and at its default there.
+    """
+    mine, theirs = deciding(one), deciding(other)
+    return all(mine[name] == theirs[name] for name in mine.keys() & theirs.keys())
