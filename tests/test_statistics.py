@@ -1,6 +1,8 @@
-"""Every statistic against numbers worked by hand, its own definition, or SciPy's."""
+"""Every statistic against numbers worked by hand, its own definition, or SciPy's; and each stands once."""
 
+import ast
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -37,6 +39,8 @@ from msviz.statistics.intervals import (
     standard_error,
     wilson_interval,
 )
+
+ROOT = Path(__file__).parents[1]
 
 
 def test_z_is_the_quantile_and_half_a_width_is_its_standard_errors() -> None:
@@ -270,3 +274,17 @@ def test_newcombes_interval_solves_its_equation_and_never_collapses() -> None:
 def test_ranking_auc_counts_ties_half_and_is_nan_with_nothing_to_rank() -> None:
     assert ranking_auc(np.array([2.0, 1.0]), np.array([1.0, 0.0])) == pytest.approx(3.5 / 4)
     assert np.isnan(ranking_auc(np.array([]), np.array([1.0])))
+
+
+def numbers(path: Path) -> list[float]:
+    """Return every number that a file writes down."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return [
+        node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and type(node.value) is float
+    ]
+
+
+def test_the_quantile_of_95_percent_is_written_down_once() -> None:
+    files = [path for room in ("msviz", "app", "benchmarks") for path in (ROOT / room).rglob("*.py")]
+    found = [path for path in files if any(abs(abs(value) - Z) < 1e-3 for value in numbers(path))]
+    assert found == [ROOT / "msviz" / "statistics" / "intervals.py"]
