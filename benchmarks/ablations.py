@@ -18,12 +18,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from _trainings import Job, trained
-from scipy import stats
 
 from msviz.dataset import open_data
 from msviz.errors import MsvizError
 from msviz.probing.truth import share_of_best
 from msviz.run import Run
+from msviz.statistics.comparison import student_half_width
 
 Settings = dict[str, object]
 FULL = "full model"
@@ -181,7 +181,7 @@ def effect(full: list[float], less: list[float]) -> tuple[str, str]:
     if len(gains) < 2:
         return f"{mean:+.4f}", "not told apart by one seed"
     error = statistics.stdev(gains) / math.sqrt(len(gains))
-    reach = float(stats.t.ppf(0.975, len(gains) - 1)) * error
+    reach = float(student_half_width(error, len(gains) - 1))
     word = "not told apart" if abs(mean) <= reach else "worse" if mean > 0 else "better"
     return f"{mean:+.4f} ({mean - reach:+.4f} to {mean + reach:+.4f})", word
 

@@ -18,6 +18,7 @@ from msviz.dataset import SPLITS, Dataset, open_data
 from msviz.figures import theme
 from msviz.figures.export import to_image
 from msviz.schema import FIRST
+from msviz.statistics.intervals import half_width
 
 Array = np.ndarray[Any, Any]
 WIDTH = 800
@@ -160,7 +161,7 @@ def groups(data: Dataset, truth: dict[str, Any]) -> go.Figure:
             count = np.bincount(answer[mine], minlength=len(on.vocabulary))
             mean = np.bincount(answer[mine], logit[mine], len(count)) / count
             spread = np.bincount(answer[mine], logit[mine] ** 2, len(count)) / count - mean**2
-            error = 1.96 * np.sqrt(spread / count)
+            error = half_width(np.sqrt(spread), count)
             colour = theme.CATEGORICAL[number]
             line = {"mode": "lines+markers", "line": {"color": colour, "width": 2}, "name": names[number]}
             bars = {"type": "data", "array": error, "thickness": 1.5, "width": 0}

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from msviz.batch import Batch
 from msviz.probing.study import Study
-from msviz.statistics import NOTHING, Paired, delong, placements
+from msviz.statistics.auc import delong_test, placements
+from msviz.statistics.comparison import NOTHING, Paired
 
 Array = np.ndarray[Any, Any]
 ROWS = 512  # rows on which what a tap shows is compared, at most
@@ -56,7 +57,7 @@ def learned(study: Study, rows: Array, taps: Sequence[str] | None = None) -> lis
             _scores(study, batches, averages)
         with study.replaced(tap, averages.put):
             other = placements(label, _scores(study, batches, averages))
-        cost = NOTHING if own is None or other is None else delong(own, other)
+        cost = NOTHING if own is None or other is None else delong_test(own, other)
         found.append(Learned(tap, _likeness(study, before, tap, few), cost))
     return found
 

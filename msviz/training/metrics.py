@@ -11,7 +11,8 @@ import numpy as np
 
 from msviz.errors import MsvizError, refuse
 from msviz.schema import FIRST
-from msviz.statistics import Z
+from msviz.statistics.auc import delong_interval
+from msviz.statistics.intervals import Z, half_width, mean_interval
 
 Array = np.ndarray[Any, Any]
 METRICS = ("auc", "logloss", "gauc", "bias")
@@ -71,29 +72,19 @@ def _one(label: Array, score: Array, user: Array | None) -> dict[str, Any]:
 
 
 def auc(label: Array, score: Array) -> Measure:
-    """Return the area under the ROC curve with DeLong's interval, in O(n log n).
-
-    DeLong, DeLong, Clarke-Pearson (1988): var = var(V10) / clicks + var(V01) / others, where V10 of a
-    click is the share of others scored below it (ties count half) and V01 the mirror image.
-    """
+    """Return the area under the ROC curve with DeLong's interval, in O(n log n)."""
     clicks = int(label.sum())
     others = len(label) - clicks
     if not clicks or not others:
         return _undefined(len(label), clicks)
     order = np.argsort(score, kind="stable")
     hits, total = _ties(score[order], label[order])
-    misses = total - hits
-    beaten = (np.cumsum(misses) - misses / 2) / others  # V10, one value a group of equal scores
-    beats = (clicks - np.cumsum(hits) + hits / 2) / clicks  # V01
-    value = float(hits @ beaten / clicks)
+    value, low, high = delong_interval(hits, total - hits)
     if min(clicks, others) < 2:
         return Measure(value, why="interval not defined: it needs two clicks and two rows without one")
     if value in (0.0, 1.0):
         return Measure(value, why="interval not defined: the scores separate the rows perfectly")
-    variance = float(hits @ (beaten - value) ** 2) / (clicks - 1) / clicks
-    variance += float(misses @ (beats - value) ** 2) / (others - 1) / others
-    half = Z * variance**0.5
-    return Measure(value, max(value - half, 0.0), min(value + half, 1.0))
+    return Measure(value, low, high)
 
 
 def gauc(label: Array, score: Array, user: Array) -> Measure:
@@ -141,11 +132,10 @@ def logloss(label: Array, score: Array) -> Measure:
         return _undefined(0, 0)
     kept = np.clip(score, SMALLEST, 1 - SMALLEST)
     losses = -np.log(np.where(label > 0, kept, 1 - kept))
-    value = float(losses.mean())
+    value, low, high = mean_interval(losses)
     if len(label) < 2:
         return Measure(value, why="interval not defined: one row only")
-    half = Z * float(losses.std(ddof=1)) / len(label) ** 0.5
-    return Measure(value, max(value - half, 0.0), value + half)
+    return Measure(value, max(low, 0.0), high)
 
 
 def bias(label: Array, score: Array) -> Measure:
@@ -156,7 +146,7 @@ def bias(label: Array, score: Array) -> Measure:
     ratio = float(score.sum()) / clicks
     if len(label) < 2:
         return Measure(ratio - 1, why="interval not defined: one row only")
-    half = Z * float((score - ratio * label).std(ddof=1)) * len(label) ** 0.5 / clicks
+    half = float(half_width((score - ratio * label).std(ddof=1), len(label))) * len(label) / clicks
     return Measure(ratio - 1, ratio - 1 - half, ratio - 1 + half)
 
 

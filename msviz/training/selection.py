@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from msviz.statistics import delong, placements
+from msviz.statistics.auc import delong_test, placements
 
 Array = np.ndarray[Any, Any]
 Keep = Literal["logloss", "auc"]
@@ -70,4 +70,4 @@ def _beaten(one: Checked, other: Checked) -> bool:
 def _worse(one: Checked, best: Checked, label: Array) -> bool:
     """Tell whether DeLong's test tells a step's AUC apart from the best one."""
     mine, theirs = placements(label, one.score), placements(label, best.score)
-    return mine is not None and theirs is not None and delong(mine, theirs).p < LEVEL
+    return mine is not None and theirs is not None and delong_test(mine, theirs).p < LEVEL

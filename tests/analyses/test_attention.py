@@ -7,11 +7,11 @@ import pytest
 from scipy.stats import ttest_ind
 
 import msviz
-from msviz.analyses.shared.words import Z
 from msviz.dataset import Dataset
 from msviz.errors import MsvizError
 from msviz.probing.study import Study
 from msviz.run import Run
+from msviz.statistics.intervals import Z
 
 ALL, MEAN = "All scenarios", "mean of heads"
 

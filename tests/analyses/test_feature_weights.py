@@ -101,6 +101,7 @@ def test_weights_that_the_scenario_makes_are_exact_and_averaged_over_rows(
         here = data.sel(scenario=name)
         np.testing.assert_allclose(here["weight"].values[1:], heads_of(np.array([number]))[0], rtol=1e-6)
         assert not here["deviation"].values.any()
+        assert (here["weight_low"] == here["weight"]).all() and (here["weight_high"] == here["weight"]).all()
         assert int(here["rows"]) == (part.scenario == number).sum()
         np.testing.assert_allclose(here["agreed"], here["weight"].values[1:].min(0))
         assert "the same for all its" in exact.takeaways[name]
@@ -117,6 +118,9 @@ def test_a_gate_counts_with_the_entry_of_the_rows_own_scenario(varying: Finding,
         here = data.sel(scenario=name, head="gate")
         np.testing.assert_allclose(here["weight"], mine.mean(0), rtol=1e-5)
         np.testing.assert_allclose(here["deviation"], mine.std(0, ddof=1), rtol=1e-3, atol=1e-6)
+        half = 1.959964 * mine.std(0, ddof=1) / len(mine) ** 0.5
+        np.testing.assert_allclose(here["weight_low"], mine.mean(0) - half, rtol=1e-4)
+        np.testing.assert_allclose(here["weight_high"], mine.mean(0) + half, rtol=1e-4)
         assert " ± " in varying.takeaways[name]
 
 

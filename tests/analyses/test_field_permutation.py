@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from msviz.analyses.questions.field_permutation import Options, analyse, score
-from msviz.analyses.shared.permute import SIGNALS, losses, placements, shuffles
+from msviz.analyses.shared.permute import SIGNALS, losses, shuffles
 from msviz.batch import Batch
 from msviz.dataset import Dataset
 from msviz.finding import Finding
@@ -140,17 +140,6 @@ def test_rows_are_exchanged_inside_their_scenario_only() -> None:
         np.testing.assert_array_equal(scenario[order], scenario)
         assert (order != np.arange(701)).mean() > 0.95
     assert (one != other).any()
-
-
-def test_what_rows_add_to_the_auc_averages_to_it() -> None:
-    random = np.random.default_rng(0)
-    label = random.integers(0, 2, 300)
-    rank = np.round(random.random(300) + 0.3 * label, 1)  # with ties
-    found = placements(label, rank)
-    wanted = auc(label, rank / 2)
-    assert found[label > 0].mean() == pytest.approx(wanted.value)
-    assert found[label == 0].mean() == pytest.approx(wanted.value)
-    assert np.isnan(placements(np.ones(3), np.arange(3))).all()
 
 
 def test_a_scenario_of_one_row_has_no_interval(tiny_world: Dataset) -> None:

@@ -7,12 +7,12 @@ import torch
 from scipy.stats import ttest_1samp
 
 from msviz.analyses.questions.migration import Options, analyse, score
-from msviz.analyses.shared.statistics import discoveries
 from msviz.dataset import Dataset
 from msviz.errors import MsvizError
 from msviz.nets.base import Layout
 from msviz.probing.study import Study
 from msviz.probing.truth.migration import migration_scores, planted
+from msviz.statistics.comparison import adjust_p_values
 
 
 def study_of(world: Dataset, weight: torch.Tensor, unrelated: float = 1.0, **more: object) -> Study:
@@ -68,7 +68,7 @@ def test_shares_are_those_of_every_row_added_up(
         assert int(cell["holding"]) == there.any(1)[mine].sum()
         p.append(ttest_1samp(mass - even, 0).pvalue)
     np.testing.assert_allclose(cells["p"], p, rtol=1e-3, atol=1e-12)
-    np.testing.assert_allclose(data["q"].values, discoveries(data["p"].values))
+    np.testing.assert_allclose(data["q"].values, adjust_p_values(data["p"].values))
     if not only:
         np.testing.assert_allclose(data["mass"].sum("source"), 1, rtol=1e-5)
         np.testing.assert_allclose(data["even"].sum("source"), 1, rtol=1e-5)

@@ -11,7 +11,6 @@ from scipy.stats import rankdata
 from test_runs_compared import made
 
 import msviz
-from msviz import statistics
 from msviz.analyses.answers import find_answer
 from msviz.analyses.question import load_question
 from msviz.analyses.questions import runs_compared
@@ -23,6 +22,7 @@ from msviz.errors import MsvizError
 from msviz.finding import Finding
 from msviz.probing.study import Study
 from msviz.run import Run
+from msviz.statistics.auc import delong_test, placements
 from msviz.training.bundle import load_net
 from msviz.training.loop import Training, train
 from msviz.training.scoring import find_data, predict
@@ -97,12 +97,10 @@ def test_scopes_are_the_first_runs_scenarios_for_all(
                     cell = data.sel(run=run.name, scope=name, metric="auc")
                     assert float(cell["value"]) == pytest.approx(wanted, abs=1e-6), (run.name, name)
             assert int(read["rows"].sel(scope=name)) == inside.sum()
-            sides = [
-                statistics.placements(label[inside], predicted[run.name][inside]) for run in (first, second)
-            ]
+            sides = [placements(label[inside], predicted[run.name][inside]) for run in (first, second)]
             assert sides[0] is not None and sides[1] is not None
             p = float(tested["p"].sel(run=second.name, scope=name, metric="auc"))
-            assert p == pytest.approx(statistics.delong(sides[0], sides[1]).p, rel=1e-3)
+            assert p == pytest.approx(delong_test(sides[0], sides[1]).p, rel=1e-3)
         whole = read["value"].sel(scope="All scenarios", metric="auc")
         assert float(whole.sel(run=second.name)) == second.metrics["test"]["overall"]["auc"]["value"]
         assert read["changes"].values[1].startswith(second.card.model)

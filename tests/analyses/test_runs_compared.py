@@ -1,4 +1,4 @@
-"""Runs side by side: what belongs together, DeLong by hand, and the very numbers of training's metrics."""
+"""Runs side by side: what belongs together, and the very numbers of training's metrics."""
 
 import itertools
 import json
@@ -9,12 +9,12 @@ import pytest
 from scipy.stats import false_discovery_control
 
 import msviz
-from msviz import statistics
 from msviz.analyses.questions import runs_compared
 from msviz.analyses.shared import side_by_side
 from msviz.dataset import Dataset
 from msviz.errors import MsvizError
 from msviz.run import Card, Run
+from msviz.statistics.auc import delong_test, placements
 from msviz.training.metrics import auc
 from msviz.training.scoring import predict
 
@@ -57,50 +57,6 @@ def test_a_folder_of_runs_stands_for_all_in_it(satrans: Run, autoint: Run, tmp_p
     )
 
 
-def test_delongs_variance_of_a_difference_by_its_own_definition() -> None:
-    draw = np.random.default_rng(4)
-    label = draw.integers(0, 2, 60)
-    scores = [np.round(draw.normal(size=60) + label * shift, 1) for shift in (0.4, 0.9)]
-    found = statistics.delong(*(part for s in scores if (part := statistics.placements(label, s))))
-    components = []
-    for s in scores:
-        wins = np.array([[float(a > b) + 0.5 * float(a == b) for b in s[label == 0]] for a in s[label == 1]])
-        components.append((wins.mean(1), wins.mean(0)))
-    covariance = sum(
-        np.cov([components[0][side], components[1][side]]) / len(components[0][side]) for side in (0, 1)
-    )
-    variance = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
-    means = [c[0].mean() for c in components]
-    assert found.difference == pytest.approx(means[1] - means[0])
-    assert (found.high - found.low) / 2 / 1.959964 == pytest.approx(variance**0.5)
-    # A single AUC's components are those of the interval that metrics tell.
-    one = statistics.placements(label, scores[0])
-    assert one is not None and one.auc == pytest.approx(auc(label, scores[0]).value)
-
-
-def test_delong_by_hand_and_at_the_ends() -> None:
-    # Clicks score 3, 2; others 1, 2.5: wins 1, 1 | 1, 0. The second run orders them perfectly.
-    label = np.array([1, 1, 0, 0])
-    first = statistics.placements(label, np.array([3, 2, 1, 2.5]))
-    second = statistics.placements(label, np.array([4, 3, 1, 2]))
-    assert first is not None and second is not None
-    assert first.clicks.tolist() == [1, 0.5] and first.others.tolist() == [1, 0.5]
-    found = statistics.delong(first, second)
-    # Δ = ±(0, 0.5) on both sides: variance 0.125 / 2 + 0.125 / 2.
-    assert found.difference == 0.25
-    assert found.high - found.low == pytest.approx(2 * 1.959964 * 0.125**0.5)
-    assert statistics.delong(first, first).p == 1
-    assert statistics.placements(np.array([1, 0, 0]), np.arange(3)) is None
-
-
-def test_seeds_mean_auc_has_the_mean_placements() -> None:
-    draw = np.random.default_rng(1)
-    label = draw.integers(0, 2, 50)
-    parts = [statistics.placements(label, draw.normal(size=50)) for _ in range(3)]
-    mean = statistics.mean_placements([part for part in parts if part])
-    assert mean.auc == pytest.approx(np.mean([part.auc for part in parts if part]))
-
-
 def test_metrics_are_trainings_own_and_improvement_is_relaimpr(satrans: Run, autoint: Run) -> None:
     runs = f"{satrans.path},{autoint.path}"
     data = msviz.analyse("runs_compared", satrans, runs=runs, keep=False).data
@@ -136,9 +92,9 @@ def test_paired_differences_are_of_the_same_rows_and_corrected(
     scores = [predict(load_net(run), part) for run in (satrans, autoint)]
     inside = np.asarray(part.scenario) == 2
     label = np.asarray(part.label)[inside]
-    first, second = (statistics.placements(label, one[inside]) for one in scores)
+    first, second = (placements(label, one[inside]) for one in scores)
     assert first is not None and second is not None
-    wanted = statistics.delong(first, second)
+    wanted = delong_test(first, second)
     cell = data.sel(run="autoint", scope="Search", metric="auc")
     assert float(cell["difference"]) == pytest.approx(wanted.difference, abs=1e-6)
     assert float(cell["difference_low"]) == pytest.approx(wanted.low, abs=1e-6)

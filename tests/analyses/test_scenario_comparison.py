@@ -11,11 +11,11 @@ import msviz
 from msviz.analyses.questions import attention_by_scenario, scenario_comparison
 from msviz.analyses.shared import aspects
 from msviz.analyses.shared.special import Special, of_amount, of_values, ranked
-from msviz.analyses.shared.statistics import discoveries
 from msviz.dataset import Dataset
 from msviz.errors import MsvizError
 from msviz.finding import Finding
 from msviz.run import Run
+from msviz.statistics.comparison import adjust_p_values
 
 FIVE = "Home feed,Search,Cart page,Live stream,Flash sale"
 
@@ -101,7 +101,7 @@ def test_ranking_is_by_what_is_sure_and_tells_a_field_once() -> None:
         ]
     )["S"]
     assert [item.what for item in found] == ["half", "sure", "wide"]
-    q = discoveries(np.array([1e-4, 1e-9, 1e-9, 1e-9, 0.3, 1e-9]))
+    q = adjust_p_values(np.array([1e-4, 1e-9, 1e-9, 1e-9, 0.3, 1e-9]))
     assert found[2].q == pytest.approx(q[0])
 
 

@@ -77,7 +77,7 @@ def test_attention_shows_the_chosen_scenario_layer_and_head() -> None:
     np.testing.assert_allclose(np.asarray(trace.z), wanted, rtol=1e-6)
     assert list(trace.x) == list(finding.data.key.values) == list(trace.y)
     # Search is scenario 2 of rows 100, 101, 102: the interval is 1.96 s / sqrt(102).
-    half = 1.96 * finding.data["deviation"].sel(scenario="Search", layer="2", head="3").values / 102**0.5
+    half = 1.959964 * finding.data["deviation"].sel(scenario="Search", layer="2", head="3").values / 102**0.5
     np.testing.assert_allclose(np.asarray(trace.customdata)[:, :, 0], half, rtol=1e-5)
 
 

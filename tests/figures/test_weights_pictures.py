@@ -152,6 +152,16 @@ def test_one_list_of_weights_is_bars_with_intervals() -> None:
     np.testing.assert_allclose(bar.error_x.array, half, rtol=1e-3, atol=1e-7)
 
 
+def test_bounds_that_the_answer_tells_are_drawn_as_they_are() -> None:
+    found = weights(heads=0, shares=False)
+    weight = found.data["weight"]
+    found.data["weight_low"], found.data["weight_high"] = weight * 0.8, weight * 1.3
+    bar = found.figure(scenario="Cart").data[0]
+    np.testing.assert_allclose(np.asarray(bar.customdata).T, [bar.x * 0.8, bar.x * 1.3], rtol=1e-5)
+    told = found.figure(view="scenarios").data[0]
+    np.testing.assert_allclose(np.asarray(told.customdata)[..., 0], np.asarray(told.z) * 0.25, rtol=1e-5)
+
+
 def test_a_difference_is_coloured_by_its_sign_and_grey_where_it_may_be_chance() -> None:
     found = weights(compared=True)
     bar = found.figure(view="difference").data[0]

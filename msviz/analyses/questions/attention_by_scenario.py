@@ -13,13 +13,14 @@ from msviz.analyses.run import ask
 from msviz.analyses.shared.aspects import attention_aspect
 from msviz.analyses.shared.attention import ALL, AXES, MEAN, Array, coords, strongest
 from msviz.analyses.shared.cells import Cells
-from msviz.analyses.shared.words import Z, percent, points, rows
+from msviz.analyses.shared.words import percent, points, rows
 from msviz.errors import MsvizError
 from msviz.finding import Finding, Provenance
 from msviz.probing.moments import Moments, Summary
 from msviz.probing.study import Study
 from msviz.probing.truth import VIEWS, Score, pair_ranking
 from msviz.schema import UNSEEN, Schema
+from msviz.statistics.intervals import half_width
 
 TITLE = "Which fields does the model relate in each scenario?"
 # Sums kept at a time, so that 300 scenarios of 300 fields stay within a laptop's memory.
@@ -178,7 +179,7 @@ def _words(data: xr.Dataset, scenario: str) -> str:
     query, key = strongest(here["mean"].values)
     cell = here.isel(query=query, key=key)
     count, value = int(cell["rows"]), float(cell["mean"])
-    half = Z * float(cell["deviation"]) / count**0.5
+    half = float(half_width(cell["deviation"], count))
     spread = f"{points(half)}, {rows(count)}" if count > 1 else f"{rows(count)}, too few for an interval"
     place = "Over all scenarios" if scenario == ALL else f"In {scenario}"
     words = (

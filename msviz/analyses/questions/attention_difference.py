@@ -12,7 +12,6 @@ from msviz.analyses.question import Question, QuestionOptions
 from msviz.analyses.run import ask
 from msviz.analyses.shared.attention import ALL, AXES, MEAN
 from msviz.analyses.shared.cells import Cells
-from msviz.analyses.shared.statistics import discoveries, welch
 from msviz.analyses.shared.words import percent, rows
 from msviz.errors import MsvizError, one_of, refuse
 from msviz.finding import Finding, Provenance
@@ -20,6 +19,7 @@ from msviz.probing.study import Study
 from msviz.probing.truth import Score, changed_pairs, pair_score
 from msviz.run import Run
 from msviz.schema import Schema
+from msviz.statistics.comparison import adjust_p_values, welch_test
 
 TITLE = "Where do two scenarios, or two models, differ in what they attend to?"
 LEVEL = 0.05  # share of false discoveries among the cells called significant
@@ -59,12 +59,12 @@ def analyse(study: Study, options: Options) -> Finding:
     a, b = _scenarios(first, second, options)
     left, right = first.sel(scenario=a), second.sel(scenario=b)
     count = (int(left["rows"]), int(right["rows"]))
-    found = welch(
+    found = welch_test(
         (left["mean"].values, right["mean"].values),
         (left["deviation"].values, right["deviation"].values),
         count,
     )
-    q = discoveries(found.p)
+    q = adjust_p_values(found.p)
     data = xr.Dataset(
         {
             "share_a": (AXES, left["mean"].values.astype(np.float32)),

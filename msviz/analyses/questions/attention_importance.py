@@ -11,12 +11,13 @@ from msviz.analyses.question import Question, QuestionOptions
 from msviz.analyses.run import ask
 from msviz.analyses.shared.attention import ALL, AXES, MEAN
 from msviz.analyses.shared.cells import Cells
-from msviz.analyses.shared.words import Z, listed, percent, points, rows
+from msviz.analyses.shared.words import listed, percent, points, rows
 from msviz.finding import Finding, Provenance
 from msviz.probing.study import Study
 from msviz.probing.truth import Score
 from msviz.probing.truth.fields import score_fields
 from msviz.schema import Schema
+from msviz.statistics.intervals import Z, half_width, standard_error
 
 TITLE = "Which fields receive the most attention in each scenario?"
 CHANGE = "what changes most"  # key of the words about the differences between scenarios
@@ -38,7 +39,7 @@ def analyse(study: Study, options: Options) -> Finding:
     seen = ask(study, "attention_by_scenario", options.key())
     whole = seen.data
     value = whole["received_mean"]
-    half = Z * whole["received_deviation"] / np.sqrt(whole["rows"])
+    half = xr.apply_ufunc(half_width, whole["received_deviation"], whole["rows"])
     data = xr.Dataset(
         {
             "value": value,
@@ -105,7 +106,7 @@ def _change(data: xr.Dataset) -> str:
     """Return a sentence on the three fields whose share differs most between two scenarios."""
     here = data.sel(layer="1", head=MEAN).isel(scenario=slice(1, None)).transpose("scenario", "key")
     value, names = here["value"].values, here["scenario"].values
-    error = (here["high"].values - here["low"].values) / 2 / Z
+    error = standard_error(here["low"], here["high"])
     low, high = value.argmin(0), value.argmax(0)
     place = np.arange(value.shape[1])
     change = value[high, place] - value[low, place]

@@ -5,17 +5,17 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from pydantic import Field as Setting
-from scipy.special import gammaln, stdtr
+from scipy.special import gammaln
 
 from msviz.analyses.question import Question, QuestionOptions
 from msviz.analyses.shared import ranking
 from msviz.analyses.shared.behaviours import Array, side
-from msviz.analyses.shared.statistics import discoveries
-from msviz.analyses.shared.words import Z
 from msviz.errors import MsvizError, refuse
 from msviz.finding import Finding, Provenance
 from msviz.probing.study import Study
 from msviz.run import Run
+from msviz.statistics.comparison import adjust_p_values, student_p
+from msviz.statistics.intervals import mean_interval, standard_error
 
 TITLE = "How varied is what the model would show, against what people click?"
 ALL = "All scenarios"
@@ -70,7 +70,8 @@ def analyse(study: Study, options: Options) -> Finding:
     value, low, high = (np.full((len(groups), len(counts) + 1), np.nan) for _ in range(3))
     for number, found in enumerate(counts.values()):
         for place_of, members in enumerate(groups):
-            value[place_of, number], low[place_of, number], high[place_of, number] = _mean(found[members])
+            bounds = mean_interval(found[members])
+            value[place_of, number], low[place_of, number], high[place_of, number] = bounds
     shown = (setting.requests >= 0).sum(1)
     chance = np.array(
         [_at_random(category, options.top, number) for number in range(1, options.requests + 1)]
@@ -159,13 +160,6 @@ def _clicked(study: Study, setting: ranking.Setting, place: int, days: int) -> t
     return found, clicks
 
 
-def _mean(values: Array) -> tuple[float, float, float]:
-    """Return the mean over users and its 95 % bounds, NaN for a single one."""
-    mean = float(values.mean())
-    half = Z * float(values.std(ddof=1)) / len(values) ** 0.5 if len(values) > 1 else np.nan
-    return mean, mean - half, mean + half
-
-
 def _at_random(category: Array, top: int, requests: int = 1) -> float:
     """Return how many different values `top` candidates, drawn at random for each request, have on average.
 
@@ -185,15 +179,15 @@ def _compared(data: xr.Dataset, first: Array, second: Array, groups: list[Array]
     }
     for members in groups:
         apart = (first - second)[members]
-        mean, low, high = _mean(apart)
-        error = (high - mean) / Z
+        mean, low, high = mean_interval(apart)
+        error = standard_error(low, high)
         with np.errstate(divide="ignore", invalid="ignore"):
             # Student's t over users; two models that show everyone alike do not differ.
-            p = 2 * stdtr(max(len(apart) - 1, 1), -np.abs(mean) / np.float64(error)) if mean or error else 1.0
+            p = student_p(mean / error, max(len(apart) - 1, 1)) if mean or error else 1.0
         for name, number in zip(found, (mean, low, high, float(p)), strict=True):
             found[name].append(number)
     arrays: dict[str, Any] = {name: (("scenario",), np.array(values)) for name, values in found.items()}
-    q = np.concatenate([found["p"][:1], discoveries(np.array(found["p"][1:]))])
+    q = np.concatenate([found["p"][:1], adjust_p_values(np.array(found["p"][1:]))])
     return data.assign(**arrays, q=(("scenario",), q))
 
 

@@ -9,7 +9,6 @@ from pydantic import Field as Setting
 from msviz.analyses.question import ComparedView, Question, QuestionOptions
 from msviz.analyses.shared.aspects import log_aspect
 from msviz.analyses.shared.attention import ALL
-from msviz.analyses.shared.statistics import wilson
 from msviz.analyses.shared.words import percent, rows, span
 from msviz.data.slices import narrowed
 from msviz.dataset import Rows
@@ -17,6 +16,7 @@ from msviz.errors import MsvizError
 from msviz.finding import Finding, Provenance
 from msviz.probing.study import Study
 from msviz.schema import Field
+from msviz.statistics.intervals import wilson_interval
 
 TITLE = "How many impressions and clicks does each scenario have?"
 CHUNK = 1_000_000
@@ -59,7 +59,7 @@ def analyse(study: Study, options: Options) -> Finding:
     counts = np.concatenate([counts.sum(1, keepdims=True), counts[:, present]], 1)
     if place is None:
         counts = counts[:, :, 0]
-    low, high = wilson(counts[1], counts[0])
+    low, high = wilson_interval(counts[1], counts[0])
     rate = np.divide(counts[1], counts[0], out=np.full(counts[0].shape, np.nan), where=counts[0] > 0)
     arrays = {"rows": counts[0], "clicks": counts[1], "click_rate": rate, "low": low, "high": high}
     data = xr.Dataset(

@@ -12,15 +12,16 @@ from msviz.analyses.run import ask
 from msviz.analyses.shared.aspects import weights_aspect
 from msviz.analyses.shared.attention import ALL, MEAN
 from msviz.analyses.shared.cells import Cells, size_of
-from msviz.analyses.shared.statistics import discoveries, welch
 from msviz.analyses.shared.weights import SHAPES, agreement, entropy, largest, measured, tap_of
-from msviz.analyses.shared.words import Z, listed, percent
+from msviz.analyses.shared.words import listed, percent
 from msviz.errors import MsvizError, one_of, refuse
 from msviz.finding import Finding, Provenance
 from msviz.probing.study import Study
 from msviz.probing.truth import Score
 from msviz.probing.truth.fields import score_change, score_fields
 from msviz.schema import UNSEEN, Schema
+from msviz.statistics.comparison import adjust_p_values, welch_test
+from msviz.statistics.intervals import half_width
 
 TITLE = "How much weight does each field get in each scenario?"
 AXES = ("scenario", "head", "field")
@@ -41,7 +42,8 @@ class Options(QuestionOptions):
 def analyse(study: Study, options: Options) -> Finding:
     """Return the weights of every scenario, their entropy and what all heads agree on.
 
-    `weight`, `deviation` (scenario, head, field), mean of heads first; `entropy` (scenario, head) of the
+    `weight`, `weight_low`, `weight_high` (normal 95 % over rows), `deviation` (scenario, head, field), mean
+    of heads first; `entropy` (scenario, head) of the
     weights as shares, from 0 (one field) to 1 (even); `agreed` (scenario, field) is the lowest head's weight,
     `agreement` (scenario) the mean rank correlation of two heads; `rows` (scenario). Of a net that weighs for
     all scenarios at once, each row counts with its own one; rows of unseen combinations have none and are
@@ -60,9 +62,13 @@ def analyse(study: Study, options: Options) -> Finding:
     found = measured(study, tap, kept, known)
     heads = found.mean.shape[1] - 1
     by_head = found.mean[:, 1:] if heads else found.mean
+    # Weights that a scenario has exactly have no sampling error, and no width.
+    half = 0.0 if found.exact else half_width(found.deviation, found.rows[:, None, None])
     data = xr.Dataset(
         {
             "weight": (AXES, found.mean.astype(np.float32)),
+            "weight_low": (AXES, (found.mean - half).astype(np.float32)),
+            "weight_high": (AXES, (found.mean + half).astype(np.float32)),
             "deviation": (AXES, found.deviation.astype(np.float32)),
             "entropy": (AXES[:2], entropy(found.mean).astype(np.float32)),
             "agreed": (("scenario", "field"), by_head.min(1).astype(np.float32)),
@@ -147,7 +153,7 @@ def _words(data: xr.Dataset, scenario: str) -> str:
 def _amount(data: xr.Dataset, whole: xr.Dataset, field: int) -> str:
     one = whole.isel(field=field)
     text, count = _number(data, float(one["weight"])), int(one["rows"])
-    half = Z * float(one["deviation"]) / count**0.5 if count > 1 else np.nan
+    half = float(half_width(one["deviation"], count)) if count > 1 else np.nan
     if data.attrs["exact"] or not np.isfinite(half):
         return text
     return f"{text} ± {100 * half:.2g} points" if data.attrs["shares"] else f"{text} ± {half:.2g}"
@@ -169,8 +175,8 @@ def _compared(study: Study, options: Options) -> Finding:
     # Weights that a scenario has exactly have no sampling error, whatever the number of its rows.
     exact = bool(data.attrs["exact"])
     rows_of = (max(count[0], 2), max(count[1], 2)) if exact else count
-    found = welch(means, (left["deviation"].values, right["deviation"].values), rows_of)
-    q = discoveries(found.p)
+    found = welch_test(means, (left["deviation"].values, right["deviation"].values), rows_of)
+    q = adjust_p_values(found.p)
     cells = ("head", "field")
     arrays = {"difference": found.difference, "low": found.low, "high": found.high, "p": found.p, "q": q}
     for name, values in arrays.items():

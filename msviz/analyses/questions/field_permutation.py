@@ -7,7 +7,6 @@ import numpy as np
 import torch
 import xarray as xr
 from pydantic import Field as Setting
-from scipy import special
 
 from msviz.analyses.question import Question, QuestionOptions
 from msviz.analyses.shared.attention import ALL
@@ -15,20 +14,21 @@ from msviz.analyses.shared.permute import (
     Array,
     inputs,
     losses,
-    placements,
     predicted,
     shuffles,
     sorted_sample,
 )
-from msviz.analyses.shared.statistics import discoveries
 from msviz.analyses.shared.weights import largest
-from msviz.analyses.shared.words import Z, listed
+from msviz.analyses.shared.words import listed
 from msviz.errors import MsvizError
 from msviz.finding import Finding, Provenance
 from msviz.probing.study import Study
 from msviz.probing.truth import Score
 from msviz.probing.truth.fields import score_fields
 from msviz.schema import Schema
+from msviz.statistics.auc import Placements, row_placements
+from msviz.statistics.comparison import adjust_p_values, normal_p
+from msviz.statistics.intervals import Z
 
 TITLE = "What does it cost the model to lose a field?"
 METRICS = ("logloss", "AUC")
@@ -95,7 +95,7 @@ def analyse(study: Study, options: Options) -> Finding:
 def _parts(label: Array, score: Array, members: list[Array]) -> list[Array]:
     """Return for each group of rows what every row adds to logloss and AUC: (2, rows)."""
     loss = losses(label, score)
-    return [np.stack([loss[rows], placements(label[rows], score[rows])]) for rows in members]
+    return [np.stack([loss[rows], row_placements(label[rows], score[rows])]) for rows in members]
 
 
 def _of_mean(change: Array) -> tuple[float, float]:
@@ -107,18 +107,16 @@ def _of_mean(change: Array) -> tuple[float, float]:
 def _of_auc(change: Array, label: Array) -> tuple[float, float]:
     """Return the AUC lost and its variance, from what rows add to it (paired DeLong 1988)."""
     clicked = label > 0
-    (value, first), (_, second) = _of_mean(change[clicked]), _of_mean(change[~clicked])
-    return value, first + second
+    moved = Placements(change[clicked], change[~clicked])
+    return moved.auc if clicked.any() else float("nan"), moved.variance
 
 
 def _layout(sums: Array, before: list[Array], label: Array, members: list[Array]) -> xr.Dataset:
     """Return the numbers with named axes, tested and corrected."""
     mean, variance = (sums[:, :, part].transpose(1, 2, 0) for part in (0, 1))
     half = Z * np.sqrt(variance)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        # Where nothing changed in any row, there is nothing to find.
-        p = np.where((mean == 0) & (variance == 0), 1.0, special.erfc(np.abs(mean) / np.sqrt(2 * variance)))
-    q = np.stack([discoveries(one) for one in p])
+    p = normal_p(mean, np.sqrt(variance))
+    q = np.stack([adjust_p_values(one) for one in p])
     cells = ("metric", "scenario", "field")
     arrays = {"value": mean, "low": mean - half, "high": mean + half, "p": p, "q": q}
     clicked = [label[rows] > 0 for rows in members]

@@ -14,7 +14,6 @@ from msviz.analyses.shared.aspects import gates_aspect
 from msviz.analyses.shared.attention import ALL
 from msviz.analyses.shared.cells import Cells, size_of
 from msviz.analyses.shared.daily import Array, Calendar
-from msviz.analyses.shared.statistics import discoveries
 from msviz.analyses.shared.words import listed, percent, rows
 from msviz.errors import MsvizError, one_of, refuse
 from msviz.finding import Finding, Provenance
@@ -23,6 +22,8 @@ from msviz.probing.over_time import WeightsByDay, quantiles
 from msviz.probing.study import Study
 from msviz.probing.truth import Score
 from msviz.schema import Schema
+from msviz.statistics.comparison import adjust_p_values
+from msviz.statistics.intervals import half_width
 
 if TYPE_CHECKING:
     from msviz.analyses.snapshots import SnapshotStudy
@@ -277,7 +278,7 @@ def _changes(data: xr.Dataset, known: Calendar) -> None:
     for name, values in zip(names, found, strict=True):
         data[name] = (("group", "expert"), values)
     # All rows are the groups together, so they are corrected apart from them.
-    q = np.concatenate([discoveries(found[5][:1]), discoveries(found[5][1:])])
+    q = np.concatenate([adjust_p_values(found[5][:1]), adjust_p_values(found[5][1:])])
     data["change_q"] = (("group", "expert"), q)
 
 
@@ -298,7 +299,7 @@ def _signals(data: xr.Dataset, seen: WeightsByDay, schema: Schema) -> None:
     cells = ("expert", "signal")
     for name, values in zip(("correlation", "correlation_low", "correlation_high"), found, strict=False):
         data[name] = (cells, values)
-    data["correlation_q"] = (cells, discoveries(found[3]))
+    data["correlation_q"] = (cells, adjust_p_values(found[3]))
     data.coords["signal"] = [field.label for field in fields]
 
 
@@ -366,7 +367,7 @@ def _ranged(here: xr.Dataset, place: str, count: str) -> str:
 
     def told(day: int) -> str:
         spread, many = float(here["deviation"].values[day, top]), int(here["rows"].values[day])
-        half = f" ± {100 * 1.96 * spread / many**0.5:.1f}" if many > 1 else ""
+        half = f" ± {100 * half_width(spread, many):.1f}" if many > 1 else ""
         return f"{percent(values[day])}{half} on {here['day'].values[day]}"
 
     return f"{place}, {name} moves most from day to day: between {told(low)} and {told(high)} ({count})."

@@ -6,7 +6,6 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 from pydantic import Field as Setting
-from scipy import special
 
 from msviz.analyses.question import Axes, ComparedView, Question, QuestionOptions, SnapshotView
 from msviz.analyses.run import ask
@@ -14,14 +13,15 @@ from msviz.analyses.shared.aspects import migration_aspect
 from msviz.analyses.shared.behaviours import OTHERS, Array, Look, Scenarios, attending, side, tap_of
 from msviz.analyses.shared.cells import Cells
 from msviz.analyses.shared.migration import Changes, Masses
-from msviz.analyses.shared.statistics import discoveries
-from msviz.analyses.shared.words import Z, percent, rows, span
+from msviz.analyses.shared.words import percent, rows, span
 from msviz.errors import MsvizError
 from msviz.finding import Finding, Provenance
 from msviz.probing.study import Study
 from msviz.probing.truth import Score
 from msviz.probing.truth.migration import migration_scores
 from msviz.schema import Schema
+from msviz.statistics.comparison import adjust_p_values, student_p
+from msviz.statistics.intervals import Z, half_width
 
 TITLE = "Whose past clicks does the model use where?"
 LEVEL = 0.05
@@ -73,7 +73,7 @@ def analyse(study: Study, options: Options) -> Finding:
         attrs = {"tap": ""}
     arrays, counts = ({k: v[: len(known.targets)] for k, v in part.items()} for part in (arrays, counts))
     arrays["p"] = np.where(counts["holding"] >= FEW, arrays["p"], np.nan)
-    arrays["q"] = discoveries(arrays["p"])
+    arrays["q"] = adjust_p_values(arrays["p"])
     arrays["significant"] = arrays["q"] <= LEVEL
     seen = counts["holding"].any(0) | (np.arange(len(known.sources)) < len(known.targets))
     data = xr.Dataset(
@@ -144,7 +144,7 @@ def _attended(sums: Masses) -> tuple[dict[str, Array], dict[str, Array]]:
         # The delta method for a ratio of two means of the same rows.
         wide = np.sqrt(np.maximum(of_mass - 2 * lift * joint + lift**2 * of_even, 0) / count) / even
         apart = np.sqrt(np.maximum(of_mass - 2 * joint + of_even, 0) / count)
-    own = Z * np.sqrt(of_mass / np.maximum(count, 1))
+    own = half_width(np.sqrt(of_mass), count)
     arrays = {
         "mass": mass, "mass_low": mass - own, "mass_high": mass + own, "even": even,
         "lift": lift, "lift_low": lift - Z * wide, "lift_high": lift + Z * wide,
@@ -167,7 +167,7 @@ def _removed(changes: Changes) -> tuple[dict[str, Array], dict[str, Array]]:
 def _tested(mean: Array, error: Array, count: Array) -> dict[str, Array]:
     """Return the mean (targets, sources), its 95 % bounds and Student's p that it is 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        p = 2 * special.stdtr(np.maximum(count - 1, 1), -np.abs(mean) / error)
+        p = student_p(mean / error, np.maximum(count - 1, 1))
     return {"difference": mean, "low": mean - Z * error, "high": mean + Z * error, "p": p}
 
 

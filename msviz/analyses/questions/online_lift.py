@@ -11,7 +11,6 @@ from msviz.analyses.question import Question, QuestionOptions
 from msviz.analyses.shared.attention import ALL
 from msviz.analyses.shared.experiment import METRICS, Lift
 from msviz.analyses.shared.experiment_table import daily, summed
-from msviz.analyses.shared.statistics import discoveries, wilson
 from msviz.analyses.shared.words import listed
 from msviz.data import experiment as log_file
 from msviz.data.experiment import SAME
@@ -19,6 +18,9 @@ from msviz.errors import MsvizError
 from msviz.finding import Finding, Provenance
 from msviz.probing.truth import Score
 from msviz.schema import Schema
+from msviz.statistics.comparison import adjust_p_values
+from msviz.statistics.correlation import correlation_interval
+from msviz.statistics.intervals import wilson_interval
 
 Array = np.ndarray[Any, Any]
 TITLE = "What did the experiment change, in which scenario?"
@@ -114,7 +116,7 @@ def _arrays(prefix: str, found: list[Lift], last: str = "day") -> dict[str, Any]
         name: np.stack([getattr(one, name) for one in found], 1) for name in ("value", "low", "high", "p")
     }
     dims = ("scenario", "metric", last)[: stacked["p"].ndim]
-    q = discoveries(stacked["p"])
+    q = adjust_p_values(stacked["p"])
     named = {"lift": stacked["value"], "low": stacked["low"], "high": stacked["high"], "p": stacked["p"]}
     named |= {"q": q, "significant": np.nan_to_num(q, nan=1.0) <= LEVEL}
     return {prefix + name: (dims, values) for name, values in named.items()}
@@ -213,9 +215,8 @@ def score(finding: Finding, truth: Mapping[str, Any], schema: Schema | None) -> 
     true = np.array(planned)
     inside = int(((low <= true) & (true <= high)).sum())
     blind = float(((low - value <= true) & (true <= high - value)).mean())
-    bounds = wilson(np.array(inside), np.array(len(true)))
+    bounds = wilson_interval(np.array(inside), np.array(len(true)))
     together = float(np.corrcoef(value, true)[0, 1])
-    half = 1.959964 / np.sqrt(len(true) - 3)
     return [
         Score(
             "Intervals", inside / len(true), float(bounds[0]), float(bounds[1]), blind,
@@ -223,8 +224,7 @@ def score(finding: Finding, truth: Mapping[str, Any], schema: Schema | None) -> 
             f"lift at all, {100 * blind:.0f} % would.", "share",
         ),
         Score(
-            "Lifts", together, float(np.tanh(np.arctanh(together) - half)),
-            float(np.tanh(np.arctanh(together) + half)), 0.0,
+            "Lifts", together, *correlation_interval(together, len(true)), 0.0,
             f"measured and planted lifts correlate with {together:.2f} over {len(true)} scenarios and "
             "metrics.", "correlation",
         ),

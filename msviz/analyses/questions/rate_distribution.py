@@ -10,14 +10,14 @@ from scipy.stats import binom
 
 from msviz.analyses.question import Question, QuestionOptions
 from msviz.analyses.shared import daily
-from msviz.analyses.shared.statistics import wilson
-from msviz.analyses.shared.words import Z, percent
+from msviz.analyses.shared.words import percent
 from msviz.errors import MsvizError, refuse
 from msviz.finding import Finding, Provenance
 from msviz.probing.groups import DAY
 from msviz.probing.study import Study
 from msviz.schema import FIRST, UNSEEN
-from msviz.statistics import paired_mean
+from msviz.statistics.comparison import paired_test
+from msviz.statistics.intervals import half_width, wilson_interval
 
 Array = np.ndarray[Any, Any]
 TITLE = "How do users' click rates differ between promotions and normal days?"
@@ -143,10 +143,10 @@ def _table(clicks: Array, names: Sequence[str], draws: int) -> xr.Dataset:
     known = [one[np.isfinite(one)] / draws for one in clicks]
     counts = np.stack([np.bincount(np.round(one * draws).astype(int), minlength=draws + 1) for one in known])
     users = counts.sum(1)
-    low, high = wilson(counts.ravel(), np.repeat(users, draws + 1))
+    low, high = wilson_interval(counts.ravel(), np.repeat(users, draws + 1))
     mean = np.array([one.mean() for one in known])
-    half = Z * np.array([one.std(ddof=1) for one in known]) / np.sqrt(users)
-    against = [paired_mean(*_shared(clicks[0], one, draws)) for one in clicks]
+    half = half_width([one.std(ddof=1) for one in known], users)
+    against = [paired_test(*_shared(clicks[0], one, draws)) for one in clicks]
     both = [int((np.isfinite(clicks[0]) & np.isfinite(one)).sum()) for one in clicks]
     cells, one = ("group", "rate"), ("group",)
     return xr.Dataset(

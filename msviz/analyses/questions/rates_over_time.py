@@ -12,13 +12,14 @@ from msviz.analyses.question import Question, QuestionOptions
 from msviz.analyses.shared import daily
 from msviz.analyses.shared.attention import ALL
 from msviz.analyses.shared.daily import Array, Calendar
-from msviz.analyses.shared.statistics import wilson
-from msviz.analyses.shared.words import Z, percent, rows, span
+from msviz.analyses.shared.words import percent, rows, span
 from msviz.errors import MsvizError
 from msviz.finding import Finding, Provenance
 from msviz.probing.groups import DAY
 from msviz.probing.reducers import BatchRows, Reducer
 from msviz.probing.study import Study
+from msviz.statistics.auc import delong_interval
+from msviz.statistics.intervals import wilson_interval
 
 TITLE = "How do click rates move over time, and how good are predictions in promotions?"
 LIMIT = 10.0  # logits are counted in bins from -LIMIT to LIMIT
@@ -152,23 +153,6 @@ class _Counter(Reducer):
         return np.concatenate([found.sum(0, keepdims=True), found[:-1]])
 
 
-def binned_auc(counts: Array) -> tuple[float, float, float]:
-    """Return the AUC with DeLong's 95 % interval from counts (label, bin); rows of a bin count as ties."""
-    misses, hits = counts.astype(np.float64)
-    others, clicks = misses.sum(), hits.sum()
-    if not clicks or not others:
-        return np.nan, np.nan, np.nan
-    beaten = (np.cumsum(misses) - misses / 2) / others
-    beats = (clicks - np.cumsum(hits) + hits / 2) / clicks
-    value = float(hits @ beaten / clicks)
-    if min(clicks, others) < 2 or value in (0.0, 1.0):
-        return value, np.nan, np.nan
-    variance = float(hits @ (beaten - value) ** 2) / (clicks - 1) / clicks
-    variance += float(misses @ (beats - value) ** 2) / (others - 1) / others
-    half = Z * variance**0.5
-    return value, max(value - half, 0.0), min(value + half, 1.0)
-
-
 def _layout(counter: _Counter, days: list[str], names: list[str], periods: list[str]) -> xr.Dataset:
     """Return everything with named axes."""
     by_day = counter.by_day()
@@ -178,7 +162,8 @@ def _layout(counter: _Counter, days: list[str], names: list[str], periods: list[
     ranked = np.full((4, len(periods), len(names)), np.nan)
     for period in range(len(periods)):
         for place, counts in enumerate(counter.histograms(period)):
-            ranked[:3, period, place] = binned_auc(counts)
+            misses, hits = counts  # rows of a bin count as ties
+            ranked[:3, period, place] = delong_interval(hits, misses)
             ranked[3, period, place] = counts.sum()
     for name, values in zip(("auc", "auc_low", "auc_high", "auc_rows"), ranked, strict=True):
         arrays[name] = (("period", "scenario"), values)
@@ -187,7 +172,7 @@ def _layout(counter: _Counter, days: list[str], names: list[str], periods: list[
 
 def _rates(sums: Array, dims: tuple[str, str], prefix: str) -> dict[str, Any]:
     count, clicks, predicted = sums
-    low, high = wilson(clicks, count)
+    low, high = wilson_interval(clicks, count)
     with np.errstate(invalid="ignore", divide="ignore"):
         arrays = {
             "rows": count.astype(np.int64),

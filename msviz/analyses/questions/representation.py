@@ -7,13 +7,11 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 from pydantic import Field as Setting
-from scipy.special import ndtr
 
 from msviz.analyses.question import Axes, Question, QuestionOptions, SnapshotView
 from msviz.analyses.run import ask
 from msviz.analyses.shared import separation as apart
 from msviz.analyses.shared.cells import Cells, pairs
-from msviz.analyses.shared.statistics import discoveries
 from msviz.analyses.shared.vectors import (
     CELLS,
     FIRST,
@@ -29,12 +27,14 @@ from msviz.analyses.shared.vectors import (
     ways,
 )
 from msviz.analyses.shared.vectors import taps as vector_taps
-from msviz.analyses.shared.words import Z, percent
+from msviz.analyses.shared.words import percent
 from msviz.errors import MsvizError, one_of, refuse
 from msviz.finding import Finding, Provenance
 from msviz.probing.study import Study
 from msviz.probing.truth import Score
 from msviz.probing.truth.sharing import sharing_score
+from msviz.statistics.comparison import adjust_p_values, normal_p
+from msviz.statistics.intervals import Z, standard_error
 
 TITLE = "How far apart does the model keep what it represents?"
 LEVEL = 0.05  # share of false discoveries among the differences called clear
@@ -230,10 +230,10 @@ def compared(first: Finding, second: Finding) -> str:
     """
     sides = [side.data.sel(measure=list(MEASURES)) for side in (first, second)]
     gap = sides[0]["number"].values - sides[1]["number"].values
-    half = np.sqrt(sum(((side["high"] - side["low"]).values / 2) ** 2 for side in sides))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        p = np.where(gap == 0, 1.0, 2 * ndtr(-np.abs(gap) / (half / Z)))
-    clear = np.nan_to_num(discoveries(p), nan=1.0) <= LEVEL
+    error = np.hypot(*(standard_error(side["low"], side["high"]) for side in sides))
+    half = Z * error
+    p = np.where(gap == 0, 1.0, normal_p(gap, error))
+    clear = np.nan_to_num(adjust_p_values(p), nan=1.0) <= LEVEL
     titles = ("mean |cosine|", "silhouette", "share told rightly")
     parts = [
         f"{title} {value:+.2f} (95 %: {value - width:+.2f} to {value + width:+.2f}"

@@ -11,14 +11,14 @@ from msviz.analyses.question import Question, QuestionOptions
 from msviz.analyses.shared import daily
 from msviz.analyses.shared.attention import ALL
 from msviz.analyses.shared.side_by_side import Entry, entries, named, switched
-from msviz.analyses.shared.statistics import discoveries
 from msviz.analyses.shared.words import listed, rows
 from msviz.errors import MsvizError, refuse
 from msviz.finding import Finding, Provenance
 from msviz.probing.groups import DAY
 from msviz.probing.study import Study
 from msviz.run import Run
-from msviz.statistics import NOTHING, Paired, Placements, delong, mean_placements, paired_mean, placements
+from msviz.statistics.auc import Placements, delong_test, mean_placements, placements
+from msviz.statistics.comparison import NOTHING, Paired, adjust_p_values, paired_test
 
 Array = np.ndarray[Any, Any]
 TITLE = "Which run predicts better, and where?"
@@ -271,13 +271,13 @@ def _tests(scored: _Scored, scopes: list[str]) -> dict[str, Any]:
         own = np.mean([one[inside] for one in losses[0]], 0)
         for place in range(1, len(scored.predictions)):
             other = _placed(label, [one[inside] for one in scored.predictions[place]])
-            found: dict[str, Paired] = {"auc": delong(base, other) if base and other else NOTHING}
-            found["logloss"] = paired_mean(own, np.mean([one[inside] for one in losses[place]], 0))
+            found: dict[str, Paired] = {"auc": delong_test(base, other) if base and other else NOTHING}
+            found["logloss"] = paired_test(own, np.mean([one[inside] for one in losses[place]], 0))
             for metric, one in found.items():
                 cell = (one.difference, one.low, one.high, one.p)
                 out[:, place, column, METRICS.index(metric)] = cell
     cells = ("run", "scope", "metric")
-    q = np.stack([discoveries(out[3, ..., number]) for number in range(len(METRICS))], -1)
+    q = np.stack([adjust_p_values(out[3, ..., number]) for number in range(len(METRICS))], -1)
     names = ("difference_low", "difference_high", "p")
     tested = {name: (cells, array) for name, array in zip(names, out[1:], strict=True)}
     return {**tested, "q": (cells, q), "significant": (cells, np.nan_to_num(q, nan=1.0) <= LEVEL)}

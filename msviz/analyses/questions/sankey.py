@@ -11,15 +11,16 @@ from scipy import special
 from msviz.analyses.question import Question, QuestionOptions
 from msviz.analyses.shared.attention import ALL
 from msviz.analyses.shared.flows import chance, chosen, counted, places_of
-from msviz.analyses.shared.statistics import discoveries, wilson
 from msviz.analyses.shared.weights import largest
-from msviz.analyses.shared.words import Z, percent
+from msviz.analyses.shared.words import percent
 from msviz.data.slices import narrowed
 from msviz.errors import MsvizError
 from msviz.finding import Finding, Provenance
 from msviz.probing.study import Study
 from msviz.probing.truth import Score
 from msviz.schema import Schema
+from msviz.statistics.comparison import adjust_p_values, normal_p
+from msviz.statistics.intervals import Z, smoothed_rate, wilson_interval
 
 TITLE = "How do a scenario's rows and clicks divide over two fields?"
 FEWEST = 30  # rows that a combination needs to be compared with others
@@ -57,7 +58,7 @@ def analyse(study: Study, options: Options) -> Finding:
     places = [places_of(parts, field, options.top) for field in (one, other)]
     kept, left = largest(np.concatenate([part.scenario for part in parts]), options.most)
     counts = counted(parts, (one.name, other.name), [place for place, _ in places], kept)[0]
-    low, high = wilson(counts[1], counts[0])
+    low, high = wilson_interval(counts[1], counts[0])
     rate = np.divide(counts[1], counts[0], out=np.full(counts[0].shape, np.nan), where=counts[0] > 0)
     dims = ("scenario", "first", "second")
     arrays = {"rows": counts[0], "clicks": counts[1], "click_rate": rate, "low": low, "high": high}
@@ -68,7 +69,7 @@ def analyse(study: Study, options: Options) -> Finding:
     )
     p = np.array([woolf(counts[1, k], counts[0, k]) for k in range(len(names))])
     # All scenarios together are no further test, they hold the same rows once more.
-    data["q"] = (("scenario",), np.append(p[:1], discoveries(p[1:])))
+    data["q"] = (("scenario",), np.append(p[:1], adjust_p_values(p[1:])))
     data.attrs.update(first_field=one.label, second_field=other.label, left_out=left)
     words = dict(zip(names, _sentences(data), strict=True))
     also = f" {left} smaller scenarios are only part of the whole." if left else ""
@@ -124,7 +125,7 @@ def score(finding: Finding, truth: Mapping[str, Any], schema: Schema) -> list[Sc
     planted = [str(seen["scenario"].values[k]) in where for k in known]
     said = [bool(seen.values[k] <= LEVEL) for k in known]
     right = sum(one == other for one, other in zip(planted, said, strict=True))
-    low, high = (float(one) for one in wilson(np.array(right), np.array(len(known))))
+    low, high = (float(one) for one in wilson_interval(np.array(right), np.array(len(known))))
     words = (
         f"In {right} of {len(known)} scenarios the view tells rightly whether {data.attrs['first_field']} "
         f"and {data.attrs['second_field']} act together: planted in {sum(planted)}, found in {sum(said)}."
@@ -139,7 +140,7 @@ def _sentences(data: xr.Dataset) -> list[str]:
     found = [_widest(data.isel(scenario=place)) for place in range(data.sizes["scenario"])]
     # Corrected over all pairs of combinations of all scenarios: the widest of many gaps is wide by luck.
     pairs = np.concatenate([one[0] for one in found])
-    q = discoveries(pairs)
+    q = adjust_p_values(pairs)
     out, start = [], 0
     for place, (p, low, index) in enumerate(found):
         mine = q[start : start + len(p)]
@@ -156,12 +157,10 @@ def _widest(here: xr.Dataset) -> tuple[Array, Array, Array]:
     i, j = cells[i], cells[j]
     rate = np.divide(c, n, out=np.zeros(len(n)), where=n > 0)
     gap = np.abs(rate[i] - rate[j])
-    # Agresti and Caffo's (2000): one click and one miss more on each side keep small counts honest.
-    smooth = (c + 1) / (n + 2)
-    error = np.sqrt(smooth * (1 - smooth) / (n + 2))
-    both = np.hypot(error[i], error[j])
+    smooth, variance = smoothed_rate(c, n)
+    both = np.sqrt(variance[i] + variance[j])
     centre = np.abs(smooth[i] - smooth[j])
-    return special.erfc(centre / both / 2**0.5), np.maximum(centre - Z * both, 0), np.stack([i, j, gap], 1)
+    return normal_p(centre, both), np.maximum(centre - Z * both, 0), np.stack([i, j, gap], 1)
 
 
 def _sentence(here: xr.Dataset, q: Array, low: Array, index: Array) -> str:

@@ -15,7 +15,6 @@ from torch import Tensor
 from msviz.analyses.question import ComparedView, Question, QuestionOptions
 from msviz.analyses.shared.aspects import similarity_aspect
 from msviz.analyses.shared.cells import Cells, pairs
-from msviz.analyses.shared.words import Z
 from msviz.batch import Batch
 from msviz.errors import MsvizError, one_of, refuse
 from msviz.finding import Finding, Provenance
@@ -25,6 +24,7 @@ from msviz.probing.study import Study
 from msviz.probing.truth import Score
 from msviz.probing.truth.sharing import sharing_score
 from msviz.schema import UNSEEN, Schema
+from msviz.statistics.intervals import Z, jackknife_std
 
 Array = np.ndarray[Any, Any]
 TITLE = "Which scenarios does the model treat alike?"
@@ -288,7 +288,7 @@ def _answers(study: Study, kept: Array, rows: Array, parts: Array) -> xr.Dataset
     block = row_keys(rows, study.seed) % np.uint64(BLOCKS)
     value = _correlated(odds)
     each = np.array([_correlated(odds[:, block != k]) for k in range(BLOCKS)])
-    half = Z * np.sqrt((BLOCKS - 1) / BLOCKS * ((each - each.mean(0)) ** 2).sum(0))
+    half = Z * jackknife_std(each)
     cells = np.full((3, 1, len(parts), len(kept), len(kept)), np.nan, np.float32)
     cells[:, 0, 0] = value, np.clip(value - half, -1, 1), np.clip(value + half, -1, 1)
     leaf = np.tile(_leaves(value), (1, len(parts), 1))
@@ -368,10 +368,10 @@ def _jackknife(
     names: int,
     matrices: tuple[int, int, int] | None,
 ) -> tuple[Array, Array]:
-    """Return 95 % bounds: var = (K-1)/K Σ (θ without block k - their mean)² over K blocks."""
+    """Return 95 % bounds by leaving out one block of rows after the other."""
     blocks = rows.shape[1]
     each = np.array([_similar(_mean(sums, rows, k), measures, names, matrices) for k in range(blocks)])
-    half = Z * np.sqrt((blocks - 1) / blocks * ((each - each.mean(0)) ** 2).sum(0))
+    half = Z * jackknife_std(each)
     return np.clip(value - half, -1, 1), np.clip(value + half, -1, 1)
 
 

@@ -11,15 +11,16 @@ from msviz.analyses.question import Question, QuestionOptions
 from msviz.analyses.shared.attention import ALL
 from msviz.analyses.shared.flows import chance, chosen, counted, places_of
 from msviz.analyses.shared.groups_inside import answers
-from msviz.analyses.shared.statistics import discoveries
 from msviz.analyses.shared.weights import largest
 from msviz.analyses.shared.words import listed
 from msviz.data.slices import narrowed
 from msviz.errors import MsvizError, one_of, refuse
 from msviz.finding import Finding, Provenance
 from msviz.probing.study import Study
-from msviz.probing.truth import Score, auc_interval, ranking_auc
+from msviz.probing.truth import Score
 from msviz.schema import Field, Schema
+from msviz.statistics.auc import newcombe_interval, ranking_auc
+from msviz.statistics.comparison import adjust_p_values
 
 TITLE = "Are there groups inside a scenario that answer to a field differently?"
 LEVEL = 0.05
@@ -73,7 +74,7 @@ def analyse(study: Study, options: Options) -> Finding:
     )
     p = np.array([one.p for one in found])
     # All scenarios together are no further test, they hold the same rows once more.
-    data["q"] = (("scenario",), np.append(p[:1], discoveries(p[1:])))
+    data["q"] = (("scenario",), np.append(p[:1], adjust_p_values(p[1:])))
     data.attrs.update(first_field=one.label, second_field=other.label, third_field=third.label, left_out=left)
     words = {name: _words(data.sel(scenario=name)) for name in names}
     return Finding(
@@ -155,7 +156,7 @@ def score(finding: Finding, truth: Mapping[str, Any], schema: Schema) -> list[Sc
         auc = np.asarray(ranking_auc(*sides))
         if np.isnan(auc):
             continue
-        low, high = (float(b) for b in auc_interval(auc, *(np.array(len(side)) for side in sides)))
+        low, high = (float(b) for b in newcombe_interval(auc, *(np.array(len(side)) for side in sides)))
         words = (
             f"In {group['scenario']}, a combination of the first planted group answers more to "
             f"{data.attrs['third_field']} than one of the second in {float(auc):.0%} of "

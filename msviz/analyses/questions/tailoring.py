@@ -4,18 +4,18 @@ import numpy as np
 import torch
 import xarray as xr
 from pydantic import Field as Setting
-from scipy import special
 from torch import Tensor
 
 from msviz.analyses.question import Question, QuestionOptions
 from msviz.analyses.shared.behaviours import Array, Scenarios, read
 from msviz.analyses.shared.cells import Cells, size_of
-from msviz.analyses.shared.statistics import discoveries
-from msviz.analyses.shared.words import Z, percent, rows
+from msviz.analyses.shared.words import percent, rows
 from msviz.batch import Batch
 from msviz.finding import Finding, Provenance
 from msviz.probing.reducers import BatchRows, Reducer
 from msviz.probing.study import Study
+from msviz.statistics.comparison import adjust_p_values, student_p
+from msviz.statistics.intervals import Z
 
 TITLE = "How does the model tailor past clicks to the scenario?"
 FEW = 10
@@ -63,7 +63,7 @@ def analyse(study: Study, options: Options) -> Finding:
         },
     )
     # Over the cells that are shown alone.
-    data["q"] = (axes, discoveries(data["p"].values))
+    data["q"] = (axes, adjust_p_values(data["p"].values))
     data["significant"] = data["q"] <= LEVEL
     return Finding(
         analysis="tailoring",
@@ -147,8 +147,7 @@ def _cells(gates: Gates) -> tuple[dict[str, Array], Array]:
         deviation = np.sqrt(np.where(count > 1, spread, np.nan))
         error = deviation / np.sqrt(count)
         usual = sums[:, 0].sum(1) / count.sum(0)
-        t = np.abs(mean - usual[:, None]) / error
-        p = 2 * special.stdtr(np.maximum(count - 1, 1), -t)
+        p = student_p((mean - usual[:, None]) / error, np.maximum(count - 1, 1))
     # Gates of one value everywhere do not differ from the usual one.
     same = (error < 1e-9) & (np.abs(mean - usual[:, None]) < 1e-6)
     p = np.where(count < FEW, np.nan, np.where(same, 1.0, p))

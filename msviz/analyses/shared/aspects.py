@@ -13,8 +13,9 @@ import xarray as xr
 
 from msviz.analyses.shared.attention import ALL, MEAN
 from msviz.analyses.shared.special import CLICKS, FEWEST, Special, of_amount
-from msviz.analyses.shared.words import Z, percent
+from msviz.analyses.shared.words import percent
 from msviz.finding import Finding
+from msviz.statistics.intervals import Z, half_width, standard_error
 
 Array = np.ndarray[Any, Any]
 SHOWN = 5  # fields or experts of one aspect: those in which the scenarios differ most
@@ -96,9 +97,9 @@ def quality_aspect(finding: Finding, names: Sequence[str]) -> Aspect:
         here = every.sel(scope=name)
         if rest.sizes["scope"]:
             weight = rest["rows"].values / rest["rows"].values.sum()
-            spread = (rest["high"] - rest["low"]).values / (2 * Z)
+            spread = standard_error(rest["low"], rest["high"])
             other = float(weight @ rest["value"].values)
-            error = (float(here["high"] - here["low"]) / (2 * Z), float(np.sqrt(weight**2 @ spread**2)))
+            error = (float(standard_error(here["low"], here["high"])), float(np.sqrt(weight**2 @ spread**2)))
             words = (
                 f"its rows are ranked {'better' if float(here['value']) > other else 'worse'}: AUC "
                 f"{float(here['value']):.3f}, where the other scenarios have {other:.3f} on average (above "
@@ -107,13 +108,13 @@ def quality_aspect(finding: Finding, names: Sequence[str]) -> Aspect:
             gap = (float(here["value"]) - 0.5, other - 0.5)
             found.append(of_amount(name, "AUC", "AUC", gap, error, words))
         bias = finding.data.sel(metric="bias", scope=name)
-        half = float(bias["high"] - bias["low"]) / (2 * Z)
+        off = float(standard_error(bias["low"], bias["high"]))
         side = "over" if float(bias["value"]) > 0 else "under"
         words = (
             f"clicks are {side}-predicted by {percent(abs(float(bias['value'])))} (95 %: {{low}} to {{high}} "
             "predicted for each that came)"
         )
-        found.append(of_amount(name, "bias", "Bias", (1 + float(bias["value"]), 1.0), (half, 0.0), words))
+        found.append(of_amount(name, "bias", "Bias", (1 + float(bias["value"]), 1.0), (off, 0.0), words))
     return Aspect(rows, _real(found))
 
 
@@ -154,7 +155,7 @@ def _fields(
     spread = deviation.reindex(scenario=list(names)).transpose("field", "scenario").values.astype(float)
     count = rows.reindex(scenario=list(names)).values
     whole, all_rows = mean.sel(scenario=ALL).values.astype(float), float(rows.sel(scenario=ALL))
-    half = Z * spread / np.sqrt(count)
+    half = half_width(spread, count)
     titles = [str(name) for name in mean["field"].values]
     with np.errstate(invalid="ignore"):
         gap = np.nanmax(value, 1) - np.nanmin(value, 1) if present else np.zeros(len(titles))
@@ -239,7 +240,7 @@ def migration_aspect(finding: Finding, names: Sequence[str]) -> Aspect:
                 f"past clicks in {_kept(source)} get {value[place]:.2f} times the attention of an even share "
                 "(95 %: {low} to {high})"
             )
-            error = ((high - low)[place] / (2 * Z), 0.0)
+            error = (float(standard_error(low[place], high[place])), 0.0)
             found.append(of_amount(name, group, source, (value[place], 1.0), error, words))
     return Aspect(lines, _real(found))
 

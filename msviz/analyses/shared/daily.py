@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from msviz.analyses.shared.statistics import welch
-from msviz.analyses.shared.words import Z
 from msviz.dataset import SPLITS
 from msviz.errors import refuse
 from msviz.probing.groups import day_range
 from msviz.probing.study import Study
+from msviz.statistics.comparison import normal_p, welch_test
+from msviz.statistics.correlation import correlation_interval
 
 Array = np.ndarray[Any, Any]
 NORMAL, BEFORE, AFTER, DURING = "normal", "before", "after", "promotion"
@@ -155,8 +155,7 @@ def change(values: Array, calendar: Calendar) -> Change | None:
     apart = [int((np.diff(side.astype(int), prepend=0) == 1).sum()) for side in (normal, promoted)]
     worth = [effective(len(side), alike, runs) for side, runs in zip(sides, apart, strict=True)]
     (first, one), (second, two) = ((np.array(side.mean()), np.array(side.std(ddof=1))) for side in sides)
-    # The days a side is worth need not be whole; Welch's formulas hold all the same.
-    found = welch((first, second), (one, two), (worth[0], worth[1]))  # type: ignore[arg-type]
+    found = welch_test((first, second), (one, two), (worth[0], worth[1]))
     return Change(
         float(first),
         float(second),
@@ -198,9 +197,5 @@ def together(one: Array, two: Array) -> Together:
     memory = likeness(np.where(both, one, np.nan)) * likeness(np.where(both, two, np.nan))
     worth = max(4.0, count * (1 - memory) / (1 + memory))
     centre = np.arctanh(np.clip(value, -1 + 1e-12, 1 - 1e-12))
-    spread = 1 / (worth - 3) ** 0.5
-    from scipy.special import ndtr
-
-    p = float(2 * ndtr(-abs(centre) / spread))
-    low, high = np.tanh(centre - Z * spread), np.tanh(centre + Z * spread)
-    return Together(value, float(low), float(high), p, worth)
+    p = float(normal_p(centre, 1 / (worth - 3) ** 0.5))
+    return Together(value, *correlation_interval(value, worth), p, worth)

@@ -7,10 +7,11 @@ import pandas as pd
 import xarray as xr
 from scipy.stats import hypergeom
 
-from msviz.analyses.shared.statistics import discoveries
-from msviz.analyses.shared.words import Z, percent
+from msviz.analyses.shared.words import percent
 from msviz.finding import Finding
 from msviz.schema import Schema
+from msviz.statistics.comparison import adjust_p_values
+from msviz.statistics.intervals import Z, log_rate_variance
 
 Array = np.ndarray[Any, Any]
 LEAST = 5  # impressions of a value, below which nothing is asked of it
@@ -47,10 +48,11 @@ def distinguishing(finding: Finding, impressions: Array, schema: Schema) -> pd.D
     chosen, others = held / count, (size - held) / max(total - count, 1)
     with np.errstate(divide="ignore", invalid="ignore"):
         lift = chosen / others
-        spread = np.exp(Z * np.sqrt(1 / held - 1 / count + 1 / (size - held) - 1 / max(total - count, 1)))
+        variance = log_rate_variance(held, count) + log_rate_variance(size - held, max(total - count, 1))
+        spread = np.exp(Z * np.sqrt(variance))
         bounds = lift / spread, lift * spread
     found = found.assign(
-        chosen=chosen, others=others, lift=lift, low=bounds[0], high=bounds[1], p=p, q=discoveries(p)
+        chosen=chosen, others=others, lift=lift, low=bounds[0], high=bounds[1], p=p, q=adjust_p_values(p)
     )
     order = found.sort_values(["p", "count"], ascending=[True, False], kind="stable")
     return order.drop(columns=["held"]).head(SHOWN).reset_index(drop=True)

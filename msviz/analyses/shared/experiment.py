@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import special, stats
+from scipy import stats
 
 from msviz.data.experiment import Experiment
+from msviz.statistics.comparison import student_half_width, student_p
+from msviz.statistics.intervals import jackknife_std, log_rate_variance
 
 Array = np.ndarray[Any, Any]
 MIN_DAYS = 3  # a jackknife over fewer says nothing
@@ -54,8 +56,8 @@ def of_log(log: Array, error: Array, freedom: Array) -> Lift:
     """Return the lift of a log ratio with its standard error, by Student's t."""
     log, error, freedom = np.broadcast_arrays(log, error, freedom)
     with np.errstate(all="ignore"):
-        half = special.stdtrit(freedom, 0.975) * error
-        p = 2 * special.stdtr(freedom, -np.abs(log) / error)
+        half = student_half_width(error, freedom)
+        p = student_p(log / error, freedom)
     known = np.isfinite(half) & (error > 0)
     half, p = np.where(known, half, np.nan), np.where(known, p, np.nan)
     return Lift(np.expm1(log), np.expm1(log - half), np.expm1(log + half), p)
@@ -83,11 +85,8 @@ def by_days(top: Array, bottom: Array) -> Lift:
         np.moveaxis(top.sum(-1, keepdims=True) - top, -1, 0),
         np.moveaxis(bottom.sum(-1, keepdims=True) - bottom, -1, 0),
     )
-    shown = np.moveaxis(both[..., 0, :], -1, 0)
-    with np.errstate(all="ignore"):
-        mean = np.where(shown, left, 0).sum(0) / days
-        square = (days - 1) / days * np.where(shown, (left - mean) ** 2, 0).sum(0)
-    error = np.where(days >= MIN_DAYS, np.sqrt(square), np.nan)
+    error = jackknife_std(left, used=np.moveaxis(both[..., 0, :], -1, 0))
+    error = np.where(days >= MIN_DAYS, error, np.nan)
     return of_log(log, error, np.maximum(days - 1, 1).astype(float))
 
 
@@ -96,10 +95,8 @@ def by_counts(top: Array, bottom: Array) -> Lift:
 
     var(log ratio) = (1 - ratio) / top in each arm. Assumes that events are independent of one another.
     """
-    with np.errstate(all="ignore"):
-        ratio = top / bottom
-        square = (np.where(ratio <= 1, 1 - ratio, 1.0) / top).sum(-1)
-    return of_log(log_ratio(top, bottom), np.sqrt(square), np.array(1e9))
+    error = np.sqrt(log_rate_variance(top, bottom).sum(-1))
+    return of_log(log_ratio(top, bottom), error, np.array(1e9))
 
 
 def by_units(moments: Array) -> Lift:

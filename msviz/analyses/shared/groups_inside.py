@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from msviz.analyses.shared.words import Z
+from msviz.statistics.intervals import Z, smoothed_rate
 
 Array = np.ndarray[Any, Any]
 FEWEST = 30  # rows on either side of the contrast, in the half that is measured, that a combination needs
@@ -41,9 +41,7 @@ def answers(rows: Array, clicks: Array) -> Answers:
     c = np.stack([clicks[1][:, more == side].sum(1) for side in (1, -1)]).astype(np.float64)
     enough = (n >= FEWEST).all(0)
     rate = np.where(enough, c, np.nan) / np.maximum(n, 1)
-    # One click and one miss more on each side (Agresti and Caffo 2000) keep a variance of none away.
-    smooth = (c + 1) / (n + 2)
-    variance = (smooth * (1 - smooth) / (n + 2)).sum(0)
+    variance = smoothed_rate(c, n)[1].sum(0)
     answer = rate[0] - rate[1]
     half = Z * np.sqrt(variance)
     return Answers(more, answer, answer - half, answer + half, _differ(answer[enough], variance[enough]))

@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from scipy.stats import rankdata
 
 from msviz.batch import Batch
 from msviz.probing.study import Study
@@ -75,20 +74,3 @@ def losses(label: Array, score: Array) -> Array:
     """Return each row's cross-entropy (n,)."""
     kept = np.clip(score, SMALLEST, 1 - SMALLEST)
     return np.asarray(-np.log(np.where(label > 0, kept, 1 - kept)))
-
-
-def placements(label: Array, score: Array) -> Array:
-    """Return what each row adds to the AUC (n,): the share of the other class on the right side of it.
-
-    Ties count half; the mean over clicks, and that over the others, is the AUC (DeLong 1988). NaN where a
-    class is missing.
-    """
-    clicked = label > 0
-    clicks, others = int(clicked.sum()), int((~clicked).sum())
-    out = np.full(len(label), np.nan)
-    if not clicks or not others:
-        return out
-    ranks = rankdata(score)
-    out[clicked] = (ranks[clicked] - rankdata(score[clicked])) / others
-    out[~clicked] = 1 - (ranks[~clicked] - rankdata(score[~clicked])) / clicks
-    return out

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from msviz.analyses.shared.words import Z
+from msviz.statistics.intervals import mean_interval
 
 Array = np.ndarray[Any, Any]
 Tell = Callable[[float, Array], None]  # the share done and the layout so far
@@ -37,9 +37,8 @@ class Trust:
     @classmethod
     def of(cls, parts: Array) -> "Trust":
         """Take the mean of the points' own values (n,), its interval from their spread."""
-        mean = float(parts.mean())
-        half = Z * float(parts.std(ddof=1)) / len(parts) ** 0.5 if len(parts) > 1 else float("nan")
-        return cls(mean, max(mean - half, 0.0), min(mean + half, 1.0))
+        mean, low, high = mean_interval(parts)
+        return cls(mean, max(low, 0.0), min(high, 1.0))
 
 
 def pca(vectors: Array, count: int = 2) -> tuple[Array, Array]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from msviz.analyses.shared.words import Z
+from msviz.statistics.intervals import Z, jackknife_std
 
 Array = np.ndarray[Any, Any]
 DRAWS = 400  # bootstrap samples
@@ -121,8 +121,8 @@ def reaction(vectors: Array, seed: int) -> tuple[Array, Array, Array]:
     norm = np.sqrt(np.einsum("pee->pe", square))
     with np.errstate(divide="ignore", invalid="ignore"):
         found = square / (norm[:, :, None] * norm[:, None, :])
-    error = np.sqrt((PARTS - 1) / PARTS * np.square(found[1:] - found[1:].mean(0)).sum(0))
-    return found[0], np.maximum(found[0] - Z * error, 0), np.minimum(found[0] + Z * error, 1)
+    half = Z * jackknife_std(found[1:])
+    return found[0], np.maximum(found[0] - half, 0), np.minimum(found[0] + half, 1)
 
 
 def between(matrix: Estimate) -> Estimate:

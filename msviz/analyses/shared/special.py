@@ -9,12 +9,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy import special
 
-from msviz.analyses.shared.statistics import discoveries
-from msviz.analyses.shared.words import Z
 from msviz.dataset import Rows
 from msviz.schema import Field, Schema
+from msviz.statistics.comparison import adjust_p_values, normal_p
+from msviz.statistics.intervals import Z, log_rate_variance
 
 Array = np.ndarray[Any, Any]
 LEVEL = 0.05
@@ -61,7 +60,7 @@ class Special:
 def ranked(found: Iterable[Special]) -> dict[str, list[Special]]:
     """Return for each scenario what is surely special, the largest first; q is over all that was tested."""
     tested = list(found)
-    q = discoveries(np.array([one.p for one in tested], float)) if tested else np.empty(0)
+    q = adjust_p_values(np.array([one.p for one in tested], float)) if tested else np.empty(0)
     out: dict[str, list[Special]] = {}
     known = [replace(one, q=float(value)) for one, value in zip(tested, q, strict=True)]
     for one in sorted(known, key=lambda one: -one.size):
@@ -123,10 +122,10 @@ def _values(
     for place in np.flatnonzero(keep):
         one, two = float(shares[0][place]), float(shares[1][place])
         log = np.log(one / two)
-        error = np.sqrt((1 - one) / a[place] + (1 - two) / b[place])
+        error = np.sqrt(log_rate_variance(a[place], n) + log_rate_variance(b[place], m))
         # The test pools both sides, as no difference would have it; the interval does not.
         pooled = np.sqrt(usual[place] * (1 - usual[place]) * (1 / n + 1 / m))
-        p = 2 * special.ndtr(-abs(one - two) / pooled) if pooled else 1.0
+        p = normal_p(one - two, pooled)
         value = field.value_name(int(ids[place]))
         ratio, low, high = (float(np.exp(log + step * error)) for step in (0, -Z, Z))
         out.append(
@@ -151,7 +150,7 @@ def of_amount(
     log = float(np.log(amount[0] / amount[1]))
     spread = float(np.hypot(error[0] / amount[0], error[1] / amount[1]))
     low, high = np.exp(log - Z * spread), np.exp(log + Z * spread)
-    p = 2 * special.ndtr(-abs(log) / spread) if spread else float(log == 0)
+    p = normal_p(log, spread)
     ratio = float(np.exp(log))
     often = kind == CLICKS
     told = words.format(times=times(ratio, often), low=f"{low:.2f}", high=f"{high:.2f}")

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-Z = 1.959963984540054  # 97.5 % quantile of the normal distribution: 95 % intervals
-
 
 def percent(share: float, digits: int = 1) -> str:
     """Return 0.3141 as '31.4 %'; small shares keep two significant digits."""

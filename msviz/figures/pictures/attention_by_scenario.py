@@ -12,6 +12,7 @@ from msviz.figures.choices import Array, choice, largest, names, pick, shown, ti
 from msviz.figures.heat import grid, heat, share_span
 from msviz.figures.picture import Picture
 from msviz.finding import Finding
+from msviz.statistics.intervals import half_width
 
 MEAN = "mean of heads"
 FIELDS = 60
@@ -68,7 +69,8 @@ def draw(
     cell = here.sel(layer=layer, head=head).transpose("query", "key", ...)
     mean, deviation = cell["mean"].values, cell["deviation"].values
     rows = int(here["rows"])
-    half = 1.96 * deviation / np.sqrt(max(rows, 1))
+    # Bounds of every cell would double a finding of millions of cells, which tells deviation and rows.
+    half = half_width(deviation, rows)
     end = reach(finding, layer, head)
     return heat(
         mean,

@@ -13,10 +13,10 @@ from msviz.figures.choices import Array, choice, largest, names, pick, shown, ti
 from msviz.figures.field_chart import FIELDS, SCENARIOS, bars, ranked, table
 from msviz.figures.picture import Picture
 from msviz.finding import Finding
+from msviz.statistics.intervals import half_width
 
 VIEWS = ("heads", "scenarios", "difference")
 LOWEST = "lowest of heads"
-Z = 1.959964
 HOW_TO_READ = (
     "Fields stand in order of their weight. Orange is more than the average field gets, blue less, pale "
     "about the same. *Lowest of heads* is what all heads agree to give. A weight is what the model "
@@ -87,10 +87,10 @@ def _heads(
     fields = [names(data, "field")[i] for i in places]
     note = shown(len(places), len(mean), "fields", "those with most weight")
     if data.sizes["head"] == 1:
-        half = _half(here.isel(head=0))[places]
+        low, high = _bounds(here.isel(head=0))
         colour = theme.colours([scenario], order or names(data, "scenario"))[0]
         figure = bars(
-            mean[places], mean[places] - half, mean[places] + half, fields,
+            mean[places], low[places], high[places], fields,
             colours=colour, name=scenario, form=_form(data),
             x_title=title(f"Weight in {scenario}", "dotted: the average field", note, width=36),
         )  # fmt: skip
@@ -129,7 +129,8 @@ def _scenarios(
     places = ranked(np.nanmax(here["weight"].values[kept], 0)) if len(whole) > FIELDS else ranked(whole)
     places = _places(data, wanted) if wanted else places[np.argsort(-whole[places], kind="stable")]
     z = here["weight"].values[np.ix_(kept, places)].T
-    half = _half(here)[np.ix_(kept, places)].T
+    low, high = _bounds(here)
+    half = (high - low)[np.ix_(kept, places)].T / 2
     counts = np.broadcast_to(rows[kept], z.shape)
     heading = head if not head.isdigit() else f"head {head}"
     return table(
@@ -183,14 +184,15 @@ def _difference(data: xr.Dataset, head: str) -> go.Figure:
     return figure
 
 
-def _half(here: xr.Dataset) -> "np.ndarray[tuple[int, ...], np.dtype[np.float64]]":
-    """Return half the 95 % interval of each mean, 0 for weights that are exact."""
-    rows = here["rows"].values.astype(np.float64)
-    rows = rows[..., None] if here["deviation"].ndim > rows.ndim else rows
-    half: np.ndarray[tuple[int, ...], np.dtype[np.float64]] = (
-        Z * here["deviation"].values.astype(np.float64) / np.sqrt(np.maximum(rows, 1))
-    )
-    return np.zeros_like(half) if here.attrs["exact"] else half
+def _bounds(here: xr.Dataset) -> tuple[Array, Array]:
+    """Return the ends of the 95 % interval of each mean, the mean itself for weights that are exact."""
+    if "weight_low" in here:
+        return here["weight_low"].values, here["weight_high"].values
+    # Answers that were kept before bounds were part of them tell deviation and rows.
+    mean = here["weight"].values
+    rows = here["rows"].values[(..., *[None] * (mean.ndim - here["rows"].ndim))]
+    half = np.zeros_like(mean) if here.attrs["exact"] else half_width(here["deviation"], rows)
+    return mean - half, mean + half
 
 
 def _middle(data: xr.Dataset, mean: "np.ndarray[tuple[int], np.dtype[np.float32]]") -> float:

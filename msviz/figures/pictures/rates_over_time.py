@@ -12,6 +12,7 @@ from msviz.figures.marks import errors, list_axis, list_height
 from msviz.figures.picture import Picture
 from msviz.figures.time_axis import HEAD, Panel
 from msviz.finding import Finding
+from msviz.statistics.intervals import wilson_interval
 
 VIEWS = ("days", "periods")
 METRICS = {"rate": "Click rate", "auc": "AUC"}
@@ -92,11 +93,8 @@ def _days(data: xr.Dataset, scenario: str | None, palette: dict[str, str], selec
 
 def _again(data: xr.Dataset) -> xr.Dataset:
     """Return the data with Wilson's intervals of whole weeks: averages of the days' would be too wide."""
-    rows, rate = data["rows"].astype(float).where(data["rows"] > 0), data["rate"]
-    square = 1.96**2
-    centre = (rate + square / (2 * rows)) / (1 + square / rows)
-    half = 1.96 / (1 + square / rows) * np.sqrt(rate * (1 - rate) / rows + square / (4 * rows**2))
-    return data.assign(low=centre - half, high=centre + half)
+    low, high = wilson_interval(data["clicks"], data["rows"])
+    return data.assign(low=(data["clicks"].dims, low), high=(data["clicks"].dims, high))
 
 
 def _kept(

@@ -11,6 +11,7 @@ from msviz.figures import theme
 from msviz.figures.choices import Array, choice, names
 from msviz.figures.picture import Picture
 from msviz.finding import Finding
+from msviz.statistics.intervals import wilson_interval
 
 WIDTHS = ("rows", "clicks", "click rate")
 SHADES = theme.SEQUENTIAL[1:5]  # names stand on the bands, so none is dark
@@ -52,7 +53,8 @@ def draw(
     right = links.between(rows.sum(0), clicks.sum(0), 1)
     table = np.concatenate([left, right])
     rate = table[:, 3] / table[:, 2]
-    low, high = _wilson(table[:, 3], table[:, 2])
+    # A band adds up combinations and the scenarios that a reader chose, so its interval is made here.
+    low, high = wilson_interval(table[:, 3], table[:, 2])
     value = {"rows": table[:, 2], "clicks": table[:, 3], "click rate": rate}[width]
     span = _span(rate, table[:, 2])
     labels = [*chosen, *names(data, "first"), *names(data, "second")]
@@ -108,15 +110,6 @@ def _span(rate: Array, rows: Array) -> tuple[float, float]:
     passed = np.cumsum(rows[order]) / rows.sum()
     low, high = (rate[order][min(int(np.searchsorted(passed, q)), len(rate) - 1)] for q in (0.02, 0.98))
     return float(low), float(high)
-
-
-def _wilson(clicks: Array, rows: Array) -> tuple[Array, Array]:
-    """Return Wilson's 95 % interval; a band adds up several combinations, so it has one of its own."""
-    z = 1.959964
-    rate = clicks / rows
-    centre = (rate + z**2 / (2 * rows)) / (1 + z**2 / rows)
-    half = z / (1 + z**2 / rows) * np.sqrt(rate * (1 - rate) / rows + z**2 / (4 * rows**2))
-    return np.maximum(centre - half, 0), np.minimum(centre + half, 1)
 
 
 def _shades(rate: Array, span: tuple[float, float]) -> list[str]:

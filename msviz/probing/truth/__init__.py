@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from msviz.probing.truth.pairs import (
     ALL,
     VIEWS,
-    auc_interval,
     changed_pairs,
     pair_ranking,
     pair_score,
-    ranking_auc,
     true_pairs,
 )
 
@@ -17,11 +15,9 @@ __all__ = [
     "ALL",
     "VIEWS",
     "Score",
-    "auc_interval",
     "changed_pairs",
     "pair_ranking",
     "pair_score",
-    "ranking_auc",
     "share_of_best",
     "true_pairs",
 ]

@@ -4,15 +4,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import rankdata
 
-from msviz.probing.truth import Score, auc_interval, ranking_auc
+from msviz.probing.truth import Score
 from msviz.schema import Schema
+from msviz.statistics.auc import newcombe_interval, ranking_auc
+from msviz.statistics.correlation import FIELLER, correlation_interval, rank_correlation
 
 Array = np.ndarray[Any, Any]
 ALL = "All scenarios"
 HISTORY = "history"  # the pseudo-field of past clicks
-Z = 1.959964
 
 
 def field_strengths(truth: Mapping[str, Any], scenario: str) -> dict[str, float]:
@@ -127,7 +127,7 @@ def _scores(
         auc = np.asarray(ranking_auc(values[matters], values[others]))
         if np.isnan(auc) or (name != scenario and noise[~matters].all()):
             continue
-        bounds = auc_interval(auc, matters.sum(), others.sum())
+        bounds = newcombe_interval(auc, matters.sum(), others.sum())
         low, high = (float(bound) for bound in bounds)
         words = (
             f"{place}, a field that matters {said[1]} than one of those that {which} in "
@@ -152,9 +152,8 @@ def _sentence(words: str) -> str:
 
 
 def _correlation(values: Array, strength: Array) -> tuple[float, float, float]:
-    """Return Spearman's correlation with Fisher's interval (error 1.03 / sqrt(n - 3)); NaN below 4."""
+    """Return Spearman's correlation with its interval; NaN below four fields or where nothing varies."""
     if len(values) < 4 or np.isnan(values).any() or np.ptp(values) == 0 or np.ptp(strength) == 0:
         return float("nan"), float("nan"), float("nan")
-    value = float(np.corrcoef(rankdata(values), rankdata(strength))[0, 1])
-    middle, half = np.arctanh(np.clip(value, -0.999999, 0.999999)), Z * 1.03 / (len(values) - 3) ** 0.5
-    return value, float(np.tanh(middle - half)), float(np.tanh(middle + half))
+    value = rank_correlation(values, strength)
+    return value, *correlation_interval(value, len(values), FIELLER)

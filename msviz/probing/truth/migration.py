@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import rankdata
 
 from msviz.probing.truth import Score
-from msviz.probing.truth.sharing import correlation_interval
+from msviz.statistics.correlation import bonett_wright, correlation_interval, rank_correlation
 
 Array = np.ndarray[Any, Any]
 OVERALL = "All pairs"
@@ -54,8 +53,8 @@ def _score(name: str, measured: Array, weights: Array, what: str) -> Score | Non
     """Return one correlation; None for fewer than four cells, or where either does not vary."""
     if len(measured) < 4 or np.ptp(measured) == 0 or np.ptp(weights) == 0:
         return None
-    value = float(np.corrcoef(rankdata(measured), rankdata(weights))[0, 1])
-    low, high = correlation_interval(value, len(measured))
+    value = rank_correlation(measured, weights)
+    low, high = correlation_interval(value, len(measured), bonett_wright(value))
     where = {OVERALL: "", BETWEEN: " between different scenarios"}.get(name, f" in {name}")
     follows = "follows" if low > 0 else "does not clearly follow"
     words = (

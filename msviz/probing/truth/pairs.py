@@ -10,6 +10,7 @@ import xarray as xr
 from msviz.errors import MsvizError, refuse
 from msviz.finding import Finding
 from msviz.schema import Schema
+from msviz.statistics.auc import newcombe_interval, ranking_auc
 
 Array = np.ndarray[Any, Any]
 ALL = "All scenarios"
@@ -59,7 +60,7 @@ def pair_ranking(finding: Finding, truth: Mapping[str, Any], schema: Schema) -> 
             wanted = np.array([pair in true for pair in pairs])
             counts[:, number, column] = wanted.sum(), others.sum()
             auc[number, ..., column] = ranking_auc(scores[number][..., wanted], scores[number][..., others])
-    low, high = auc_interval(auc, counts[0][:, None, None, None, :], counts[1][:, None, None, None, :])
+    low, high = newcombe_interval(auc, counts[0][:, None, None, None, :], counts[1][:, None, None, None, :])
     dims = ("scenario", "layer", "head", "view", "against")
     coords = {name: mean[name].values for name in dims[:3]} | {"view": list(VIEWS), "against": list(AGAINST)}
     found = {"auc": (dims, auc), "low": (dims, low), "high": (dims, high)}
@@ -119,43 +120,8 @@ def pair_score(
     mine = np.array([pair in wanted for pair in pairs]) & may
     auc = ranking_auc(both[mine], both[may & ~mine])
     counts = np.array([mine.sum(), (may & ~mine).sum()])
-    low, high = auc_interval(np.atleast_1d(auc), counts[:1], counts[1:])
+    low, high = newcombe_interval(np.atleast_1d(auc), counts[:1], counts[1:])
     return np.array([float(auc), float(low[0]), float(high[0]), *counts])
-
-
-def ranking_auc(positive: Array, negative: Array) -> Array:
-    """Return P(positive > negative) + P(equal) / 2 over the last axes (..., P) and (..., Q): (...)."""
-    if not positive.shape[-1] or not negative.shape[-1]:
-        return np.full(positive.shape[:-1], np.nan)
-    gap = positive[..., :, None] - negative[..., None, :]
-    wins = np.where(np.isnan(gap), np.nan, (np.sign(gap) + 1) / 2)
-    return np.asarray(wins.mean((-2, -1)))
-
-
-def auc_interval(auc: Array, positive: Array, negative: Array) -> tuple[Array, Array]:
-    """Return the 95 % bounds of areas under the curve from their counts, of the same or broadcast shape.
-
-    Newcombe's method 5 (Statistics in Medicine 25, 2006): the θ for which |auc - θ| is 1.96 standard
-    errors of Hanley and McNeil at θ; unlike a bootstrap it does not shrink to a point at 0 or 1. It
-    takes pairs as independent, which pairs that share a field are only nearly.
-    """
-    product = np.maximum(positive * negative, 1)
-    half = (positive + negative) / 2 - 1
-
-    def error(theta: Array) -> Array:
-        inner = 1 + half * (1 - theta) / (2 - theta) + half * theta / (1 + theta)
-        return np.asarray(1.959964 * np.sqrt(np.maximum(theta * (1 - theta) * inner / product, 0)))
-
-    def bound(end: float) -> Array:
-        # Halving between the estimate (inside the interval) and the end of the scale (outside or on it).
-        inside, outside = auc.copy(), np.full_like(auc, end)
-        for _ in range(50):
-            middle = (inside + outside) / 2
-            fits = np.abs(auc - middle) <= error(middle)
-            inside, outside = np.where(fits, middle, inside), np.where(fits, outside, middle)
-        return np.where(np.isnan(auc), np.nan, inside)
-
-    return bound(0.0), bound(1.0)
 
 
 def _attention(finding: Finding) -> xr.DataArray:

@@ -9,12 +9,12 @@ import numpy as np
 from scipy.stats import rankdata
 
 from msviz.probing.truth import Score
+from msviz.statistics.correlation import bonett_wright, correlation_interval
 
 Array = np.ndarray[Any, Any]
 EXACT = 7  # scenarios up to which all orders are tried (7! = 5,040)
 DRAWS = 2_000
 LEVEL = 0.025  # one-sided, as an interval of 95 % is on each side
-Z = 1.959964
 
 
 def sharing_score(names: Sequence[str], likeness: Array, truth: Mapping[str, Any], what: str) -> list[Score]:
@@ -33,7 +33,8 @@ def sharing_score(names: Sequence[str], likeness: Array, truth: Mapping[str, Any
     if not np.isfinite(value):
         return []
     pairs = len(places) * (len(places) - 1) // 2
-    low, high = correlation_interval(value, pairs)
+    # Pairs that share a scenario are not independent, so the interval is rather too narrow.
+    low, high = correlation_interval(value, pairs, bonett_wright(value))
     luck = (
         f"by luck alone as much in {p:.0%} of orders"
         if p >= 0.005
@@ -72,16 +73,3 @@ def mantel(measured: Array, planted: Array) -> tuple[float, float]:
     found = centred @ first / (np.linalg.norm(centred, axis=1) * np.linalg.norm(first))
     assert len(orders) == (factorial(size) if size <= EXACT else DRAWS)
     return float(found[0]), float((found >= found[0] - 1e-12).mean())
-
-
-def correlation_interval(value: float, count: int) -> tuple[float, float]:
-    """Return the 95 % bounds of a rank correlation by Fisher's z with Bonett and Wright's variance (2000).
-
-    (1 + r² / 2) / (n - 3); it takes pairs as independent, which pairs that share a scenario are not: it is
-    rather too narrow.
-    """
-    if count < 4:
-        return float("nan"), float("nan")
-    middle = np.arctanh(np.clip(value, -0.999999, 0.999999))
-    half = Z * np.sqrt((1 + value**2 / 2) / (count - 3))
-    return float(np.tanh(middle - half)), float(np.tanh(middle + half))

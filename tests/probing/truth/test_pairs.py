@@ -7,7 +7,7 @@ import xarray as xr
 from msviz.dataset import Dataset
 from msviz.errors import MsvizError
 from msviz.finding import Finding
-from msviz.probing.truth import auc_interval, pair_ranking, ranking_auc, share_of_best, true_pairs
+from msviz.probing.truth import pair_ranking, share_of_best, true_pairs
 from msviz.schema import Field, Schema
 
 FIELDS = ["User", "Gender", "Item", "Category", "Brand", "Tab"]
@@ -94,25 +94,6 @@ def test_pairs_of_a_scenario_and_of_any():
     assert true_pairs(TRUTH, "A") == {frozenset(("gender", "category"))}
     assert len(true_pairs(TRUTH, None)) == 2
     assert true_pairs(TRUTH, "elsewhere") == set()
-
-
-def test_interval_solves_its_equation_and_never_collapses():
-    auc = np.array([0.5, 0.8, 1.0, np.nan])
-    low, high = auc_interval(auc, np.array([5, 5, 5, 0]), np.array([100, 100, 100, 100]))
-    # By hand at θ = low: Hanley-McNeil's error with (m + n) / 2 - 1 for both counts.
-    theta = low[1]
-    half = 51.5
-    variance = theta * (1 - theta) / 500
-    variance *= 1 + half * (1 - theta) / (2 - theta) + half * theta / (1 + theta)
-    assert (0.8 - theta) / np.sqrt(variance) == pytest.approx(1.96, abs=1e-3)
-    assert low[0] == pytest.approx(1 - high[0])
-    assert 0.4 < low[2] < 0.9 and high[2] == 1
-    assert np.isnan(low[3]) and np.isnan(high[3])
-
-
-def test_ranking_auc_counts_ties_half_and_is_nan_with_nothing_to_rank():
-    assert ranking_auc(np.array([2.0, 1.0]), np.array([1.0, 0.0])) == pytest.approx(3.5 / 4)
-    assert np.isnan(ranking_auc(np.array([]), np.array([1.0])))
 
 
 def test_share_of_best():

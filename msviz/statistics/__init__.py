@@ -1,0 +1,1 @@
+"""The statistics that every room asks for: one interval, one test, one correction each; torch-free."""
