@@ -122,7 +122,7 @@ def test_without_keep_nothing_is_written(satrans: Run) -> None:
 
 def test_what_cannot_be_asked_is_told_in_one_line(satrans: Run, tiny_world: Dataset) -> None:
     cases = {
-        "analyses: got 'nonsense'; valid choices: attention_by_scenario": ("nonsense", satrans, {}),
+        "analysis: got 'nonsense'; valid choices: attention_by_scenario": ("nonsense", satrans, {}),
         "impressions option: got 'size'; valid choices: sample, split, seed": (
             "impressions",
             satrans,
