@@ -65,7 +65,7 @@ def seeds_of(run: Run) -> list[Run]:
 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _seeds_of(digest: str, shelf: int, _run: Run, _runs: Sequence[Run]) -> list[Run]:
-    from msviz.training.plans import other_seeds
+    from msviz.same_training import other_seeds
 
     return other_seeds(_run, _runs)
 

@@ -5,8 +5,10 @@ nothing in the result. How often validation looks does change it: other steps ca
 validations.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+from msviz.run import Run
 
 Settings = Mapping[str, Any]
 ASIDE = ("threads", "checkpoint_seconds")  # these change nothing in the result
@@ -34,3 +36,16 @@ def same(one: Settings, other: Settings) -> bool:
     """
     mine, theirs = deciding(one), deciding(other)
     return all(mine[name] == theirs[name] for name in mine.keys() & theirs.keys())
+
+
+def other_seeds(run: Run, runs: Iterable[Run]) -> list[Run]:
+    """Return the runs that differ from one in the seed alone, by seed: same model, settings and data."""
+    card = run.card
+    twins = [
+        other
+        for other in runs
+        if (other.card.model, other.card.data.fingerprint) == (card.model, card.data.fingerprint)
+        and other.card.seed != card.seed
+        and same({**other.card.config, **other.card.training}, {**card.config, **card.training})
+    ]
+    return sorted(twins, key=lambda other: (other.card.seed, other.name))

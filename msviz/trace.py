@@ -1,8 +1,12 @@
 """Trace observes: what the taps showed during one batch, with named axes and the rows it belongs to."""
 
-from dataclasses import dataclass, field
+from __future__ import annotations
 
-from torch import Tensor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # most of what speaks of a trace makes none
+    from torch import Tensor
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,11 @@ def test_every_room_is_known() -> None:
         ("import msviz", ["torch", "pandas", "xarray", "plotly", "streamlit"]),
         ("import msviz; msviz.shelf('models')", ["torch", "plotly", "streamlit"]),
         ("import msviz.finding", ["torch", "plotly"]),
+        (
+            "from msviz.analyses.answers import Request\n"
+            "assert Request.parse('attention_by_scenario', 'models/demo-satrans', None, {}).load()",
+            ["torch", "plotly", "streamlit", "sklearn", "scipy.stats"],
+        ),
     ],
 )
 def test_light_doors_stay_light(code: str, forbidden: list[str]) -> None:

@@ -9,10 +9,10 @@ import pytest
 from msviz.analyses.shared.side_by_side import entries
 from msviz.papers.study import Study
 from msviz.run import Card, Run, TrainedOn
-from msviz.same_training import deciding, same
+from msviz.same_training import deciding, other_seeds, same
 from msviz.shelving.search import differences
 from msviz.training.loop import Training
-from msviz.training.plans import Plan, other_seeds, variants
+from msviz.training.plans import Plan, variants
 
 Settings = dict[str, Any]
 NOW: Settings = Training().model_dump()

@@ -8,20 +8,22 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msviz
 from msviz.analyses.answers import CommonOptions, Request, parse_options
 from msviz.analyses.question import load_question
 from msviz.dataset import Dataset
 from msviz.finding import Finding, Provenance
-from msviz.nets.base import Layout, Net, net_class, parse_config
 from msviz.probing import hooks
 from msviz.probing.study import Progress, Study
 from msviz.probing.truth import Score
 from msviz.registry import QUESTIONS
 from msviz.run import Run
 from msviz.schema import Schema
+
+if TYPE_CHECKING:
+    from msviz.nets.base import Net
 
 # What a model lacks, in a reader's words, by the first of these axes that a question needs.
 LACKS = {
@@ -99,9 +101,11 @@ def shown(run: Run) -> dict[str, tuple[str, ...]]:
     return {point.name: point.axes for point in hooks.points(laid_out(run))}
 
 
-def laid_out(run: Run) -> Net:
+def laid_out(run: Run) -> "Net":
     """Return a run's net without weights or memory: its taps and its config can be asked."""
     import torch
+
+    from msviz.nets.base import Layout, net_class, parse_config
 
     config = parse_config(run.card.model, run.card.config)
     with torch.device("meta"):

@@ -1,16 +1,27 @@
 """Groups: which of G named groups each row of a batch belongs to."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from msviz.batch import Batch
-from msviz.dataset import Rows
 from msviz.errors import refuse
+from msviz.lazy import LazyModule
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from msviz.batch import Batch
+    from msviz.dataset import Rows
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = LazyModule("torch")
 
 DAY, HOUR = 86_400, 3_600
 # Groups of several kinds at once: what is kept of each must stay small beside the rows.
@@ -88,7 +99,7 @@ def hours() -> Groups:
     return Groups(names, lambda batch: torch.div(batch.time % DAY, HOUR, rounding_mode="floor"))
 
 
-def day_range(times: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> tuple[int, int]:
+def day_range(times: np.ndarray[tuple[int], np.dtype[np.int64]]) -> tuple[int, int]:
     """Return the first and the last local day of times (n,), (0, 0) where there are none."""
     return (int(times.min()) // DAY, int(times.max()) // DAY) if len(times) else (0, 0)
 

@@ -1,20 +1,25 @@
 """Watching taps, and exchanging what passes through them; whoever leaves takes the hooks along."""
 
+from __future__ import annotations
+
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from torch import Tensor, nn
-
 from msviz.errors import one_of, refuse
-from msviz.nets.tap import Tap
 
-See = Callable[[str, int | None, Tensor], None]
-Exchange = Callable[[Tensor, int | None], Tensor]
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
-_locks: "WeakKeyDictionary[nn.Module, threading.RLock]" = WeakKeyDictionary()
+    from msviz.nets.tap import Tap
+
+See = Callable[[str, "int | None", "Tensor"], None]
+Exchange = Callable[["Tensor", "int | None"], "Tensor"]
+
+_locks: WeakKeyDictionary[nn.Module, threading.RLock] = WeakKeyDictionary()
 _guard = threading.Lock()
 
 
@@ -34,6 +39,8 @@ class Point:
 
 def points(net: nn.Module) -> list[Point]:
     """Return a net's taps; `blocks.1.attention_tap` is `attention` of layer 1."""
+    from msviz.nets.tap import Tap
+
     found = []
     for path, module in net.named_modules():
         if isinstance(module, Tap):

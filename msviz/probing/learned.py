@@ -5,18 +5,29 @@ else than the same net did before training, and where the net answers worse once
 average.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from msviz.batch import Batch
-from msviz.probing.study import Study
+from msviz.lazy import LazyModule
 from msviz.statistics.auc import delong_test, placements
-from msviz.statistics.comparison import NOTHING, Paired
+from msviz.statistics.comparison import NOTHING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from msviz.batch import Batch
+    from msviz.probing.study import Study
+    from msviz.statistics.comparison import Paired
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = LazyModule("torch")
 
 Array = np.ndarray[Any, Any]
 ROWS = 512  # rows on which what a tap shows is compared, at most

@@ -1,17 +1,28 @@
 """Means and standard deviations by group, in one pass and in memory that does not grow with the rows."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from msviz.errors import MsvizError, one_of, refuse
-from msviz.probing.groups import Groups
-from msviz.probing.reducers import CELLS, BatchRows, Reducer, row_keys
+from msviz.lazy import LazyModule
+from msviz.probing.reducers import CELLS, Reducer, row_keys
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from msviz.probing.groups import Groups
+    from msviz.probing.reducers import BatchRows
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = LazyModule("torch")
 
 Array = np.ndarray[Any, Any]
 Run = tuple[int, int, int]  # first row, end, group
@@ -106,7 +117,7 @@ class _Sums:
         """Return Σ(x - r) (G, *axes) of the rows (G,) that gave squares."""
         return self.shift if self.thinned else self.total - self._wide(rows) * self.reference.double()
 
-    def merge(self, other: "_Sums", mine: Tensor, theirs: Tensor) -> None:
+    def merge(self, other: _Sums, mine: Tensor, theirs: Tensor) -> None:
         """Add the other's sums, given the rows (G,) that gave squares in each of the two."""
         shift, count = other._shift(theirs), self._wide(theirs)
         reference = torch.where(self._wide(mine) > 0, self.reference, other.reference)
@@ -162,7 +173,7 @@ class Moments(Reducer):
         groups: Groups,
         axes: Sequence[str] = (),
         over: Sequence[tuple[str, ...]] = (),
-        expected: "Array | None" = None,
+        expected: Array | None = None,
     ) -> None:
         """Prepare for a source with these axes after the row axis (layer not among them)."""
         self.sources: tuple[str, ...] = (source,)
@@ -291,7 +302,7 @@ class Moments(Reducer):
             if is_mean:
                 sums.total = self._means(self._sums[layer, False].total)
 
-    def merge(self, other: "Moments") -> None:
+    def merge(self, other: Moments) -> None:
         """Add the other's sums; raise MsvizError when it watched something else."""
         if (self.sources, self.views, self.groups.names) != (other.sources, other.views, other.groups.names):
             raise MsvizError("merge: the two reducers watched different things")

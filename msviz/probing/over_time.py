@@ -1,15 +1,26 @@
 """Weights by day and group in one pass: their histograms and moments, and the log's signals of every day."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from msviz.errors import MsvizError
-from msviz.probing.groups import Groups
-from msviz.probing.reducers import BatchRows, Reducer
+from msviz.lazy import LazyModule
+from msviz.probing.reducers import Reducer
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from msviz.probing.groups import Groups
+    from msviz.probing.reducers import BatchRows
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = LazyModule("torch")
 
 Array = np.ndarray[Any, Any]
 
@@ -79,7 +90,7 @@ class WeightsByDay(Reducer):
             self._sums[0, expert] += np.bincount(cell, apart[:, expert], len(self._rows))
             self._sums[1, expert] += np.bincount(cell, apart[:, expert] ** 2, len(self._rows))
 
-    def merge(self, other: "WeightsByDay") -> None:
+    def merge(self, other: WeightsByDay) -> None:
         """Add what another reducer saw; raise MsvizError when it watched something else."""
         mine, theirs = (
             (one.sources, one.days.names, one.groups.names, one.own, one._counts.shape)

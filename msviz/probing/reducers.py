@@ -6,17 +6,27 @@ and told that the batch is over (`end`). `merge` adds what another reducer of th
 a pass can be split over processes and machines.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from msviz.batch import Batch
 from msviz.errors import MsvizError, refuse
-from msviz.probing.groups import Groups
+from msviz.lazy import LazyModule
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from msviz.batch import Batch
+    from msviz.probing.groups import Groups
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = LazyModule("torch")
 
 Array = np.ndarray[Any, Any]
 # Beyond this, group sums would no longer be the small thing that a pass leaves behind.
@@ -66,7 +76,7 @@ class Count(Reducer):
         ids = self.groups.of(rows.batch).cpu().numpy()
         self.rows += np.bincount(ids, minlength=len(self.groups))
 
-    def merge(self, other: "Count") -> None:
+    def merge(self, other: Count) -> None:
         """Add the other's counts."""
         self.rows += other.rows
 
@@ -107,7 +117,7 @@ class Histogram(Reducer):
         found = counts.cpu().numpy().reshape(groups, *shape, bins)
         self._counts[layer] = self._counts.get(layer, 0) + found
 
-    def merge(self, other: "Histogram") -> None:
+    def merge(self, other: Histogram) -> None:
         """Add the other's counts; raise MsvizError when its bins differ."""
         if self.sources != other.sources or not np.array_equal(self.edges, other.edges):
             raise MsvizError("merge: the two histograms count different things")
@@ -169,7 +179,7 @@ class Sample(Reducer):
         self._fresh.values = {key: np.concatenate(parts) for key, parts in self._pieces.items()}
         self._kept = _smallest(self._kept, self._fresh, self.size)
 
-    def merge(self, other: "Sample") -> None:
+    def merge(self, other: Sample) -> None:
         """Add the other's rows; raise MsvizError when it drew by another rule."""
         mine = (self.sources, self.size, self.seed)
         if mine != (other.sources, other.size, other.seed):

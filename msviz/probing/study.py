@@ -1,26 +1,39 @@
 """Study: a run, its net, one split of a log and a seed; what every analysis asks its questions of."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from msviz.batch import Batch
 from msviz.data.slices import narrowed, rows
-from msviz.dataset import Dataset, Rows, open_data
+from msviz.dataset import open_data
 from msviz.errors import MsvizError, refuse
-from msviz.nets.base import Net
+from msviz.lazy import LazyModule
 from msviz.probing import hooks
-from msviz.probing.groups import Groups, groups
-from msviz.probing.reducers import BatchRows, Reducer
+from msviz.probing.groups import groups
+from msviz.probing.reducers import BatchRows
 from msviz.run import Run
-from msviz.schema import Schema
 from msviz.trace import Showing, Trace
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from msviz.batch import Batch
+    from msviz.dataset import Dataset, Rows
+    from msviz.nets.base import Net
+    from msviz.probing.groups import Groups
+    from msviz.probing.reducers import Reducer
+    from msviz.schema import Schema
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = LazyModule("torch")
 
 Array = np.ndarray[Any, Any]
 Progress = Callable[[float, str], None]
@@ -312,7 +325,7 @@ class Study:
         )
         raise refuse("row", row, some or f"split {self.split} has no rows")
 
-    def _positions(self, rows: Array | None) -> Iterator["slice | Array"]:
+    def _positions(self, rows: Array | None) -> Iterator[slice | Array]:
         if rows is None:
             for start in range(0, self.part.rows, self.batch_size):
                 yield slice(start, min(start + self.batch_size, self.part.rows))
@@ -320,11 +333,11 @@ class Study:
         for start in range(0, len(rows), self.batch_size):
             yield np.asarray(rows[start : start + self.batch_size], np.int64)
 
-    def batch(self, positions: "slice | Array") -> Batch:
+    def batch(self, positions: slice | Array) -> Batch:
         """Return rows of the split by position, with histories where the net reads them."""
         return self.part.batch(positions, behaviours="behaviours" in self.net.needs).to(self.device)
 
-    def _side_by_side(self, positions: "slice | Array") -> BatchRows:
+    def _side_by_side(self, positions: slice | Array) -> BatchRows:
         """Return a batch with the rows of one scenario next to one another.
 
         Nets that compute by scenario want it so, and sums by scenario are then sums of stretches.
@@ -354,5 +367,5 @@ class Study:
                 reducer.see(source, layer, values, rows)
 
 
-def _numbers(positions: "slice | Array") -> Array:
+def _numbers(positions: slice | Array) -> Array:
     return np.arange(positions.start, positions.stop) if isinstance(positions, slice) else positions

@@ -5,9 +5,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import ndtr, stdtr, stdtrit
 
+from msviz.lazy import LazyModule
 from msviz.statistics.intervals import Z
+
+special = LazyModule("scipy.special")
 
 Array = np.ndarray[Any, Any]
 # Shares are kept in float32: what differs by less is the same number, rounded.
@@ -82,18 +84,18 @@ def normal_p(difference: ArrayLike, error: ArrayLike) -> Array:
     """
     difference, error = np.abs(np.asarray(difference, np.float64)), np.asarray(error, np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
-        p = 2 * ndtr(-difference / error)
+        p = 2 * special.ndtr(-difference / error)
     return np.where((difference == 0) & (error == 0), 1.0, p)
 
 
 def student_p(t: ArrayLike, freedom: ArrayLike) -> Array:
     """Return the two-sided p (...) of Student's t with so many degrees of freedom; NaN stays NaN."""
-    return np.asarray(2 * stdtr(freedom, -np.abs(t)))
+    return np.asarray(2 * special.stdtr(freedom, -np.abs(t)))
 
 
 def student_half_width(error: ArrayLike, freedom: ArrayLike) -> Array:
     """Return half the 95 % interval (...) of a number with a standard error, by Student's t."""
-    return np.asarray(stdtrit(freedom, 0.975) * error)
+    return np.asarray(special.stdtrit(freedom, 0.975) * error)
 
 
 def adjust_p_values(p: Array) -> Array:

@@ -3,7 +3,7 @@
 import itertools
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -145,19 +145,6 @@ class Plan:
             "": f"it has {count:,} parameters: training takes {need / 2**30:,.1f} GiB at least, "
             f"the machine has {have / 2**30:,.1f} GiB"
         }
-
-
-def other_seeds(run: Run, runs: Iterable[Run]) -> list[Run]:
-    """Return the runs that differ from one in the seed alone, by seed: same model, settings and data."""
-    like = (run.card.model, run.card.data.fingerprint)
-    near = [one for one in runs if (one.card.model, one.card.data.fingerprint) == like]
-    mine = Plan.of(run)
-    same = [
-        one
-        for one in near
-        if one.card.seed != mine.seed and mine.alike(replace(Plan.of(one), seed=mine.seed))
-    ]
-    return sorted(same, key=lambda one: (one.card.seed, one.name))
 
 
 def parameters(plan: Plan, schema: Schema) -> int:

@@ -24,8 +24,8 @@ from msviz.nets.tap import Tap
 from msviz.probing.study import Study
 from msviz.registry import QUESTIONS
 from msviz.run import Run
+from msviz.same_training import other_seeds
 from msviz.training.bundle import load_net, save_bundle
-from msviz.training.plans import other_seeds
 from msviz.training.scoring import find_data
 from msviz.training.start import untrained_net
 

@@ -1,26 +1,33 @@
 """Which fields attend to which, in every scenario, layer and head."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 from pydantic import Field as Setting
 
-from msviz.analyses.question import Axes, ComparedView, Question, QuestionOptions, SnapshotView
+from msviz.analyses.question import ComparedView, Question, QuestionOptions, SnapshotView
 from msviz.analyses.run import ask
 from msviz.analyses.shared.aspects import attention_aspect
-from msviz.analyses.shared.attention import ALL, AXES, MEAN, Array, coords, strongest
+from msviz.analyses.shared.attention import ALL, AXES, MEAN, coords, strongest
 from msviz.analyses.shared.cells import Cells
 from msviz.analyses.shared.words import percent, points, rows
 from msviz.errors import MsvizError
 from msviz.finding import Finding, Provenance
 from msviz.probing.moments import Moments, Summary
-from msviz.probing.study import Study
 from msviz.probing.truth import VIEWS, Score, pair_ranking
-from msviz.schema import UNSEEN, Schema
+from msviz.schema import UNSEEN
 from msviz.statistics.intervals import half_width
+
+if TYPE_CHECKING:
+    from msviz.analyses.question import Axes
+    from msviz.analyses.shared.attention import Array
+    from msviz.probing.study import Study
+    from msviz.schema import Schema
 
 TITLE = "Which fields does the model relate in each scenario?"
 # Sums kept at a time, so that 300 scenarios of 300 fields stay within a laptop's memory.
@@ -118,7 +125,7 @@ def _scored(name: str, found: xr.Dataset, place: str) -> Score:
     return Score(name if place == "in layer 1" else f"{name}, {place}", value, low, high, 0.5, words)
 
 
-def _largest(study: Study, chosen: "Array | None", most: int) -> tuple[list[int], int]:
+def _largest(study: Study, chosen: Array | None, most: int) -> tuple[list[int], int]:
     """Return the scenarios with the most rows, in the schema's order, and how many others have rows."""
     count = _counts(study, chosen)
     present = np.flatnonzero(count)
@@ -128,13 +135,13 @@ def _largest(study: Study, chosen: "Array | None", most: int) -> tuple[list[int]
     return kept, len(present) - len(kept)
 
 
-def _expected(study: Study, chosen: "Array | None", kept: list[int]) -> Array:
+def _expected(study: Study, chosen: Array | None, kept: list[int]) -> Array:
     """Return how many rows each kept scenario has, and all others together."""
     count = _counts(study, chosen)
     return np.append(count[kept], count.sum() - count[kept].sum())
 
 
-def _counts(study: Study, chosen: "Array | None") -> Array:
+def _counts(study: Study, chosen: Array | None) -> Array:
     """Return the rows of every scenario id."""
     scenario = study.part.scenario if chosen is None else study.part.scenario[chosen]
     return np.bincount(scenario, minlength=len(study.schema.scenarios) + 1)

@@ -1,8 +1,10 @@
 """Where attention differs between two scenarios or two models, and which differences are real."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -15,11 +17,13 @@ from msviz.analyses.shared.cells import Cells
 from msviz.analyses.shared.words import percent, rows
 from msviz.errors import MsvizError, one_of, refuse
 from msviz.finding import Finding, Provenance
-from msviz.probing.study import Study
 from msviz.probing.truth import Score, changed_pairs, pair_score
 from msviz.run import Run
-from msviz.schema import Schema
 from msviz.statistics.comparison import adjust_p_values, welch_test
+
+if TYPE_CHECKING:
+    from msviz.probing.study import Study
+    from msviz.schema import Schema
 
 TITLE = "Where do two scenarios, or two models, differ in what they attend to?"
 LEVEL = 0.05  # share of false discoveries among the cells called significant

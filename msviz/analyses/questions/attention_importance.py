@@ -1,7 +1,9 @@
 """Which fields receive the most attention from the others, in every scenario."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -13,11 +15,13 @@ from msviz.analyses.shared.attention import ALL, AXES, MEAN
 from msviz.analyses.shared.cells import Cells
 from msviz.analyses.shared.words import listed, percent, points, rows
 from msviz.finding import Finding, Provenance
-from msviz.probing.study import Study
-from msviz.probing.truth import Score
 from msviz.probing.truth.fields import score_fields
-from msviz.schema import Schema
 from msviz.statistics.intervals import Z, half_width, standard_error
+
+if TYPE_CHECKING:
+    from msviz.probing.study import Study
+    from msviz.probing.truth import Score
+    from msviz.schema import Schema
 
 TITLE = "Which fields receive the most attention in each scenario?"
 CHANGE = "what changes most"  # key of the words about the differences between scenarios

@@ -1,7 +1,9 @@
 """What the model attends to in one impression, with its values."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -11,11 +13,13 @@ from msviz.analyses.question import Question, QuestionOptions
 from msviz.analyses.shared.attention import AXES, MEAN, coords, strongest, with_mean
 from msviz.analyses.shared.cells import Cells
 from msviz.analyses.shared.words import percent
-from msviz.batch import Batch
 from msviz.finding import Finding, Provenance
-from msviz.probing.study import Study
 from msviz.probing.truth import Score, pair_score, true_pairs
-from msviz.schema import Schema
+
+if TYPE_CHECKING:
+    from msviz.batch import Batch
+    from msviz.probing.study import Study
+    from msviz.schema import Schema
 
 TITLE = "What does the model attend to in this impression?"
 

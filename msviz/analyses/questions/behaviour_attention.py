@@ -1,20 +1,28 @@
 """Which past clicks the model looks at for one impression, head by head, and what each is worth."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
-import torch
 import xarray as xr
 from pydantic import Field as Setting
 
 from msviz.analyses.question import Question, QuestionOptions
 from msviz.analyses.shared.attention import MEAN
-from msviz.analyses.shared.behaviours import PARTS, Array, age, divergence, entropy, read, related, tap_of
+from msviz.analyses.shared.behaviours import PARTS, age, divergence, entropy, read, related, tap_of
 from msviz.analyses.shared.cells import Cells
 from msviz.analyses.shared.migration import without_each
 from msviz.analyses.shared.words import percent
-from msviz.batch import Batch
 from msviz.errors import refuse
 from msviz.finding import Finding, Provenance
-from msviz.probing.study import Study
+
+if TYPE_CHECKING:
+    import torch
+
+    from msviz.analyses.shared.behaviours import Array
+    from msviz.batch import Batch
+    from msviz.probing.study import Study
 
 TITLE = "Which past clicks does the model look at for this impression?"
 

@@ -1,21 +1,28 @@
 """How many categories people clicked, and how many a model would show them, scenario by scenario."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 from pydantic import Field as Setting
-from scipy.special import gammaln
 
 from msviz.analyses.question import Question, QuestionOptions
 from msviz.analyses.shared import ranking
-from msviz.analyses.shared.behaviours import Array, side
+from msviz.analyses.shared.behaviours import side
 from msviz.errors import MsvizError, refuse
 from msviz.finding import Finding, Provenance
-from msviz.probing.study import Study
+from msviz.lazy import LazyModule
 from msviz.run import Run
 from msviz.statistics.comparison import adjust_p_values, student_p
 from msviz.statistics.intervals import mean_interval, standard_error
+
+if TYPE_CHECKING:
+    from msviz.analyses.shared.behaviours import Array
+    from msviz.probing.study import Study
+
+special = LazyModule("scipy.special")
 
 TITLE = "How varied is what the model would show, against what people click?"
 ALL = "All scenarios"
@@ -168,7 +175,12 @@ def _at_random(category: Array, top: int, requests: int = 1) -> float:
     total, counts = len(category), np.unique(category, return_counts=True)[1]
     left = total - counts
     with np.errstate(invalid="ignore"):
-        log = gammaln(left + 1) - gammaln(left - top + 1) - gammaln(total + 1) + gammaln(total - top + 1)
+        log = (
+            special.gammaln(left + 1)
+            - special.gammaln(left - top + 1)
+            - special.gammaln(total + 1)
+            + special.gammaln(total - top + 1)
+        )
     return float((1 - np.where(left >= top, np.exp(log), 0.0) ** requests).sum())
 
 

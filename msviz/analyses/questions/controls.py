@@ -1,11 +1,13 @@
 """Whether a picture of a model's inside would look the same untrained, or with another seed."""
 
+from __future__ import annotations
+
 import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -14,15 +16,19 @@ from pydantic import ValidationError, field_validator
 
 from msviz.analyses.question import Question, QuestionOptions, load_question, load_questions
 from msviz.analyses.run import ask
-from msviz.analyses.shared.cells import Agreement, Cells, agreement, matched, names, of_sums, sums
+from msviz.analyses.shared.cells import agreement, matched, names, of_sums, sums
 from msviz.errors import MsvizError, one_of, refuse
 from msviz.finding import Finding, Provenance
 from msviz.probing.learned import learned
-from msviz.probing.study import UNTRAINED, Study
+from msviz.probing.study import UNTRAINED
 from msviz.run import Run, shelf
 from msviz.run_folder import is_run
+from msviz.same_training import other_seeds
 from msviz.schema import first_problem
-from msviz.training.plans import other_seeds
+
+if TYPE_CHECKING:
+    from msviz.analyses.shared.cells import Agreement, Cells
+    from msviz.probing.study import Study
 
 TITLE = "Would an untrained net, or another seed, show the same?"
 SEED = "another seed"

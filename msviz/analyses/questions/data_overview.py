@@ -1,6 +1,8 @@
 """What is in the log: rows and click rates by scenario, and by the values of a field."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -11,12 +13,14 @@ from msviz.analyses.shared.aspects import log_aspect
 from msviz.analyses.shared.attention import ALL
 from msviz.analyses.shared.words import percent, rows, span
 from msviz.data.slices import narrowed
-from msviz.dataset import Rows
 from msviz.errors import MsvizError
 from msviz.finding import Finding, Provenance
-from msviz.probing.study import Study
-from msviz.schema import Field
 from msviz.statistics.intervals import wilson_interval
+
+if TYPE_CHECKING:
+    from msviz.dataset import Rows
+    from msviz.probing.study import Study
+    from msviz.schema import Field
 
 TITLE = "How many impressions and clicks does each scenario have?"
 CHUNK = 1_000_000

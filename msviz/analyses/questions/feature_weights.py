@@ -1,13 +1,15 @@
 """How much weight a model gives each field in every scenario, head by head."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 from pydantic import Field as Setting
 
-from msviz.analyses.question import Axes, ComparedView, Question, QuestionOptions, SnapshotView
+from msviz.analyses.question import ComparedView, Question, QuestionOptions, SnapshotView
 from msviz.analyses.run import ask
 from msviz.analyses.shared.aspects import weights_aspect
 from msviz.analyses.shared.attention import ALL, MEAN
@@ -16,12 +18,16 @@ from msviz.analyses.shared.weights import SHAPES, agreement, entropy, largest, m
 from msviz.analyses.shared.words import listed, percent
 from msviz.errors import MsvizError, one_of, refuse
 from msviz.finding import Finding, Provenance
-from msviz.probing.study import Study
-from msviz.probing.truth import Score
 from msviz.probing.truth.fields import score_change, score_fields
-from msviz.schema import UNSEEN, Schema
+from msviz.schema import UNSEEN
 from msviz.statistics.comparison import adjust_p_values, welch_test
 from msviz.statistics.intervals import half_width
+
+if TYPE_CHECKING:
+    from msviz.analyses.question import Axes
+    from msviz.probing.study import Study
+    from msviz.probing.truth import Score
+    from msviz.schema import Schema
 
 TITLE = "How much weight does each field get in each scenario?"
 AXES = ("scenario", "head", "field")

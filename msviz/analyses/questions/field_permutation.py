@@ -1,17 +1,17 @@
 """What it costs the model to lose a field: its values are exchanged among rows of the same scenario."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 import xarray as xr
 from pydantic import Field as Setting
 
 from msviz.analyses.question import Question, QuestionOptions
 from msviz.analyses.shared.attention import ALL
 from msviz.analyses.shared.permute import (
-    Array,
     inputs,
     losses,
     predicted,
@@ -22,13 +22,24 @@ from msviz.analyses.shared.weights import largest
 from msviz.analyses.shared.words import listed
 from msviz.errors import MsvizError
 from msviz.finding import Finding, Provenance
-from msviz.probing.study import Study
-from msviz.probing.truth import Score
+from msviz.lazy import LazyModule
 from msviz.probing.truth.fields import score_fields
-from msviz.schema import Schema
 from msviz.statistics.auc import Placements, row_placements
 from msviz.statistics.comparison import adjust_p_values, normal_p
 from msviz.statistics.intervals import Z
+
+if TYPE_CHECKING:
+    from msviz.analyses.shared.permute import (
+        Array,
+    )
+    from msviz.probing.study import Study
+    from msviz.probing.truth import Score
+    from msviz.schema import Schema
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = LazyModule("torch")
 
 TITLE = "What does it cost the model to lose a field?"
 METRICS = ("logloss", "AUC")

@@ -1,5 +1,7 @@
 """How the weights of a model's experts move from day to day, in promotions, and with the log's signals."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -7,26 +9,27 @@ import numpy as np
 import xarray as xr
 from pydantic import Field as Setting
 
-from msviz.analyses.question import Axes, ComparedView, Question, QuestionOptions, SnapshotView
+from msviz.analyses.question import ComparedView, Question, QuestionOptions, SnapshotView
 from msviz.analyses.run import ask
 from msviz.analyses.shared import daily
 from msviz.analyses.shared.aspects import gates_aspect
 from msviz.analyses.shared.attention import ALL
 from msviz.analyses.shared.cells import Cells, size_of
-from msviz.analyses.shared.daily import Array, Calendar
 from msviz.analyses.shared.words import listed, percent, rows
 from msviz.errors import MsvizError, one_of, refuse
 from msviz.finding import Finding, Provenance
 from msviz.probing.groups import Groups, days, groups
 from msviz.probing.over_time import WeightsByDay, quantiles
-from msviz.probing.study import Study
-from msviz.probing.truth import Score
-from msviz.schema import Schema
 from msviz.statistics.comparison import adjust_p_values
 from msviz.statistics.intervals import half_width
 
 if TYPE_CHECKING:
+    from msviz.analyses.question import Axes
+    from msviz.analyses.shared.daily import Array, Calendar
     from msviz.analyses.snapshots import SnapshotStudy
+    from msviz.probing.study import Study
+    from msviz.probing.truth import Score
+    from msviz.schema import Schema
 
 TITLE = "How do the weights of the experts move over time?"
 TAPS = (("expert",), ("scenario", "expert"))
@@ -410,7 +413,7 @@ def _snapshot_rank(axes: Axes) -> int | None:
     return 3 if any(shown in TAPS for shown in axes.values()) else None
 
 
-def _ask_snapshot(study: "SnapshotStudy") -> Finding:
+def _ask_snapshot(study: SnapshotStudy) -> Finding:
     """Ask over the whole log, so that gates are seen to move in promotions."""
     whole = study.of_all_days(max(SNAPSHOT_ROWS, study.part.rows // 4))
     return ask(whole, "gates_over_time", {"most": SNAPSHOT_GROUPS, "bins": SNAPSHOT_BINS})

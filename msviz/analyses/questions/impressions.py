@@ -1,5 +1,9 @@
 """Single impressions to look at: a sample of scored rows."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import xarray as xr
 from pydantic import Field as Setting
@@ -9,7 +13,9 @@ from msviz.analyses.shared.words import percent, rows
 from msviz.errors import MsvizError
 from msviz.finding import Finding, Provenance
 from msviz.probing.reducers import Sample
-from msviz.probing.study import Study
+
+if TYPE_CHECKING:
+    from msviz.probing.study import Study
 
 TITLE = "Which impressions does the model get right or wrong?"
 

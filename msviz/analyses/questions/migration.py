@@ -1,27 +1,33 @@
 """How past clicks of one scenario count in another, by attention or by taking the clicks away."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import xarray as xr
 from pydantic import Field as Setting
 
-from msviz.analyses.question import Axes, ComparedView, Question, QuestionOptions, SnapshotView
+from msviz.analyses.question import ComparedView, Question, QuestionOptions, SnapshotView
 from msviz.analyses.run import ask
 from msviz.analyses.shared.aspects import migration_aspect
-from msviz.analyses.shared.behaviours import OTHERS, Array, Look, Scenarios, attending, side, tap_of
+from msviz.analyses.shared.behaviours import OTHERS, Look, Scenarios, attending, side, tap_of
 from msviz.analyses.shared.cells import Cells
 from msviz.analyses.shared.migration import Changes, Masses
 from msviz.analyses.shared.words import percent, rows, span
 from msviz.errors import MsvizError
 from msviz.finding import Finding, Provenance
-from msviz.probing.study import Study
-from msviz.probing.truth import Score
 from msviz.probing.truth.migration import migration_scores
-from msviz.schema import Schema
 from msviz.statistics.comparison import adjust_p_values, student_p
 from msviz.statistics.intervals import Z, half_width
+
+if TYPE_CHECKING:
+    from msviz.analyses.question import Axes
+    from msviz.analyses.shared.behaviours import Array
+    from msviz.probing.study import Study
+    from msviz.probing.truth import Score
+    from msviz.schema import Schema
 
 TITLE = "Whose past clicks does the model use where?"
 LEVEL = 0.05

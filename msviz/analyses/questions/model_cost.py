@@ -1,12 +1,13 @@
 """What a model costs: numbers to store, time to train and to predict, memory, and growth with scenarios."""
 
+from __future__ import annotations
+
 import os
 import time
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 import xarray as xr
 from pydantic import Field as Setting
 
@@ -14,11 +15,19 @@ from msviz.analyses.question import Question, QuestionOptions
 from msviz.analyses.shared.side_by_side import entries, named, switched
 from msviz.errors import MsvizError
 from msviz.finding import Finding, Provenance
-from msviz.nets.base import Layout, net_class, parse_config
-from msviz.probing.study import Study
-from msviz.run import Run
+from msviz.lazy import LazyModule
 from msviz.schema import FIRST
-from msviz.training.probe import resident
+
+if TYPE_CHECKING:
+    from msviz.probing.study import Study
+    from msviz.run import Run
+
+if TYPE_CHECKING:
+    import torch
+
+    from msviz.nets.base import Layout
+else:
+    torch = LazyModule("torch")
 
 Array = np.ndarray[Any, Any]
 TITLE = "What does each model cost?"
@@ -121,6 +130,8 @@ def _timed(study: Study, run: Run, positions: Array) -> tuple[list[float], float
     with torch.inference_mode():
         # The first batch pays for what is set up once, and touches the rows on the disk.
         probabilities(net, beside.batch(parts[0][: study.batch_size]))
+        from msviz.training.probe import resident
+
         before = resident(reset=True)
         rates = []
         for part in parts:
@@ -133,6 +144,8 @@ def _timed(study: Study, run: Run, positions: Array) -> tuple[list[float], float
 
 def _growth(run: Run) -> list[int]:
     """Return how many parameters the run's model has for each number of scenarios in GROWTH."""
+    from msviz.nets.base import Layout, parse_config
+
     config, layout = parse_config(run.card.model, run.card.config), Layout.of(run.schema)
     return [_parameters(run.card.model, config, _laid_out(layout, count)) for count in GROWTH]
 
@@ -149,6 +162,8 @@ def _laid_out(layout: Layout, scenarios: int) -> Layout:
 
 def _parameters(model: str, config: Any, layout: Layout) -> int:
     with torch.device("meta"):
+        from msviz.nets.base import net_class
+
         net = net_class(model)(config, layout)
     return sum(weight.numel() for weight in net.parameters())
 

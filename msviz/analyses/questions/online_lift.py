@@ -1,7 +1,9 @@
 """What an online experiment changed: lift by scenario, day and period from the log of an A/B test."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -9,7 +11,7 @@ from pydantic import Field as Setting
 
 from msviz.analyses.question import Question, QuestionOptions
 from msviz.analyses.shared.attention import ALL
-from msviz.analyses.shared.experiment import METRICS, Lift
+from msviz.analyses.shared.experiment import METRICS
 from msviz.analyses.shared.experiment_table import daily, summed
 from msviz.analyses.shared.words import listed
 from msviz.data import experiment as log_file
@@ -17,10 +19,13 @@ from msviz.data.experiment import SAME
 from msviz.errors import MsvizError
 from msviz.finding import Finding, Provenance
 from msviz.probing.truth import Score
-from msviz.schema import Schema
 from msviz.statistics.comparison import adjust_p_values
 from msviz.statistics.correlation import correlation_interval
 from msviz.statistics.intervals import wilson_interval
+
+if TYPE_CHECKING:
+    from msviz.analyses.shared.experiment import Lift
+    from msviz.schema import Schema
 
 Array = np.ndarray[Any, Any]
 TITLE = "What did the experiment change, in which scenario?"

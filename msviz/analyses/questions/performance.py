@@ -1,7 +1,9 @@
 """How well the model predicts in each scenario, with intervals."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -11,9 +13,11 @@ from msviz.analyses.shared.aspects import quality_aspect
 from msviz.analyses.shared.attention import ALL
 from msviz.analyses.shared.words import rows
 from msviz.finding import Finding, Provenance
-from msviz.probing.study import Study
 from msviz.probing.truth import Score, share_of_best
-from msviz.schema import Schema
+
+if TYPE_CHECKING:
+    from msviz.probing.study import Study
+    from msviz.schema import Schema
 
 TITLE = "How well does the model predict in each scenario?"
 METRICS = ("auc", "logloss", "gauc", "bias")
@@ -94,7 +98,7 @@ def _measured(study: Study) -> dict[str, Any]:
     return evaluate(study.net, study.part, device=study.device, progress=study.progress)
 
 
-def _best(study: Study, scopes: list[str]) -> "np.ndarray[Any, Any] | None":
+def _best(study: Study, scopes: list[str]) -> np.ndarray[Any, Any] | None:
     """Return the best reachable metrics (scope, metric) of a planted world, None for a real log."""
     truth = study.dataset.truth
     if truth is None or study.split not in truth.get("best", {}):

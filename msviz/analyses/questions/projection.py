@@ -1,10 +1,11 @@
 """A picture of what a model represents: its vectors laid out in the plane by PCA, UMAP or t-SNE."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import xarray as xr
 from pydantic import Field as Setting
 
 from msviz.analyses.question import Question
@@ -15,8 +16,12 @@ from msviz.analyses.shared.live import Live
 from msviz.analyses.shared.words import percent
 from msviz.errors import MsvizError, refuse
 from msviz.finding import Finding, Provenance
-from msviz.probing.study import Study
 from msviz.run import Run
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from msviz.probing.study import Study
 
 TITLE = "Which impressions does the model see alike?"
 TITLES = {"pca": "PCA", "umap": "UMAP", "tsne": "t-SNE"}

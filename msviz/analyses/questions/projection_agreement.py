@@ -1,5 +1,9 @@
 """Whether a layout by UMAP or t-SNE comes out the same from another start."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import xarray as xr
 
@@ -10,7 +14,9 @@ from msviz.analyses.shared import project
 from msviz.analyses.shared.words import percent
 from msviz.errors import refuse
 from msviz.finding import Finding, Provenance
-from msviz.probing.study import Study
+
+if TYPE_CHECKING:
+    from msviz.probing.study import Study
 
 TITLE = "Would this picture come out the same from another start?"
 

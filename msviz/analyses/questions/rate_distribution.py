@@ -1,23 +1,29 @@
 """How users' click rates are spread, on normal days and in promotions, or scenario by scenario."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import xarray as xr
 from pydantic import Field as Setting
-from scipy.stats import binom
 
 from msviz.analyses.question import Question, QuestionOptions
 from msviz.analyses.shared import daily
 from msviz.analyses.shared.words import percent
 from msviz.errors import MsvizError, refuse
 from msviz.finding import Finding, Provenance
+from msviz.lazy import LazyModule
 from msviz.probing.groups import DAY
-from msviz.probing.study import Study
 from msviz.schema import FIRST, UNSEEN
 from msviz.statistics.comparison import paired_test
 from msviz.statistics.intervals import half_width, wilson_interval
+
+if TYPE_CHECKING:
+    from msviz.probing.study import Study
+
+stats = LazyModule("scipy.stats")
 
 Array = np.ndarray[Any, Any]
 TITLE = "How do users' click rates differ between promotions and normal days?"
@@ -154,7 +160,10 @@ def _table(clicks: Array, names: Sequence[str], draws: int) -> xr.Dataset:
             "share": (cells, counts / users[:, None]),
             "low": (cells, low.reshape(counts.shape)),
             "high": (cells, high.reshape(counts.shape)),
-            "chance": (cells, np.stack([binom.pmf(np.arange(draws + 1), draws, rate) for rate in mean])),
+            "chance": (
+                cells,
+                np.stack([stats.binom.pmf(np.arange(draws + 1), draws, rate) for rate in mean]),
+            ),
             "users": (one, users),
             "mean": (one, mean),
             "mean_low": (one, mean - half),

@@ -1,25 +1,36 @@
 """How click rate, predicted rate and AUC move from day to day, in promotions and on normal days."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 import xarray as xr
 from pydantic import Field as Setting
-from torch import Tensor
 
 from msviz.analyses.question import Question, QuestionOptions
 from msviz.analyses.shared import daily
 from msviz.analyses.shared.attention import ALL
-from msviz.analyses.shared.daily import Array, Calendar
 from msviz.analyses.shared.words import percent, rows, span
 from msviz.errors import MsvizError
 from msviz.finding import Finding, Provenance
+from msviz.lazy import LazyModule
 from msviz.probing.groups import DAY
-from msviz.probing.reducers import BatchRows, Reducer
-from msviz.probing.study import Study
+from msviz.probing.reducers import Reducer
 from msviz.statistics.auc import delong_interval
 from msviz.statistics.intervals import wilson_interval
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from msviz.analyses.shared.daily import Array, Calendar
+    from msviz.probing.reducers import BatchRows
+    from msviz.probing.study import Study
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = LazyModule("torch")
 
 TITLE = "How do click rates move over time, and how good are predictions in promotions?"
 LIMIT = 10.0  # logits are counted in bins from -LIMIT to LIMIT
@@ -138,7 +149,7 @@ class _Counter(Reducer):
             bins = np.clip(((logit + LIMIT) / (2 * LIMIT) * self.bins).astype(np.int64), 0, self.bins - 1)
             np.add.at(self.seen, self.inside[rows] * self.bins + bins, np.int32(1))
 
-    def merge(self, other: "_Counter") -> None:
+    def merge(self, other: _Counter) -> None:
         self.sums += other.sums
         self.seen += other.seen
 

@@ -1,14 +1,16 @@
 """How a model represents impressions, and how far apart it keeps scenarios or experts."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import xarray as xr
 from pydantic import Field as Setting
 
-from msviz.analyses.question import Axes, Question, QuestionOptions, SnapshotView
+from msviz.analyses.question import Question, QuestionOptions, SnapshotView
 from msviz.analyses.run import ask
 from msviz.analyses.shared import separation as apart
 from msviz.analyses.shared.cells import Cells, pairs
@@ -30,11 +32,14 @@ from msviz.analyses.shared.vectors import taps as vector_taps
 from msviz.analyses.shared.words import percent
 from msviz.errors import MsvizError, one_of, refuse
 from msviz.finding import Finding, Provenance
-from msviz.probing.study import Study
-from msviz.probing.truth import Score
 from msviz.probing.truth.sharing import sharing_score
 from msviz.statistics.comparison import adjust_p_values, normal_p
 from msviz.statistics.intervals import Z, standard_error
+
+if TYPE_CHECKING:
+    from msviz.analyses.question import Axes
+    from msviz.probing.study import Study
+    from msviz.probing.truth import Score
 
 TITLE = "How far apart does the model keep what it represents?"
 LEVEL = 0.05  # share of false discoveries among the differences called clear
@@ -276,7 +281,7 @@ def _vectors(study: Study, options: Options) -> Vectors:
 
 
 def _basis(
-    study: Study, tap: str, positions: np.ndarray[Any, Any], entries: "list[int] | str"
+    study: Study, tap: str, positions: np.ndarray[Any, Any], entries: list[int] | str
 ) -> tuple[np.ndarray[Any, Any], float]:
     """Return the main directions of vectors with many units, from some of the impressions."""
     some = Kept(tap, positions[_first(study, len(positions), FIRST)], entries)

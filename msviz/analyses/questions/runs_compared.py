@@ -1,24 +1,36 @@
 """Runs side by side: which model, and which settings, predict better in each scenario."""
 
-from typing import Any, Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import torch
 import xarray as xr
 from pydantic import Field as Setting
 
 from msviz.analyses.question import Question, QuestionOptions
 from msviz.analyses.shared import daily
 from msviz.analyses.shared.attention import ALL
-from msviz.analyses.shared.side_by_side import Entry, entries, named, switched
+from msviz.analyses.shared.side_by_side import entries, named, switched
 from msviz.analyses.shared.words import listed, rows
 from msviz.errors import MsvizError, refuse
 from msviz.finding import Finding, Provenance
+from msviz.lazy import LazyModule
 from msviz.probing.groups import DAY
-from msviz.probing.study import Study
-from msviz.run import Run
-from msviz.statistics.auc import Placements, delong_test, mean_placements, placements
-from msviz.statistics.comparison import NOTHING, Paired, adjust_p_values, paired_test
+from msviz.statistics.auc import delong_test, mean_placements, placements
+from msviz.statistics.comparison import NOTHING, adjust_p_values, paired_test
+
+if TYPE_CHECKING:
+    from msviz.analyses.shared.side_by_side import Entry
+    from msviz.probing.study import Study
+    from msviz.run import Run
+    from msviz.statistics.auc import Placements
+    from msviz.statistics.comparison import Paired
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = LazyModule("torch")
 
 Array = np.ndarray[Any, Any]
 TITLE = "Which run predicts better, and where?"

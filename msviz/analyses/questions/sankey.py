@@ -1,12 +1,13 @@
 """How the rows of a scenario, and their clicks, divide over the values of two fields."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 from pydantic import Field as Setting
-from scipy import special
 
 from msviz.analyses.question import Question, QuestionOptions
 from msviz.analyses.shared.attention import ALL
@@ -16,11 +17,16 @@ from msviz.analyses.shared.words import percent
 from msviz.data.slices import narrowed
 from msviz.errors import MsvizError
 from msviz.finding import Finding, Provenance
-from msviz.probing.study import Study
+from msviz.lazy import LazyModule
 from msviz.probing.truth import Score
-from msviz.schema import Schema
 from msviz.statistics.comparison import adjust_p_values, normal_p
 from msviz.statistics.intervals import Z, smoothed_rate, wilson_interval
+
+if TYPE_CHECKING:
+    from msviz.probing.study import Study
+    from msviz.schema import Schema
+
+special = LazyModule("scipy.special")
 
 TITLE = "How do a scenario's rows and clicks divide over two fields?"
 FEWEST = 30  # rows that a combination needs to be compared with others

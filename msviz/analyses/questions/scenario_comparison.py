@@ -1,23 +1,29 @@
 """Two to six scenarios side by side in all that a model shows, and what is special about each."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 from pydantic import Field as Setting
 
 from msviz.analyses.question import Question, QuestionOptions
-from msviz.analyses.shared.aspects import Aspect
 from msviz.analyses.shared.compared import ask_aspects
-from msviz.analyses.shared.special import Special, of_values, ranked
+from msviz.analyses.shared.special import of_values, ranked
 from msviz.analyses.shared.words import listed
 from msviz.errors import MsvizError, one_of, refuse
 from msviz.finding import Finding, Provenance
-from msviz.probing.study import Study
-from msviz.probing.truth import Score
 from msviz.probing.truth.sharing import sharing_score
-from msviz.schema import UNSEEN, Schema
+from msviz.schema import UNSEEN
+
+if TYPE_CHECKING:
+    from msviz.analyses.shared.aspects import Aspect
+    from msviz.analyses.shared.special import Special
+    from msviz.probing.study import Study
+    from msviz.probing.truth import Score
+    from msviz.schema import Schema
 
 TITLE = "What is special about each of these scenarios?"
 # Where the likeness does not follow the truth: what is said to a reader instead.

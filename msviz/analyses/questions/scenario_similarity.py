@@ -1,30 +1,44 @@
 """How alike the scenarios are to the model: by what it makes of the scenario itself, or of its rows."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 import xarray as xr
 from pydantic import Field as Setting
-from scipy.cluster.hierarchy import leaves_list, linkage
-from scipy.spatial.distance import squareform
-from torch import Tensor
 
 from msviz.analyses.question import ComparedView, Question, QuestionOptions
 from msviz.analyses.shared.aspects import similarity_aspect
 from msviz.analyses.shared.cells import Cells, pairs
-from msviz.batch import Batch
 from msviz.errors import MsvizError, one_of, refuse
 from msviz.finding import Finding, Provenance
+from msviz.lazy import LazyModule
 from msviz.probing import hooks
-from msviz.probing.reducers import BatchRows, Reducer, row_keys
-from msviz.probing.study import Study
-from msviz.probing.truth import Score
+from msviz.probing.reducers import Reducer, row_keys
 from msviz.probing.truth.sharing import sharing_score
-from msviz.schema import UNSEEN, Schema
+from msviz.schema import UNSEEN
 from msviz.statistics.intervals import Z, jackknife_std
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from msviz.batch import Batch
+    from msviz.probing.reducers import BatchRows
+    from msviz.probing.study import Study
+    from msviz.probing.truth import Score
+    from msviz.schema import Schema
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = LazyModule("torch")
+
+distances = LazyModule("scipy.spatial.distance")
+
+hierarchy = LazyModule("scipy.cluster.hierarchy")
 
 Array = np.ndarray[Any, Any]
 TITLE = "Which scenarios does the model treat alike?"
@@ -158,7 +172,7 @@ class _Means(Reducer):
             self.sums[layer] = torch.zeros(len(self.rows), prod(self.shape), dtype=torch.float64)
         self.sums[layer].index_add_(0, self._group[rows], own.flatten(1).double().cpu())
 
-    def merge(self, other: "_Means") -> None:
+    def merge(self, other: _Means) -> None:
         self.rows += other.rows
         for layer, sums in other.sums.items():
             self.sums[layer] = self.sums[layer] + sums if layer in self.sums else sums
@@ -381,8 +395,10 @@ def _leaves(similarity: Array) -> Array:
     if len(apart) < 3 or not np.isfinite(apart).all():
         return np.arange(len(apart))
     np.fill_diagonal(apart, 0)
-    tree = linkage(squareform(np.maximum(apart, 0), checks=False), "average", optimal_ordering=True)
-    return np.asarray(leaves_list(tree))
+    tree = hierarchy.linkage(
+        distances.squareform(np.maximum(apart, 0), checks=False), "average", optimal_ordering=True
+    )
+    return np.asarray(hierarchy.leaves_list(tree))
 
 
 def _words(data: xr.Dataset, measure: str) -> str:

@@ -1,7 +1,10 @@
 """What the model would say, and where it would look, if one impression had come in another scenario."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
-import torch
 import xarray as xr
 from pydantic import Field as Setting
 
@@ -9,12 +12,20 @@ from msviz.analyses.question import Question, QuestionOptions
 from msviz.analyses.shared.attention import AXES, MEAN, coords, with_mean
 from msviz.analyses.shared.cells import Cells
 from msviz.analyses.shared.words import percent
-from msviz.batch import Batch
 from msviz.errors import MsvizError
 from msviz.finding import Finding, Provenance
-from msviz.probing.study import Study
+from msviz.lazy import LazyModule
 from msviz.schema import UNSEEN
-from msviz.trace import Trace
+
+if TYPE_CHECKING:
+    from msviz.batch import Batch
+    from msviz.probing.study import Study
+    from msviz.trace import Trace
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = LazyModule("torch")
 
 TITLE = "What would the model say of this impression in another scenario?"
 
@@ -110,7 +121,7 @@ def _words(
     study: Study,
     row: int,
     names: list[str],
-    prediction: "np.ndarray[tuple[int], np.dtype[np.float32]]",
+    prediction: np.ndarray[tuple[int], np.dtype[np.float32]],
     own: int,
 ) -> str:
     low, high = int(prediction.argmin()), int(prediction.argmax())

@@ -1,7 +1,9 @@
 """Groups inside a scenario: values of two fields that answer to a third field in different ways."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -16,11 +18,13 @@ from msviz.analyses.shared.words import listed
 from msviz.data.slices import narrowed
 from msviz.errors import MsvizError, one_of, refuse
 from msviz.finding import Finding, Provenance
-from msviz.probing.study import Study
 from msviz.probing.truth import Score
-from msviz.schema import Field, Schema
 from msviz.statistics.auc import newcombe_interval, ranking_auc
 from msviz.statistics.comparison import adjust_p_values
+
+if TYPE_CHECKING:
+    from msviz.probing.study import Study
+    from msviz.schema import Field, Schema
 
 TITLE = "Are there groups inside a scenario that answer to a field differently?"
 LEVEL = 0.05
@@ -166,7 +170,7 @@ def score(finding: Finding, truth: Mapping[str, Any], schema: Schema) -> list[Sc
     return found
 
 
-def _of(here: xr.Dataset, members: list[list[str]], flip: bool) -> "np.ndarray[Any, Any]":
+def _of(here: xr.Dataset, members: list[list[str]], flip: bool) -> np.ndarray[Any, Any]:
     pairs = [pair[::-1] if flip else pair for pair in members]
     first, second = (list(here[side].values.astype(str)) for side in ("first", "second"))
     table = here["answer"].values

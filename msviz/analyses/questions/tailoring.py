@@ -1,21 +1,35 @@
 """How gates tailor past clicks to the scenario of the impression, by the scenario of the click."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
-import torch
 import xarray as xr
 from pydantic import Field as Setting
-from torch import Tensor
 
 from msviz.analyses.question import Question, QuestionOptions
-from msviz.analyses.shared.behaviours import Array, Scenarios, read
+from msviz.analyses.shared.behaviours import Scenarios, read
 from msviz.analyses.shared.cells import Cells, size_of
 from msviz.analyses.shared.words import percent, rows
-from msviz.batch import Batch
 from msviz.finding import Finding, Provenance
-from msviz.probing.reducers import BatchRows, Reducer
-from msviz.probing.study import Study
+from msviz.lazy import LazyModule
+from msviz.probing.reducers import Reducer
 from msviz.statistics.comparison import adjust_p_values, student_p
 from msviz.statistics.intervals import Z
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from msviz.analyses.shared.behaviours import Array
+    from msviz.batch import Batch
+    from msviz.probing.reducers import BatchRows
+    from msviz.probing.study import Study
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = LazyModule("torch")
 
 TITLE = "How does the model tailor past clicks to the scenario?"
 FEW = 10
@@ -129,7 +143,7 @@ class Gates(Reducer):
             sums[0].index_add_(0, target, added)
             sums[1].index_add_(0, target, added**2)
 
-    def merge(self, other: "Gates") -> None:
+    def merge(self, other: Gates) -> None:
         """Add the other's sums."""
         self.holding, self.rows = self.holding + other.holding, self.rows + other.rows
         for mine, theirs in ((self.cells, other.cells), (self.units, other.units)):

@@ -1,19 +1,25 @@
 """How a training went: its loss, and how well the net predicted in each scenario meanwhile."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
 from msviz.analyses.question import Question, QuestionOptions
 from msviz.analyses.shared.attention import ALL
 from msviz.errors import refuse
 from msviz.finding import Finding, Provenance
-from msviz.probing.study import Study
-from msviz.training.frames import Frames, Mark, Measures
+from msviz.training.frames import Frames
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from msviz.probing.study import Study
+    from msviz.training.frames import Mark, Measures
 
 TITLE = "How did the training go?"
 SPLIT = "valid"

@@ -1,11 +1,15 @@
 """What the questions about attention have in common: the names on its axes and the best cell."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from msviz.errors import refuse
-from msviz.probing.study import Study
+
+if TYPE_CHECKING:
+    from msviz.probing.study import Study
 
 Array = np.ndarray[Any, Any]
 AXES = ("layer", "head", "query", "key")

@@ -1,19 +1,29 @@
 """What the questions about past clicks have in common: who attends to them, and how they are named."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from msviz.batch import Batch
-from msviz.dataset import Rows
 from msviz.errors import MsvizError, one_of, refuse
+from msviz.lazy import LazyModule
 from msviz.probing import hooks
-from msviz.probing.study import Study
 from msviz.schema import FIRST, UNSEEN
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from msviz.batch import Batch
+    from msviz.dataset import Rows
+    from msviz.probing.study import Study
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = LazyModule("torch")
 
 Array = np.ndarray[Any, Any]
 PARTS = ("layer", "expert")
@@ -52,7 +62,7 @@ class Look:
     head: int = 0
 
     @classmethod
-    def of(cls, study: Study, tap: str | None, part: int = 0, head: int = 0) -> "Look":
+    def of(cls, study: Study, tap: str | None, part: int = 0, head: int = 0) -> Look:
         """Return what is read; raise MsvizError for a tap, part or head that does not exist."""
         name = tap_of(study, tap)
         axes = study.axes()[name]
@@ -138,7 +148,7 @@ class Scenarios:
     place: Tensor  # (S + 1,) from a scenario's id to its number, len(ids) for all others
 
     @classmethod
-    def largest(cls, study: Study, most: int) -> "Scenarios":
+    def largest(cls, study: Study, most: int) -> Scenarios:
         """Return up to `most` scenarios with rows, in the schema's order; raise MsvizError where none has."""
         sequences = study.schema.sequences
         if sequences and sequences[0].scenario is None:

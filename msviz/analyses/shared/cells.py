@@ -8,7 +8,10 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from scipy.optimize import linear_sum_assignment
+
+from msviz.lazy import LazyModule
+
+optimize = LazyModule("scipy.optimize")
 
 Array = np.ndarray[Any, Any]
 MOMENTS = ("n", "x", "y", "xx", "yy", "xy")  # sums over cells that both have; x and y are centred
@@ -77,7 +80,7 @@ def matched(cells: Cells, theirs: xr.DataArray) -> tuple[xr.DataArray, xr.DataAr
     told = np.broadcast_to(labels, shape).copy()
     for place in product(*(range(size) for size in shape[:-1])):
         left, right = x.values[place][free], y.values[place][free]
-        _, chosen = linear_sum_assignment(-_correlations(left, right))
+        _, chosen = optimize.linear_sum_assignment(-_correlations(left, right))
         moved[place][free] = right[chosen]
         told[place][free] = labels[free[chosen]]
     coords = {name: names(mine, name) for name in order}

@@ -1,12 +1,17 @@
 """What scenarios are compared by: every question with an aspect is asked, as far as a model can answer it."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from msviz.analyses.question import load_questions
 from msviz.analyses.run import ask, why_not
-from msviz.analyses.shared.aspects import Aspect
 from msviz.errors import MsvizError
-from msviz.probing.study import Study
+
+if TYPE_CHECKING:
+    from msviz.analyses.shared.aspects import Aspect
+    from msviz.probing.study import Study
 
 
 def ask_aspects(study: Study, names: Sequence[str]) -> tuple[list[Aspect], list[str], list[str]]:

@@ -1,19 +1,23 @@
 """Days as the units: which lie in a promotion, how alike neighbours are, what differs, what goes together."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from msviz.dataset import SPLITS
 from msviz.errors import refuse
 from msviz.probing.groups import day_range
-from msviz.probing.study import Study
 from msviz.statistics.comparison import normal_p, welch_test
 from msviz.statistics.correlation import correlation_interval
+
+if TYPE_CHECKING:
+    from msviz.probing.study import Study
 
 Array = np.ndarray[Any, Any]
 NORMAL, BEFORE, AFTER, DURING = "normal", "before", "after", "promotion"

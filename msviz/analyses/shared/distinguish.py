@@ -5,13 +5,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy.stats import hypergeom
 
 from msviz.analyses.shared.words import percent
 from msviz.finding import Finding
+from msviz.lazy import LazyModule
 from msviz.schema import Schema
 from msviz.statistics.comparison import adjust_p_values
 from msviz.statistics.intervals import Z, log_rate_variance
+
+stats = LazyModule("scipy.stats")
 
 Array = np.ndarray[Any, Any]
 LEAST = 5  # impressions of a value, below which nothing is asked of it
@@ -43,7 +45,7 @@ def distinguishing(finding: Finding, impressions: Array, schema: Schema) -> pd.D
     found = pd.concat(parts, ignore_index=True)
     count, size = int(inside.sum()), found["count"].to_numpy()
     held = found["held"].to_numpy()
-    tails = [hypergeom.cdf(held, total, size, count), hypergeom.sf(held - 1, total, size, count)]
+    tails = [stats.hypergeom.cdf(held, total, size, count), stats.hypergeom.sf(held - 1, total, size, count)]
     p = np.minimum(1.0, 2 * np.minimum(*tails))
     chosen, others = held / count, (size - held) / max(total - count, 1)
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from msviz.data.experiment import Experiment
+from msviz.lazy import LazyModule
 from msviz.statistics.comparison import student_half_width, student_p
 from msviz.statistics.intervals import jackknife_std, log_rate_variance
+
+stats = LazyModule("scipy.stats")
 
 Array = np.ndarray[Any, Any]
 MIN_DAYS = 3  # a jackknife over fewer says nothing

@@ -1,13 +1,18 @@
 """Rows and clicks by combinations of fields' values, read in pieces from any splits of a log."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from msviz.dataset import Rows
 from msviz.errors import one_of, refuse
 from msviz.probing.reducers import row_keys
-from msviz.schema import FIRST, Field, Schema
+from msviz.schema import FIRST
+
+if TYPE_CHECKING:
+    from msviz.dataset import Rows
+    from msviz.schema import Field, Schema
 
 Array = np.ndarray[Any, Any]
 CHUNK = 1_000_000

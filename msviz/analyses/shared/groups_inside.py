@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import special
 
+from msviz.lazy import LazyModule
 from msviz.statistics.intervals import Z, smoothed_rate
+
+special = LazyModule("scipy.special")
 
 Array = np.ndarray[Any, Any]
 FEWEST = 30  # rows on either side of the contrast, in the half that is measured, that a combination needs

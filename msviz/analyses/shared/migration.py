@@ -1,13 +1,27 @@
 """Sums over impressions of what past clicks of each scenario get, by attention or by taking them away."""
 
-import numpy as np
-import torch
-from torch import Tensor
+from __future__ import annotations
 
-from msviz.analyses.shared.behaviours import Array, Look, Scenarios, read, related
-from msviz.batch import Batch
-from msviz.probing.reducers import BatchRows, Reducer
-from msviz.probing.study import Study
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from msviz.analyses.shared.behaviours import read, related
+from msviz.lazy import LazyModule
+from msviz.probing.reducers import Reducer
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from msviz.analyses.shared.behaviours import Array, Look, Scenarios
+    from msviz.batch import Batch
+    from msviz.probing.reducers import BatchRows
+    from msviz.probing.study import Study
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = LazyModule("torch")
 
 ROUND = 512  # impressions whose clicks are taken away at a time
 
@@ -67,7 +81,7 @@ class Masses(Reducer):
         self.holding.index_add_(0, target, (count > 0).long())
         self.rows += torch.bincount(target, minlength=len(self.rows))
 
-    def merge(self, other: "Masses") -> None:
+    def merge(self, other: Masses) -> None:
         """Add the other's sums."""
         self.sums, self.holding, self.rows = (
             self.sums + other.sums, self.holding + other.holding, self.rows + other.rows,

@@ -1,14 +1,23 @@
 """Predictions of a sample when one field's ids are exchanged among rows of the same scenario."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import torch
 
-from msviz.batch import Batch
-from msviz.probing.study import Study
+from msviz.lazy import LazyModule
+
+if TYPE_CHECKING:
+    from msviz.batch import Batch
+    from msviz.probing.study import Study
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = LazyModule("torch")
 
 Array = np.ndarray[Any, Any]
 SIGNALS = "All signals"

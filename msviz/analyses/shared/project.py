@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.spatial.distance import cdist
 
+from msviz.lazy import LazyModule
 from msviz.statistics.intervals import mean_interval
+
+distances = LazyModule("scipy.spatial.distance")
 
 Array = np.ndarray[Any, Any]
 Tell = Callable[[float, Array], None]  # the share done and the layout so far
@@ -212,7 +214,7 @@ def aligned(layout: Array, other: Array) -> tuple[Array, float]:
 
 
 def _distances(points: Array, rows: Array) -> Array:
-    distance: Array = cdist(points[rows], points, "sqeuclidean")
+    distance: Array = distances.cdist(points[rows], points, "sqeuclidean")
     distance[np.arange(len(rows)), rows] = np.inf
     return distance
 

@@ -1,15 +1,25 @@
 """What a model would show: users of each scenario, the same candidate items for all, the best of them."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
-from msviz.analyses.shared.behaviours import Array
-from msviz.batch import Batch
 from msviz.errors import MsvizError
-from msviz.probing.study import Study
+from msviz.lazy import LazyModule
 from msviz.schema import FIRST, UNSEEN
+
+if TYPE_CHECKING:
+    from msviz.analyses.shared.behaviours import Array
+    from msviz.batch import Batch
+    from msviz.probing.study import Study
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = LazyModule("torch")
 
 POOL = 200_000  # rows among which users and items are looked for
 
@@ -32,7 +42,7 @@ class Setting:
     requests: Array
 
     @classmethod
-    def of(cls, study: Study, users: int, candidates: int, most: int, requests: int = 1) -> "Setting":
+    def of(cls, study: Study, users: int, candidates: int, most: int, requests: int = 1) -> Setting:
         """Draw users with a history, and items by how often they are shown, by the study's seed.
 
         Raises MsvizError where the log has no item or nobody has a history.

@@ -1,16 +1,27 @@
 """What a model shows as vectors: which tap, which of its entries, and of which impressions."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from msviz.data.sample import drawn as sampled
 from msviz.errors import MsvizError, one_of, refuse
-from msviz.probing.reducers import BatchRows, Reducer
-from msviz.probing.study import Study
+from msviz.lazy import LazyModule
+from msviz.probing.reducers import Reducer
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from msviz.probing.reducers import BatchRows
+    from msviz.probing.study import Study
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = LazyModule("torch")
 
 Array = np.ndarray[Any, Any]
 UNIT = "unit"
@@ -64,7 +75,7 @@ class Kept(Reducer):
     """The vectors (n, E, units) of chosen positions, their predictions (n,), and nothing else."""
 
     def __init__(
-        self, tap: str, positions: Array, entries: "list[int] | str", basis: "Array | None" = None
+        self, tap: str, positions: Array, entries: list[int] | str, basis: Array | None = None
     ) -> None:
         """Take some entries of the axis by number, or "own" for the scenario's, or "joined" for all in one.
 
@@ -105,7 +116,7 @@ class Kept(Reducer):
             return values[torch.arange(len(values), device=values.device), scenario - 1][:, None]
         return values[:, torch.as_tensor(self._entries, device=values.device)]
 
-    def merge(self, other: "Kept") -> None:
+    def merge(self, other: Kept) -> None:
         """Add the positions that the other saw."""
         positions = np.concatenate([self.positions, other.positions])
         order = np.argsort(positions, kind="stable")

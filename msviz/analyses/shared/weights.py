@@ -1,18 +1,29 @@
 """Field weights by scenario: which tap shows them, whether rows differ in them, and their moments."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.stats import rankdata
-from torch import Tensor, arange
 
 from msviz.errors import one_of, refuse
+from msviz.lazy import LazyModule
 from msviz.probing.moments import Moments
-from msviz.probing.reducers import BatchRows, Reducer
-from msviz.probing.study import Study
+from msviz.probing.reducers import Reducer
 from msviz.schema import UNSEEN
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from msviz.probing.reducers import BatchRows
+    from msviz.probing.study import Study
+else:
+    torch = LazyModule("torch")
+
+stats = LazyModule("scipy.stats")
 
 Array = np.ndarray[Any, Any]
 SHAPES = (("head", "field"), ("scenario", "field"), ("field",))
@@ -85,13 +96,13 @@ class _OwnScenario(Reducer):
     def end(self) -> None:
         self.inner.end()
 
-    def merge(self, other: "_OwnScenario") -> None:
+    def merge(self, other: _OwnScenario) -> None:
         self.inner.merge(other.inner)
 
 
 def own(values: Tensor, scenario: Tensor) -> Tensor:
     """Return (b, ...) of values (b, S, ...): what is shown of each row's own scenario, 1..S."""
-    return values[arange(len(values), device=values.device), scenario - 1]
+    return values[torch.arange(len(values), device=values.device), scenario - 1]
 
 
 def _probed(study: Study, tap: str, known: Array) -> Array | None:
@@ -167,7 +178,7 @@ def entropy(weights: Array) -> Array:
 
 def agreement(weights: Array) -> float:
     """Return the mean rank correlation (Spearman) of every two heads (H, F); NaN for one head or field."""
-    ranks = rankdata(weights, axis=-1)
+    ranks = stats.rankdata(weights, axis=-1)
     centred = ranks - ranks.mean(-1, keepdims=True)
     length = np.sqrt((centred**2).sum(-1))
     pairs = list(combinations(range(len(weights)), 2))

@@ -1,5 +1,7 @@
 """The ruler: how well a view agrees with what a planted world really holds; one file a kind of truth."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 from msviz.probing.truth.pairs import (

@@ -1,14 +1,18 @@
 """How well a number for each field ranks the fields that really matter in a scenario."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from msviz.probing.truth import Score
-from msviz.schema import Schema
 from msviz.statistics.auc import newcombe_interval, ranking_auc
 from msviz.statistics.correlation import FIELLER, correlation_interval, rank_correlation
+
+if TYPE_CHECKING:
+    from msviz.schema import Schema
 
 Array = np.ndarray[Any, Any]
 ALL = "All scenarios"

@@ -1,5 +1,7 @@
 """How well a scenario × scenario matrix follows how much past clicks of one count in another."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,5 +1,7 @@
 """How well a gate's daily weights follow the planted mixture of own taste and what is hot."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,15 +1,19 @@
 """How well a matrix of likeness between scenarios follows how alike the scenarios really respond."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from itertools import permutations
 from math import factorial
 from typing import Any
 
 import numpy as np
-from scipy.stats import rankdata
 
+from msviz.lazy import LazyModule
 from msviz.probing.truth import Score
 from msviz.statistics.correlation import bonett_wright, correlation_interval
+
+stats = LazyModule("scipy.stats")
 
 Array = np.ndarray[Any, Any]
 EXACT = 7  # scenarios up to which all orders are tried (7! = 5,040)
@@ -56,8 +60,8 @@ def mantel(measured: Array, planted: Array) -> tuple[float, float]:
     """
     size = len(measured)
     upper = np.triu_indices(size, 1)
-    first, second = rankdata(measured[upper]), np.zeros((size, size))
-    second[upper] = rankdata(planted[upper])
+    first, second = stats.rankdata(measured[upper]), np.zeros((size, size))
+    second[upper] = stats.rankdata(planted[upper])
     second = second + second.T
     if np.ptp(first) == 0 or np.ptp(second[upper]) == 0:
         return float("nan"), float("nan")
