@@ -28,7 +28,7 @@ def run_setting(run: Run) -> RunSetting:
     """Return the order of scenario colours, and whether the run's data is simulated."""
     simulated = False
     with suppress(MsvizError):
-        simulated = shelf.simulated(shelf.data_of(run))
+        simulated = shelf.is_simulated(shelf.data_of(run))
     return {"order": tuple(run.schema.scenario_names), "simulated": simulated}
 
 
@@ -65,7 +65,7 @@ def choose_second_run(run: Run, none: str | None, analysis: str = "") -> Run | N
     """
     others = [other for other in shelf.runs() if other.path != run.path]
     if analysis:
-        able = {other.path for other in shelf.able(analysis, others)}
+        able = {other.path for other in shelf.able_runs(analysis, others)}
         others.sort(key=lambda other: other.path not in able)
     runs = {other.name: other for other in others}
     options = [*([none] if none else []), *runs]

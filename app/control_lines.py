@@ -29,10 +29,10 @@ def show_controls(finding: Finding, key: str, choices: Mapping[str, Any]) -> Non
     Nothing is said of what is no picture of a model's inside, nor of two runs side by side in one.
     """
     source = finding.provenance
-    run = shelf.of_digest(source.run_digest)
+    run = shelf.find_run(source.run_digest)
     if run is None or source.parameters.get("other") or not has_controls(finding, choices):
         return
-    other = next(iter(shelf.seeds_of(run)), None)
+    other = next(iter(shelf.runs_of_other_seeds(run)), None)
     asked = {
         "question": finding.analysis,
         "options": json.dumps(own_options(finding), sort_keys=True),

@@ -90,7 +90,7 @@ def switch(label: str, options: Sequence[str], key: str, *, help: str | None = N
     return str(chosen)
 
 
-def whole(label: str, key: str, *, help: str | None = None) -> int | None:
+def choose_number(label: str, key: str, *, help: str | None = None) -> int | None:
     """Return a whole number from 0 that the address remembers, or None."""
     text = st.query_params.get(key)
     if text and not text.isdigit():

@@ -27,7 +27,7 @@ st.html(
 )
 st.logo(str(HERE / "logo.svg"), size="large")
 links.forget_notes()
-work.ready()
+work.ensure_engine()
 pages = {page.as_streamlit(draw): page for page in navigation.list_pages()}
 sections: dict[str, list[st.Page]] = {}
 for entry, page in pages.items():
@@ -36,7 +36,7 @@ opened = st.navigation(sections, expanded=True)  # every page is a click away
 page = pages[opened]
 links.take_over(page.stem)
 run = run_choice.choose_run(shelf.runs(), page.stem)
-slicing.choose(run)
+slicing.choose_slice(run)
 st.title(page.info.title, anchor=False)
 slicing.show_chips()
 notes = st.container()

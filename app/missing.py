@@ -16,7 +16,7 @@ MOST_OFFERED = 6  # runs that an empty state offers as buttons
 
 def explain_no_runs() -> None:
     """Say that the shelf is empty, and what to do."""
-    view.empty("No runs on the shelf", NO_RUNS, command=TRAIN)
+    view.show_empty("No runs on the shelf", NO_RUNS, command=TRAIN)
 
 
 def can_answer(run: Run, analysis: str, title: str) -> bool:
@@ -24,7 +24,7 @@ def can_answer(run: Run, analysis: str, title: str) -> bool:
     why = shelf.why_not(analysis, str(run.path), run.card.digest)
     if not why:
         return True
-    others = [other.name for other in shelf.able(analysis)]
+    others = [other.name for other in shelf.able_runs(analysis)]
     next_step = (
         "These runs do:" if others else "No run on the shelf does; train one of a model that shows it."
     )
@@ -35,7 +35,7 @@ def can_answer(run: Run, analysis: str, title: str) -> bool:
 
 def offer_runs(title: str, text: str, names: list[str], key: str) -> None:
     """Say what a run lacks, and offer the runs that have it as buttons, whose keys hold `key`."""
-    with view.notice(title, text, icon="visibility_off"):
+    with view.show_notice(title, text, icon="visibility_off"):
         if names:
             with st.container(horizontal=True, gap="small"):
                 for name in names[:MOST_OFFERED]:

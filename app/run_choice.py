@@ -25,7 +25,7 @@ def choose_run(runs: list[Run], page: str) -> Run | None:
         model, data = escape_markdown(run.card.model), escape_markdown(run.card.data.name)
         st.caption(f"{model} trained on {data}{score}")
         with suppress(MsvizError):
-            if shelf.simulated(shelf.data_of(run)):
+            if shelf.is_simulated(shelf.data_of(run)):
                 st.badge("simulated data", color="orange", icon=":material/science:")
         _link_to_retrain(run, page)
         return run

@@ -38,7 +38,7 @@ def data() -> Path:
 
 def runs() -> list[Run]:
     """Return the runs on the shelf, newest first."""
-    return seen().runs
+    return look().runs
 
 
 def study_runs() -> list[Run]:
@@ -46,18 +46,18 @@ def study_runs() -> list[Run]:
     return _listing(str(models() / SHELF)).look().runs
 
 
-def seen() -> Seen:
+def look() -> Seen:
     """Return the shelf with its notes and what cannot be read; only what changed is read again."""
     return _listing(str(models())).look()
 
 
-def of_digest(digest: str) -> Run | None:
+def find_run(digest: str) -> Run | None:
     """Return the run with this content, as the page's last look at the shelf found it."""
     entry = _listing(str(models())).last.by_digest.get(digest)
     return entry.run if entry else None
 
 
-def seeds_of(run: Run) -> list[Run]:
+def runs_of_other_seeds(run: Run) -> list[Run]:
     """Return the runs on the shelf that differ from one in the seed alone, by seed."""
     runs = _listing(str(models())).last.runs
     return _seeds_of(
@@ -115,7 +115,7 @@ def _data_of(path: str, digest: str, _run: Run) -> Dataset:
     return find_data(_run)
 
 
-def simulated(dataset: Dataset) -> bool:
+def is_simulated(dataset: Dataset) -> bool:
     """Tell whether a dataset was planted rather than logged."""
     origin = dataset.meta.get("origin", {})
     return bool(origin.get("simulated")) or dataset.truth is not None
@@ -144,13 +144,13 @@ def _reasons() -> dict[tuple[str, str], str]:
     return {}
 
 
-def able(name: str, runs: Sequence[Run] | None = None) -> list[Run]:
+def able_runs(name: str, runs: Sequence[Run] | None = None) -> list[Run]:
     """Return those of the runs (all on the shelf) that can answer a question, in their order.
 
     So many nets are laid out in one go, one of every model before the others; runs of other shapes are taken
     to be as the last of their model that was looked at.
     """
-    listing, reasons = seen(), _reasons()
+    listing, reasons = look(), _reasons()
     by_path = {entry.run.path: entry for entry in listing.entries}
     entries = [entry for run in (listing.runs if runs is None else runs) if (entry := by_path.get(run.path))]
     shapes = {entry.shape: entry for entry in reversed(entries)}

@@ -30,7 +30,7 @@ def current() -> str:
     return str(st.session_state.get(KEY) or "").strip()
 
 
-def choose(run: Run | None) -> None:
+def choose_slice(run: Run | None) -> None:
     """Show the slice and what builds it in the sidebar."""
     dataset = _dataset(run)
     st.session_state[TROUBLE] = ""
@@ -52,7 +52,7 @@ def choose(run: Run | None) -> None:
             st.session_state[TROUBLE] = str(error)
             st.error(escape_markdown(str(error)), icon=":material/filter_alt_off:")
         with st.popover("Add a condition", icon=":material/filter_alt:", width="stretch"):
-            _builder(dataset)
+            _build_condition(dataset)
     past = st.session_state.setdefault(PAST, [])
     if not past or past[-1] != text:
         past.append(text)
@@ -139,7 +139,7 @@ def _undo() -> None:
         _set(past.pop())
 
 
-def _builder(dataset: Dataset) -> None:
+def _build_condition(dataset: Dataset) -> None:
     """Let a reader build a condition from lists, without knowing how it is written."""
     schema = dataset.schema
     # A run with other scenarios still has the log's own as a field, by the same name.

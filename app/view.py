@@ -156,7 +156,7 @@ def _draw_image(figure: go.Figure, finding: Finding, kind: str) -> bytes:
     return export.to_image(export.dressed(figure, finding), kind)
 
 
-def notice(title: str, what: str, *, icon: str = "inbox") -> "DeltaGenerator":
+def show_notice(title: str, what: str, *, icon: str = "inbox") -> "DeltaGenerator":
     """Say that there is nothing here yet, and what to do next; return the box, for more of it."""
     box = st.container(border=True)
     box.markdown(f"#### :material/{icon}: {title}")
@@ -164,8 +164,8 @@ def notice(title: str, what: str, *, icon: str = "inbox") -> "DeltaGenerator":
     return box
 
 
-def empty(title: str, what: str, *, command: str | None = None, icon: str = "inbox") -> None:
+def show_empty(title: str, what: str, *, command: str | None = None, icon: str = "inbox") -> None:
     """Say that there is nothing here yet, and what to do next, by which command."""
-    box = notice(title, what, icon=icon)
+    box = show_notice(title, what, icon=icon)
     if command:
         box.code(command, language="bash")

@@ -54,7 +54,7 @@ def answer(
     except MsvizError as error:
         st.warning(escape_markdown(str(error)), icon=":material/error:")
         return None
-    folder = folder_of(path)
+    folder = job_folder(path)
     # A shelf that may only be read cannot keep the answer; the job's own file holds it as well.
     finding = shelf.load(path) or shelf.load(folder / "finding.nc")
     if finding:
@@ -86,12 +86,12 @@ def answer(
     return None
 
 
-def batch(name: str, arguments: list[str], what: str, rows: int) -> None:
+def run_batch(name: str, arguments: list[str], what: str, rows: int) -> None:
     """Start a command that makes several answers, or show it while it runs; over many `rows` offer it first.
 
     When it has ended, the page runs again and finds what was made; what it could not make is offered again.
     """
-    folder = folder_of_jobs() / f"{name}-{hashlib.sha256(repr(arguments).encode()).hexdigest()[:8]}"
+    folder = jobs_folder() / f"{name}-{hashlib.sha256(repr(arguments).encode()).hexdigest()[:8]}"
     job = queue().job(folder.name)
     if job is not None and job.status().state != "finished":
         _show_progress(job, what, None)
@@ -139,12 +139,15 @@ def _describe_line(job: Job) -> str:
         for other in queue().jobs()
         if other.kind == job.kind
         and other.id != job.id
-        and (other.status().state in ("running", "cancelling") or (other.place < job.place and waits(other)))
+        and (
+            other.status().state in ("running", "cancelling")
+            or (other.place < job.place and is_waiting(other))
+        )
     ]
     return f"{len(ahead)} other computation{'s' if len(ahead) != 1 else ''}" if ahead else "its turn"
 
 
-def waits(job: Job) -> bool:
+def is_waiting(job: Job) -> bool:
     """Tell whether a job waits in the queue."""
     return job.status().state == "queued"
 
@@ -153,10 +156,10 @@ def _cancel(job: Job) -> None:
     queue().cancel(job)
 
 
-def folder_of(path: Path) -> Path:
+def job_folder(path: Path) -> Path:
     """Return where the job that makes this answer lives: the same for everyone who asks for it."""
     digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
-    return folder_of_jobs() / f"{path.stem}-{digest}"
+    return jobs_folder() / f"{path.stem}-{digest}"
 
 
 def submit(
@@ -172,7 +175,7 @@ def submit(
 ) -> Job:
     """Write a job down and start it where there is room, as `Queue.submit` does."""
     if start:
-        ready()
+        ensure_engine()
     return queue().submit(
         arguments,
         kind=kind,
@@ -185,12 +188,12 @@ def submit(
     )
 
 
-def ready() -> None:
+def ensure_engine() -> None:
     """See to it that somebody keeps the queue moving, also after the engine was killed."""
     if os.environ.get("MSVIZ_ENGINE") == "off":
         queue().dispatch()
     else:
-        engine.ensure(folder_of_jobs())
+        engine.ensure(jobs_folder())
 
 
 @st.cache_resource(show_spinner=False)
@@ -200,12 +203,12 @@ def _queue(folder: str, warm: str) -> Queue:
 
 def queue() -> Queue:
     """Return the queue of all jobs of this shelf."""
-    folder = folder_of_jobs()
+    folder = jobs_folder()
     off = "off" in (os.environ.get("MSVIZ_ENGINE"), os.environ.get("MSVIZ_WARM"))
     return _queue(str(folder), "" if off else str(engine.socket_of(folder)))
 
 
-def folder_of_jobs() -> Path:
+def jobs_folder() -> Path:
     """Return where jobs are written down: $MSVIZ_JOBS, or beside the runs, or, where only others may write
     there, a folder of this machine's that a restart may empty.
     """

@@ -46,7 +46,7 @@ def _show_by_scenario(choice: AttentionChoice, finding: Finding) -> None:
 
 def _show_difference(choice: AttentionChoice, run: Run) -> None:
     if choice.against == ALL:
-        view.empty("Only one scenario", "There is no second scenario to compare with.", icon="compare")
+        view.show_empty("Only one scenario", "There is no second scenario to compare with.", icon="compare")
         return
     # The difference is the second minus the first: what the chosen scenario has more of is positive.
     finding = _show_difference_map(choice, run, a=choice.against, b=choice.scenario)
@@ -68,14 +68,14 @@ def _show_difference(choice: AttentionChoice, run: Run) -> None:
 def _show_two_runs(choice: AttentionChoice, run: Run, finding: Finding) -> None:
     other = choice.other
     if other is None:
-        view.empty(
+        view.show_empty(
             "A second run is needed",
             "Train another model on the same data to compare the two.",
             icon="compare",
         )
         return
     if why := shelf.why_not("attention_by_scenario", str(other.path), other.card.digest):
-        view.empty(
+        view.show_empty(
             "The second run shows no attention",
             f"{escape_markdown(why.capitalize())}.",
             icon="visibility_off",

@@ -95,7 +95,7 @@ def choose(run: Run | None) -> AttentionChoice | None:
 def _choose_similar(run: Run, shown: str) -> AttentionChoice | None:
     """Choose by which measure, and by which part of the model, scenarios are compared."""
     if len(run.schema.scenarios) < 2:
-        view.empty("Only one scenario", "There is no second scenario to compare with.", icon="compare")
+        view.show_empty("Only one scenario", "There is no second scenario to compare with.", icon="compare")
         return None
     finding = work.answer("scenario_similarity", run, None, "how alike the scenarios are")
     if finding is None:

@@ -65,7 +65,7 @@ def _show_side_by_side(
 
 def _show_impression(choice: BehavioursChoice) -> None:
     if choice.row is None:
-        view.empty(
+        view.show_empty(
             "No impression with past clicks",
             "None of the rows that are looked at has a history: choose another scenario or take the filter "
             "away.",

@@ -83,7 +83,7 @@ def _choose_impression(run: Run) -> dict[str, Any] | None:
         scenario = links.choose("Scenario", names, "scenario", help="Whose impressions are listed below")
     tap, part, axis = _choose_attention(run, columns)
     with next(columns):
-        row = links.whole(
+        row = links.choose_number(
             "Open impression", "row", help="Its row number in the log; or choose one in the list"
         )
     shown = SHOWN[links.switch("Show", list(SHOWN), "behaviourshow")]
@@ -130,7 +130,7 @@ def _choose_diversity(run: Run) -> dict[str, Any] | None:
     columns = iter(st.columns(5, vertical_alignment="bottom"))
     with next(columns):
         title = links.choose("Different values of", titles, "diversityfield")
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {"field": title} if title != titles[0] else {}
     for label, values, key, default in (
         ("Items shown to each user", TOPS, "top", TOPS[1]),
         ("Requests of each user", REQUESTS, "requests", REQUESTS[0]),
@@ -141,8 +141,6 @@ def _choose_diversity(run: Run) -> dict[str, Any] | None:
         options |= {key: int(value)} if value != default else {}
     with next(columns):
         marks = MARKS[links.choose("Drawn as", list(MARKS), "diversityshow")]
-    if title != titles[0]:
-        options["field"] = title
     return {"options": options, "picture": {"view": marks}}
 
 

@@ -62,7 +62,7 @@ def choose(run: Run | None) -> ExperimentsChoice | None:
         elif upload is not None:
             st.markdown(f"**{escape_markdown(upload.name)}** (uploaded)")
     if upload is None and not logs:
-        view.empty(
+        view.show_empty(
             "No experiment yet", NO_LOG, command="python benchmarks/demo_experiment.py", icon="experiment"
         )
         return None
@@ -175,7 +175,9 @@ def _ask(path: str, options: dict[str, Any]) -> Finding | None:
         command = f"msviz analyse online_lift - --set log={path}"
         for key, value in options.items():
             command += f" --set '{key}={value}'" if value else ""
-        view.empty("A long log", "It takes a while to read: ask once, then it stands here.", command=command)
+        view.show_empty(
+            "A long log", "It takes a while to read: ask once, then it stands here.", command=command
+        )
         return None
     return _compute(log_file.digest(path), path, options)
 

@@ -34,7 +34,7 @@ def show(choice: GalleryChoice) -> None:
     absent = sum(tile.finding is None and tile.item.ready is not None and not tile.trouble for tile in tiles)
     if absent:
         models, data = str(shelf.models()), str(shelf.data())
-        work.batch(
+        work.run_batch(
             f"gallery-{choice.paper}",
             ["gallery", "--paper", choice.paper, "--models", models, "--folder", data],
             f"the {absent} pictures that are missing",

@@ -144,7 +144,7 @@ def _gate_taps(run: Run) -> tuple[str, ...]:
 
 def _explain_no_gate(run: Run) -> None:
     """Say what the other views need, and offer the runs that have it."""
-    others = [other.name for other in shelf.able("gates_over_time")]
+    others = [other.name for other in shelf.able_runs("gates_over_time")]
     what = (
         f"{escape_markdown(run.card.model)} mixes no experts by weights that can move: the other views need "
         "a gate over two experts or more (SAME, or OptMSM with transfer moe or cgc). Click rates are shown "

@@ -62,7 +62,7 @@ def choose(run: Run | None) -> ImpressionsChoice | None:
     with middle:
         order = sort_impressions(finding, links.choose("Sort by", SORTS, "sort"))
     with right:
-        row = links.whole(
+        row = links.choose_number(
             "Open impression", "row", help="Its row number in the log; or choose one in the list"
         )
     rows = order[keep[order]]

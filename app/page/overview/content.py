@@ -21,7 +21,7 @@ def show(choice: OverviewChoice) -> None:
     _list_newest(shelf.runs())
     st.divider()
     if choice.dataset is None:
-        view.empty(
+        view.show_empty(
             "No data here yet",
             "Import a log or plant a simulated one into "
             f"{escape_markdown(str(shelf.data()))}; it appears at once.",
@@ -36,7 +36,7 @@ def _list_newest(runs: list[Run]) -> None:
     """List the newest runs of the shelf."""
     st.subheader("Which models are on the shelf?", anchor=False)
     if not runs:
-        view.empty("No runs on the shelf", NO_RUNS, command=TRAIN)
+        view.show_empty("No runs on the shelf", NO_RUNS, command=TRAIN)
         return
     newest = runs[:NEWEST]
     cards = [run.card for run in newest]
@@ -85,7 +85,7 @@ def _show_log(data: Dataset) -> None:
         return
     whole = finding.data.sel(scenario=ALL)
     tiles[3].metric("Click rate", f"{float(whole['clicks']) / max(float(whole['rows']), 1):.2%}")
-    view.show(finding, "scenarios", simulated=shelf.simulated(data), order=schema.scenario_names)
+    view.show(finding, "scenarios", simulated=shelf.is_simulated(data), order=schema.scenario_names)
     st.divider()
     _show_by_field(data)
 
@@ -113,7 +113,7 @@ def _show_by_field(data: Dataset) -> None:
         finding,
         "values",
         takeaway=finding.takeaways.get(scenario),
-        simulated=shelf.simulated(data),
+        simulated=shelf.is_simulated(data),
         scenario=scenario,
         order=data.schema.scenario_names,
     )

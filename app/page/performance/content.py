@@ -66,7 +66,7 @@ def _show_run(choice: PerformanceChoice, run: Run) -> None:
 
 def _show_runs(choice: PerformanceChoice, run: Run) -> None:
     if choice.beside == (str(run.path.resolve()),):
-        view.empty(
+        view.show_empty(
             "A second run is needed",
             "Train another model, or other settings, on the same data.",
             icon="compare",
@@ -87,7 +87,7 @@ def _show_runs(choice: PerformanceChoice, run: Run) -> None:
         along = _choose_settings(finding, choice.picture)
         if not along:
             title, what, icon = NOTHING[choice.picture]
-            view.empty(title, what, icon=icon)
+            view.show_empty(title, what, icon=icon)
             return
         where |= along
     key = choice.metric if choice.scenario == ALL else f"{choice.metric}, {choice.scenario}"

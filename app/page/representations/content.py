@@ -72,7 +72,7 @@ def _show_pictures(choice: RepresentationsChoice, answers: list[tuple[Run, dict[
                 icon=":material/compare:",
             )
             return
-    held: list[tuple[Run, Finding, np.ndarray]] = []
+    selections: list[tuple[Run, Finding, np.ndarray]] = []
     dense = False
     for number, (column, (run, layout), (_, options, _source)) in enumerate(
         zip(columns, layouts, answers, strict=True)
@@ -87,12 +87,12 @@ def _show_pictures(choice: RepresentationsChoice, answers: list[tuple[Run, dict[
             dense = dense or points is None
             how = density.HOW_TO_READ if points is None else picture.HOW_TO_READ
             if points is not None and len(points):
-                held.append((run, layout, points))
+                selections.append((run, layout, points))
             _footer(layout, choice, f"layout-{number}", how, **embedding.picture_choices(choice))
     if len(layouts) > 1:
         st.caption(f"Both pictures show the same {len(rows):,} impressions.")
     if not dense:
-        _show_lasso(choice, held)
+        _show_lasso(selections)
 
 
 def _say_agreement(choice: RepresentationsChoice, run: Run, options: dict[str, Any]) -> None:
@@ -116,14 +116,14 @@ def _footer(finding: Finding, choice: RepresentationsChoice, key: str, how: str,
         st.caption(f"Source: {escape_markdown(finding.provenance.sentence())}")
 
 
-def _show_lasso(choice: RepresentationsChoice, held: list[tuple[Run, Finding, Any]]) -> None:
+def _show_lasso(selections: list[tuple[Run, Finding, Any]]) -> None:
     """Say what the impressions inside a lasso have in common, list them, and offer them to all pages."""
     from msviz.analyses._distinguish import distinguishing, impressions_of, in_words
 
-    if not held:
+    if not selections:
         st.caption(":material/gesture: Draw a lasso around dots to see what their impressions share.")
         return
-    run, finding, points = held[0]
+    run, finding, points = selections[0]
     data = finding.data
     impressions = impressions_of(data, points)
     total = data.sizes["impression"]

@@ -118,4 +118,4 @@ def _job_folder(run: Run, options: dict[str, Any]) -> Path:
     from msviz.analyses import cached
 
     options = options | ({"slice": slicing.current()} if slicing.current() else {})
-    return work.folder_of(cached("projection", run, None, options))
+    return work.job_folder(cached("projection", run, None, options))

@@ -41,9 +41,11 @@ def show(choice: ShelfChoice) -> None:
     organise.show_messages()
     export_runs.show_jobs()
     if not seen.entries:
-        view.empty("No runs on the shelf", NO_RUNS, command=TRAIN)
+        view.show_empty("No runs on the shelf", NO_RUNS, command=TRAIN)
     elif not listed:
-        box = view.notice("No run fits", "Look for fewer words, or choose fewer filters.", icon="search_off")
+        box = view.show_notice(
+            "No run fits", "Look for fewer words, or choose fewer filters.", icon="search_off"
+        )
         box.button("List all runs", key="shelf-all", on_click=clear_filters)
     else:
         of = f" of {len(seen.entries):,}" if len(listed) < len(seen.entries) else ""

@@ -40,7 +40,7 @@ class ShelfChoice:
 def choose(run: Run | None) -> ShelfChoice:
     """Choose words to search for, what is filtered, and the order."""
     del run  # all of them are listed
-    seen = shelf.seen()
+    seen = shelf.look()
     if not seen.entries:
         return ShelfChoice(seen, ())
     left, right = st.columns([4, 1], vertical_alignment="bottom")

@@ -50,7 +50,7 @@ def choose(run: Run | None) -> TrainChoice | None:
     st.query_params.pop(queue_list.JOB, None)
     datasets = {dataset.path.name: dataset for dataset in shelf.datasets()}
     if not datasets and run is None:
-        view.empty("No data yet", NO_DATA, command=PLANT, icon="database")
+        view.show_empty("No data yet", NO_DATA, command=PLANT, icon="database")
         return None
     columns = iter(st.columns(4, vertical_alignment="bottom"))
     study = None

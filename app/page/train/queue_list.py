@@ -41,7 +41,7 @@ def show_queue() -> None:
     if trouble := st.session_state.pop(TROUBLE, ""):
         st.warning(escape_markdown(trouble), icon=":material/error:")
     if not active and not ended:
-        view.empty(
+        view.show_empty(
             "Nothing runs and nothing waits",
             "Trainings that you start, and answers that pages compute, are listed here.",
             icon="hourglass_empty",
@@ -82,7 +82,9 @@ def show_job(job: Job) -> None:
     if before not in (None, status.state):
         st.rerun(scope="app")
     if status.state in ACTIVE:
-        line = [other.id for other in work.queue().jobs() if other.kind == job.kind and work.waits(other)]
+        line = [
+            other.id for other in work.queue().jobs() if other.kind == job.kind and work.is_waiting(other)
+        ]
         _show_active(job, status, line, watch=False)
     else:
         _show_ended(job, status, watch=False)
@@ -221,7 +223,7 @@ def _cancel(name: str) -> None:
 
 
 def _resume(name: str) -> None:
-    work.ready()
+    work.ensure_engine()
     _attempt(work.queue().resume, name)
 
 

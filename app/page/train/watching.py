@@ -94,7 +94,7 @@ def show_replay(run: Run) -> None:
     """Let a reader go through the moments of a finished training, every picture on the same scale."""
     snapshots = Snapshots.of(run.path, run, tuple(run.schema.scenario_names))
     if not snapshots.marks:
-        view.empty(
+        view.show_empty(
             "No pictures were kept of this training",
             "Retrain the run from here, or add --frames to the command: the net is then looked at while it "
             "is trained, and a slider replays it.",

@@ -55,7 +55,7 @@ def _show_weights(choice: FeatureWeightsChoice, finding: Finding) -> None:
 
 def _show_difference(choice: FeatureWeightsChoice) -> None:
     if choice.against in ("", ALL):
-        view.empty("Only one scenario", "There is no second scenario to compare with.", icon="compare")
+        view.show_empty("Only one scenario", "There is no second scenario to compare with.", icon="compare")
         return
     run = choice.run
     try:

@@ -346,12 +346,12 @@ def test_few_nets_are_laid_out_to_tell_which_runs_can_answer(
         return "" if asked[-1] in ("satrans", "autoint") else "it shows none"
 
     monkeypatch.setattr(shelf, "why_not", why)
-    found = shelf.able("made_up")
+    found = shelf.able_runs("made_up")
     assert len(asked) == shelf.LOOKED_AT and len(set(asked)) == 6, "every model was asked"
     assert {run.card.model for run in found} == {"satrans", "autoint"}
     names = [run.name for run in shelf.runs() if run.card.model in ("satrans", "autoint")]
     assert [run.name for run in found] == names
-    assert [run.name for run in shelf.able("made_up", shelf.runs()[:6])] == names[:2]
+    assert [run.name for run in shelf.able_runs("made_up", shelf.runs()[:6])] == names[:2]
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
     found = Desk()
     monkeypatch.setattr("app.work.submit", found.submit)
     monkeypatch.setattr("app.work.queue", lambda: found)
-    monkeypatch.setattr("app.work.ready", lambda: None)
+    monkeypatch.setattr("app.work.ensure_engine", lambda: None)
     return found
 
 
