@@ -4,18 +4,18 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from app.words import plain
+from app.markdown import escape_markdown
 from msviz.figures.theme import ALL
 
 NOTES, PAGE = "_link_notes", "_link_page"
 
 
-def begin() -> None:
+def forget_notes() -> None:
     """Forget what was said about the last run of the script."""
     st.session_state[NOTES] = []
 
 
-def arrive(page: str) -> None:
+def take_over(page: str) -> None:
     """Let a link that leads to another page win over what was chosen before, which widgets would keep."""
     # What was chosen before may stand in the address too, in front of what the link asks for.
     asked = {key: st.query_params.get_all(key)[-1:] for key in st.query_params}
@@ -28,7 +28,7 @@ def arrive(page: str) -> None:
     st.session_state[PAGE] = (page, asked)
 
 
-def say() -> None:
+def show_notes() -> None:
     """Show what the link asked for and could not get."""
     for note in st.session_state.get(NOTES, []):
         st.warning(note, icon=":material/link_off:")
@@ -38,7 +38,7 @@ def choose(
     label: str, options: Sequence[str], key: str, *, default: str | None = None, help: str | None = None
 ) -> str:
     """Return one of `options`, chosen in a select box that the address remembers."""
-    fallback = default if default in options else options[0]
+    fallback = default if default is not None and default in options else options[0]
     _check(label, options, key, fallback)
     chosen = st.selectbox(
         label, options, index=options.index(fallback), key=key, bind="query-params", help=help
@@ -46,7 +46,7 @@ def choose(
     return str(chosen)
 
 
-def several(
+def choose_several(
     label: str,
     options: Sequence[str],
     key: str,
@@ -90,11 +90,11 @@ def switch(label: str, options: Sequence[str], key: str, *, help: str | None = N
     return str(chosen)
 
 
-def whole(label: str, key: str, *, help: str | None = None) -> int | None:
+def choose_number(label: str, key: str, *, help: str | None = None) -> int | None:
     """Return a whole number from 0 that the address remembers, or None."""
-    raw = st.query_params.get(key)
-    if raw and not raw.isdigit():
-        note(label, raw, "it is not a whole number")
+    text = st.query_params.get(key)
+    if text and not text.isdigit():
+        note(label, text, "it is not a whole number")
     value = st.number_input(
         label,
         min_value=0,
@@ -122,6 +122,6 @@ def _check(label: str, options: Sequence[str], key: str, fallback: str) -> None:
 
 def note(label: str, value: str, what: str) -> None:
     """Say above the page that something which the link asks for is not to be had."""
-    note = f'{plain(label)} "{plain(value[:80])}" is not available here: {plain(what)}.'
+    note = escape_markdown(f'{label} "{value[:80]}" is not available here: {what}.')
     if note not in st.session_state[NOTES]:
         st.session_state[NOTES].append(note)

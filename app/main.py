@@ -4,12 +4,20 @@ Start it from the root of the repository with `python -m streamlit run app/main.
 """
 
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
-from app import choosing, links, shelf, slicing, work
+from app import links, navigation, run_choice, shelf, slicing, work
 
 HERE = Path(__file__).parent
+
+
+def draw() -> None:
+    """Draw the open page; its controls are made before, in this script, or a link would lose them."""
+    if choice is not None:
+        page.show(choice)
+
 
 st.set_page_config(page_title="msviz", page_icon=str(HERE / "logo.svg"), layout="wide")
 # Our own words, no data: the one thing that Streamlit has no setting for.
@@ -18,29 +26,21 @@ st.html(
     '[class*="st-key-wide-"] [data-testid="stElementContainer"]{min-width:640px}}</style>'
 )
 st.logo(str(HERE / "logo.svg"), size="large")
-links.begin()
-work.ready()
-pages = {
-    st.Page(
-        f"pages_look/{page.stem}.py",
-        title=page.title,
-        icon=page.icon,
-        url_path=page.stem,
-        default=not number,
-    ): page
-    for number, page in enumerate(choosing.pages())
-}
+links.forget_notes()
+work.ensure_engine()
+pages = {page.as_streamlit(draw): page for page in navigation.list_pages()}
 sections: dict[str, list[st.Page]] = {}
-for shown, about in pages.items():
-    sections.setdefault(about.section, []).append(shown)
-page = st.navigation(sections, expanded=True)  # every page is a click away
-links.arrive(pages[page].stem)
-run = choosing.run(shelf.runs(), pages[page].stem)
-slicing.choose(run)
-st.title(page.title, anchor=False)
-slicing.say()
-said = st.container()
-st.session_state["_chosen"] = pages[page].choose(run)
-page.run()
-with said:
-    links.say()
+for entry, page in pages.items():
+    sections.setdefault(page.info.section, []).append(entry)
+opened = st.navigation(sections, expanded=True)  # every page is a click away
+page = pages[opened]
+links.take_over(page.stem)
+run = run_choice.choose_run(shelf.runs(), page.stem)
+slicing.choose_slice(run)
+st.title(page.info.title, anchor=False)
+slicing.show_chips()
+notes = st.container()
+choice: Any = page.choose(run)
+opened.run()
+with notes:
+    links.show_notes()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from msviz.probing.truth import Score
 
 LOOKED_AT = 16  # nets that one page lays out to tell which runs can answer a question: some 10 ms each
-MOST_TOLD = 50_000
+MOST_REASONS = 50_000
 SINGLE = ("attention_instance", "scenario_switch", "behaviour_attention")
 
 
@@ -38,7 +38,7 @@ def data() -> Path:
 
 def runs() -> list[Run]:
     """Return the runs on the shelf, newest first."""
-    return seen().runs
+    return look().runs
 
 
 def study_runs() -> list[Run]:
@@ -46,21 +46,23 @@ def study_runs() -> list[Run]:
     return _listing(str(models() / SHELF)).look().runs
 
 
-def seen() -> Seen:
+def look() -> Seen:
     """Return the shelf with its notes and what cannot be read; only what changed is read again."""
     return _listing(str(models())).look()
 
 
-def of_digest(digest: str) -> Run | None:
+def find_run(digest: str) -> Run | None:
     """Return the run with this content, as the page's last look at the shelf found it."""
     entry = _listing(str(models())).last.by_digest.get(digest)
     return entry.run if entry else None
 
 
-def seeds_of(run: Run) -> list[Run]:
+def runs_of_other_seeds(run: Run) -> list[Run]:
     """Return the runs on the shelf that differ from one in the seed alone, by seed."""
     runs = _listing(str(models())).last.runs
-    return _seeds_of(run.card.digest, hash(tuple((one.path, one.card.digest) for one in runs)), run, runs)
+    return _seeds_of(
+        run.card.digest, hash(tuple((other.path, other.card.digest) for other in runs)), run, runs
+    )
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
@@ -77,11 +79,11 @@ def _listing(folder: str) -> Listing:
 
 def datasets() -> list[Dataset]:
     """Return the encoded datasets in the data folder, by name."""
-    found = []
+    datasets = []
     for file in sorted(data().glob("*/dataset.json")):
         with suppress(MsvizError, OSError):
-            found.append(_dataset(*_stamp(file)))
-    return found
+            datasets.append(_dataset(*_stamp(file)))
+    return datasets
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
@@ -113,7 +115,7 @@ def _data_of(path: str, digest: str, _run: Run) -> Dataset:
     return find_data(_run)
 
 
-def simulated(dataset: Dataset) -> bool:
+def is_simulated(dataset: Dataset) -> bool:
     """Tell whether a dataset was planted rather than logged."""
     origin = dataset.meta.get("origin", {})
     return bool(origin.get("simulated")) or dataset.truth is not None
@@ -123,45 +125,45 @@ def why_not(name: str, path: str, digest: str) -> str:
     """Return why a run cannot answer a question, or "" when it can."""
     # Every look asks the disk about every run: once a page is enough.
     entry = _listing(str(models())).last.by_digest.get(digest) or Entry(Run.peek(path), NOTHING)
-    told, key = _told(), (name, entry.shape)
-    if key not in told:
+    reasons, key = _reasons(), (name, entry.shape)
+    if key not in reasons:
         from msviz.analyses.run import why_not as asked
 
-        if len(told) > MOST_TOLD:
-            told.clear()
+        if len(reasons) > MOST_REASONS:
+            reasons.clear()
         try:
-            told[key] = str(asked(name, entry.run))
+            reasons[key] = str(asked(name, entry.run))
         except MsvizError as error:  # a run of a model that is not here
-            told[key] = str(error)
-    return told[key]
+            reasons[key] = str(error)
+    return reasons[key]
 
 
 @st.cache_resource(show_spinner=False)
-def _told() -> dict[tuple[str, str], str]:
+def _reasons() -> dict[tuple[str, str], str]:
     """Return why not, by question and shape of run: a net is laid out once for all runs of its shape."""
     return {}
 
 
-def able(name: str, runs: Sequence[Run] | None = None) -> list[Run]:
+def able_runs(name: str, runs: Sequence[Run] | None = None) -> list[Run]:
     """Return those of the runs (all on the shelf) that can answer a question, in their order.
 
     So many nets are laid out in one go, one of every model before the others; runs of other shapes are taken
     to be as the last of their model that was looked at.
     """
-    found, told = seen(), _told()
-    places = {entry.run.path: entry for entry in found.entries}
-    entries = [entry for run in (found.runs if runs is None else runs) if (entry := places.get(run.path))]
+    listing, reasons = look(), _reasons()
+    by_path = {entry.run.path: entry for entry in listing.entries}
+    entries = [entry for run in (listing.runs if runs is None else runs) if (entry := by_path.get(run.path))]
     shapes = {entry.shape: entry for entry in reversed(entries)}
     first = {entry.card.model: shape for shape, entry in shapes.items()}
-    left, known, models = LOOKED_AT, dict[str, bool](), dict[str, bool]()
+    left, able, models = LOOKED_AT, dict[str, bool](), dict[str, bool]()
     for shape in dict.fromkeys([*first.values(), *reversed(shapes)]):
         entry = shapes[shape]
-        new = (name, shape) not in told
+        new = (name, shape) not in reasons
         if not new or left:
             left -= new
             models[entry.card.model] = not why_not(name, str(entry.run.path), entry.card.digest)
-        known[shape] = models.get(entry.card.model, False)
-    return [entry.run for entry in entries if known[entry.shape]]
+        able[shape] = models.get(entry.card.model, False)
+    return [entry.run for entry in entries if able[entry.shape]]
 
 
 def taps(run: Run) -> dict[str, tuple[str, ...]]:
@@ -195,7 +197,7 @@ def _load(path: str, stamp: int) -> Finding:
 
 
 @dataclass(frozen=True)
-class Desk:
+class OpenModel:
     """A run's net with its data, open for single impressions; hooks are global to a net: hold the lock."""
 
     study: "Study"
@@ -203,11 +205,11 @@ class Desk:
 
 
 @st.cache_resource(max_entries=3, show_spinner="Opening the model …")
-def _desk(path: str, digest: str, _dataset: Dataset) -> Desk:
+def _open_model(path: str, digest: str, _dataset: Dataset) -> OpenModel:
     from msviz.probing.study import Study
 
     study = Study.open(Run.open(path), _dataset)
-    return Desk(study, threading.Lock())
+    return OpenModel(study, threading.Lock())
 
 
 def ask(name: str, path: str, digest: str, _run: Run, **options: object) -> Finding:
@@ -226,9 +228,9 @@ def _ask(name: str, path: str, digest: str, slice: str, _run: Run, **options: ob
     from msviz.analyses.run import ask as asked
     from msviz.probing.study import Study
 
-    desk = _desk(path, digest, data_of(_run))
-    with desk.lock:
-        study = Study(desk.study.run, desk.study.dataset, slice=slice, net=desk.study.net)
+    model = _open_model(path, digest, data_of(_run))
+    with model.lock:
+        study = Study(model.study.run, model.study.dataset, slice=slice, net=model.study.net)
         # One impression takes milliseconds: keeping each would fill the shelf.
         study.keep = name not in SINGLE and options.get("question") not in SINGLE
         return asked(study, name, options)
@@ -243,23 +245,23 @@ def score(finding: Finding) -> "list[Score] | None":
         planted = experiment.truth(Path(log)) if Path(log).is_file() else None
         return scored(finding, planted, None) if planted else None
     mark = finding.provenance.fingerprint
-    dataset = next((found for found in datasets() if found.fingerprint == mark), None)
+    dataset = next((dataset for dataset in datasets() if dataset.fingerprint == mark), None)
     if dataset is None or dataset.truth is None:
         return None
     return scored(finding, dataset.truth, dataset.schema)
 
 
-def instead(analysis: str) -> str:
+def alternative(analysis: str) -> str:
     """Return what to look at where a view scores badly, in words; "" where its question names nothing."""
     return load_question(analysis).instead
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def known(analysis: str) -> str:
+def known_score(analysis: str) -> str:
     """Return what a view scored on planted data, in words; "" where it has no score."""
-    from msviz.analyses.answers import known_score
+    from msviz.analyses.answers import known_score as score_on_planted
 
-    return known_score(analysis)
+    return score_on_planted(analysis)
 
 
 def _stamp(path: Path) -> tuple[str, int]:

@@ -7,7 +7,8 @@ import numpy as np
 import streamlit as st
 
 from app import shelf
-from app.words import plain
+from app.markdown import escape_markdown
+from app.slice_text import drop_condition, replace_condition, shorten
 from msviz.data import slices
 from msviz.dataset import Dataset
 from msviz.errors import MsvizError
@@ -29,7 +30,7 @@ def current() -> str:
     return str(st.session_state.get(KEY) or "").strip()
 
 
-def choose(run: Run | None) -> None:
+def choose_slice(run: Run | None) -> None:
     """Show the slice and what builds it in the sidebar."""
     dataset = _dataset(run)
     st.session_state[TROUBLE] = ""
@@ -49,19 +50,19 @@ def choose(run: Run | None) -> None:
             st.session_state["_slice_rows"] = _count(mark, text, dataset) if text else None
         except MsvizError as error:
             st.session_state[TROUBLE] = str(error)
-            st.error(plain(str(error)), icon=":material/filter_alt_off:")
+            st.error(escape_markdown(str(error)), icon=":material/filter_alt_off:")
         with st.popover("Add a condition", icon=":material/filter_alt:", width="stretch"):
-            _builder(dataset)
+            _build_condition(dataset)
     past = st.session_state.setdefault(PAST, [])
     if not past or past[-1] != text:
         past.append(text)
 
 
-def say() -> None:
+def show_chips() -> None:
     """Show the slice as chips above the page, with a way back."""
     if st.session_state.get(TROUBLE):
         st.warning(
-            f"The slice cannot be read, so all rows are shown: {plain(st.session_state[TROUBLE])}",
+            f"The slice cannot be read, so all rows are shown: {escape_markdown(st.session_state[TROUBLE])}",
             icon=":material/filter_alt_off:",
         )
     text, past = current(), st.session_state.get(PAST, [])
@@ -69,11 +70,11 @@ def say() -> None:
         return
     parts = slices.conditions(text)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        for place, part in enumerate(parts):
-            rest = slices.joined([other for at, other in enumerate(parts) if at != place])
+        for index, part in enumerate(parts):
+            rest = drop_condition(parts, index)
             st.button(
-                plain(_short(part)),
-                key=f"chip-{place}",
+                escape_markdown(shorten(part)),
+                key=f"chip-{index}",
                 icon=":material/close:",
                 on_click=_set,
                 args=(rest,),
@@ -89,7 +90,7 @@ def say() -> None:
             st.caption(f"{kept:,} of {total:,} test rows" + ("" if kept else ": no row is left"))
 
 
-def use_rows(dataset: Dataset, rows: np.ndarray) -> None:  # type: ignore[type-arg]
+def use_rows(dataset: Dataset, rows: np.ndarray) -> None:
     """Narrow every page to rows of the log by number (n,); for a button's on_click."""
     try:
         _replace(("row", "chosen("), slices.keep_rows(dataset, rows))
@@ -97,7 +98,7 @@ def use_rows(dataset: Dataset, rows: np.ndarray) -> None:  # type: ignore[type-a
         st.session_state[TROUBLE] = f"the chosen rows cannot be kept beside the data: {error.strerror}"
 
 
-def offer_rows(run: Run, rows: np.ndarray, key: str) -> None:  # type: ignore[type-arg]
+def offer_rows(run: Run, rows: np.ndarray, key: str) -> None:
     """Offer to narrow every page to rows of the log by number (n,), where the run's data is here."""
     dataset = _dataset(run)
     if dataset is not None and len(rows):
@@ -124,12 +125,7 @@ def use_values(name: str, values: list[str]) -> None:
 
 def _replace(starts: tuple[str, ...], condition: str) -> None:
     """Put a condition in the place of those that speak of the same."""
-    try:
-        parts = slices.conditions(current())
-    except MsvizError:
-        parts = []
-    words = tuple(f"{start} " if start[-1] != "(" else start for start in starts)
-    _set(slices.joined([*(part for part in parts if not part.startswith(words)), condition]))
+    _set(replace_condition(current(), starts, condition))
 
 
 def _set(text: str) -> None:
@@ -143,7 +139,7 @@ def _undo() -> None:
         _set(past.pop())
 
 
-def _builder(dataset: Dataset) -> None:
+def _build_condition(dataset: Dataset) -> None:
     """Let a reader build a condition from lists, without knowing how it is written."""
     schema = dataset.schema
     # A run with other scenarios still has the log's own as a field, by the same name.
@@ -195,9 +191,3 @@ def _count(mark: tuple[str, ...], text: str, _dataset: Dataset) -> tuple[int, in
     """Return how many test rows a slice holds, and how many there are."""
     part = _dataset.split("test")
     return len(slices.rows(part, text)), part.rows
-
-
-def _short(text: str, limit: int = 60) -> str:
-    if text.startswith("chosen("):
-        return "chosen impressions"
-    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,15 +1,16 @@
 """One view: the question, the picture, the takeaway, how to read it, where it comes from, and downloads."""
 
 import json
-import math
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from app import controls, shelf
-from app.words import plain
+from app import control_lines, shelf
+from app.markdown import escape_markdown
+from app.scores import describe_briefly, describe_score, score_table, select_score
 from msviz.errors import MsvizError
 from msviz.figures import export
 from msviz.figures.picture import load_picture
@@ -43,14 +44,14 @@ def show(
     try:
         figure = finding.figure(**choices)
     except MsvizError as error:
-        st.warning(plain(str(error)), icon=":material/error:")
+        st.warning(escape_markdown(str(error)), icon=":material/error:")
         return None
     if question != "":
-        st.subheader(plain(question or finding.question), anchor=False)
+        st.subheader(escape_markdown(question or finding.question), anchor=False)
     words = takeaway or finding.takeaway
     if not compact:
-        st.markdown(plain(words))
-    controls.show(finding, key, choices)
+        st.markdown(escape_markdown(words))
+    control_lines.show_controls(finding, key, choices)
     # Grids of many fields keep a width at which they can be read; a phone scrolls them sideways.
     grid = any(trace.type == "heatmap" for trace in figure.data)
     wide = "wide" if grid and finding.data.sizes.get("key", 0) > FIELDS_ON_A_PHONE else "fit"
@@ -60,81 +61,58 @@ def show(
             figure, theme=None, config=CONFIG, key=f"chart-{key}", alt=words, **listen
         )
     if scored:
-        trust(finding, str(choices.get("scenario") or ""))
+        show_trust(finding, str(choices.get("scenario") or ""))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         with st.popover("How to read this", icon=":material/help:", type="tertiary"):
             st.markdown(load_picture(finding.picture).how_to_read)
-        downloads(finding, figure, words, key)
+        offer_downloads(finding, figure, words, key)
         if simulated:
             st.badge("simulated data", color="orange", icon=":material/science:")
-        st.caption(f"Source: {plain(finding.provenance.sentence())}")
+        st.caption(f"Source: {escape_markdown(finding.provenance.sentence())}")
     return event["selection"] if select else None
 
 
-def score_line(finding: Finding) -> None:
+def show_first_score(finding: Finding) -> None:
     """Say in a few words how a finding scores against a planted truth; nothing where it has no ruler."""
-    scores = _scored(finding)
-    if scores:
-        first = scores[0]
-        score = f"{first.measure} {first.value:.2f}, by chance {first.chance:.2g}"
-        st.caption(f":material/fact_check: {plain(f'{score} ({first.name})')}")
+    if scores := _scores(finding):
+        st.caption(f":material/fact_check: {escape_markdown(describe_briefly(scores[0]))}")
 
 
-def trust(finding: Finding, scenario: str) -> None:
+def show_trust(finding: Finding, scenario: str) -> None:
     """Say how far this view can be trusted: its score against a planted truth, or what it scored on one."""
-    scores = _scored(finding)
+    scores = _scores(finding)
     if scores is None:
-        known = shelf.known(finding.analysis)
-        if known:
-            words = f"No truth is known here; on planted data this view scores {plain(known)}."
+        score = shelf.known_score(finding.analysis)
+        if score:
+            words = f"No truth is known here; on planted data this view scores {escape_markdown(score)}."
             st.caption(f":material/help_center: {words}")
         return
     if not scores:
         return
-    first = next((one for one in scores if one.name == scenario), scores[0])
+    words = describe_score(select_score(scores, scenario), shelf.alternative(finding.analysis))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        words = f":material/fact_check: Checked against the planted truth: {plain(first.words)}"
-        if not math.isnan(first.low) and first.low <= first.chance:
-            words += f" That may be chance. {plain(shelf.instead(finding.analysis))}".rstrip()
-        st.caption(words)
+        st.caption(f":material/fact_check: {escape_markdown(words)}")
         if len(scores) > 1:
             with st.popover("All scores", icon=":material/table:", type="tertiary"):
-                st.dataframe(_table(scores), hide_index=True)
+                st.dataframe(score_table(scores), hide_index=True)
 
 
-def _scored(finding: Finding) -> "list[Score] | None":
+def _scores(finding: Finding) -> "list[Score] | None":
     """Return a finding's scores, computed once for each answer."""
-    where = finding.provenance
-    asked = (where.run_digest, where.fingerprint, where.split, json.dumps(where.parameters, sort_keys=True))
-    return _scores(finding.analysis, asked, finding)
+    source = finding.provenance
+    parameters = json.dumps(source.parameters, sort_keys=True)
+    key = (source.run_digest, source.fingerprint, source.split, parameters)
+    return _compute_scores(finding.analysis, key, finding)
 
 
 @st.cache_data(max_entries=200, show_spinner=False)
-def _scores(analysis: str, asked: tuple[str, ...], _finding: Finding) -> "list[Score] | None":
+def _compute_scores(analysis: str, key: tuple[str, ...], _finding: Finding) -> "list[Score] | None":
     return shelf.score(_finding)
 
 
-def _table(scores: "list[Score]") -> pd.DataFrame:
-    def bounds(one: "Score") -> str:
-        return "" if math.isnan(one.low) else f"{one.low:.2f} to {one.high:.2f}"
-
-    return pd.DataFrame(
-        {
-            "Of": [one.name for one in scores],
-            "Measure": [one.measure for one in scores],
-            "Score": [f"{one.value:.2f}" for one in scores],
-            "95 %": [bounds(one) for one in scores],
-            "By chance": [f"{one.chance:.2g}" for one in scores],
-            "In words": [one.words for one in scores],
-        }
-    )
-
-
-def downloads(finding: Finding, figure: go.Figure, words: str, key: str) -> None:
+def offer_downloads(finding: Finding, figure: go.Figure, words: str, key: str) -> None:
     """Offer the view as files; each is made when its button is pressed, not before."""
-    from dataclasses import replace
-
-    told = replace(finding, takeaway=words)
+    exported = replace(finding, takeaway=words)
     name = f"{finding.analysis}-{finding.provenance.run or finding.provenance.data}"
     try:
         export.browser()
@@ -145,7 +123,7 @@ def downloads(finding: Finding, figure: go.Figure, words: str, key: str) -> None
         for kind, mime in (("png", "image/png"), ("svg", "image/svg+xml")):
             st.download_button(
                 kind.upper(),
-                lambda kind=kind: export.to_image(export.dressed(figure, told), kind),
+                partial(_draw_image, figure, exported, kind),
                 f"{name}.{kind}",
                 mime,
                 key=f"{kind}-{key}",
@@ -156,7 +134,7 @@ def downloads(finding: Finding, figure: go.Figure, words: str, key: str) -> None
             )
         st.download_button(
             "HTML",
-            lambda: export.to_html(export.dressed(figure, told)),
+            lambda: export.to_html(export.dressed(figure, exported)),
             f"{name}.html",
             "text/html",
             key=f"html-{key}",
@@ -174,7 +152,11 @@ def downloads(finding: Finding, figure: go.Figure, words: str, key: str) -> None
         )
 
 
-def notice(title: str, what: str, *, icon: str = "inbox") -> "DeltaGenerator":
+def _draw_image(figure: go.Figure, finding: Finding, kind: str) -> bytes:
+    return export.to_image(export.dressed(figure, finding), kind)
+
+
+def show_notice(title: str, what: str, *, icon: str = "inbox") -> "DeltaGenerator":
     """Say that there is nothing here yet, and what to do next; return the box, for more of it."""
     box = st.container(border=True)
     box.markdown(f"#### :material/{icon}: {title}")
@@ -182,8 +164,8 @@ def notice(title: str, what: str, *, icon: str = "inbox") -> "DeltaGenerator":
     return box
 
 
-def empty(title: str, what: str, *, command: str | None = None, icon: str = "inbox") -> None:
+def show_empty(title: str, what: str, *, command: str | None = None, icon: str = "inbox") -> None:
     """Say that there is nothing here yet, and what to do next, by which command."""
-    box = notice(title, what, icon=icon)
+    box = show_notice(title, what, icon=icon)
     if command:
         box.code(command, language="bash")

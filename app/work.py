@@ -11,7 +11,7 @@ from typing import Any
 import streamlit as st
 
 from app import shelf, slicing
-from app.words import plain, raw
+from app.markdown import escape_markdown, unescape_markdown
 from msviz.dataset import Dataset
 from msviz.errors import MsvizError
 from msviz.finding import Finding
@@ -23,7 +23,7 @@ UNASKED = 2_000_000
 
 
 @dataclass(frozen=True)
-class Offer:
+class JobOffer:
     """A button that a job waits for, also where it would take less than a minute: its words and its key."""
 
     words: str
@@ -36,7 +36,7 @@ def answer(
     dataset: Dataset | None,
     what: str,
     *,
-    offer: Offer | None = None,
+    offer: JobOffer | None = None,
     **options: Any,
 ) -> Finding | None:
     """Return a kept finding; or show the job that makes it, or offer to start one, and return None.
@@ -52,17 +52,17 @@ def answer(
     try:
         path = find_answer(name, run, None if run else dataset, options)
     except MsvizError as error:
-        st.warning(plain(str(error)), icon=":material/error:")
+        st.warning(escape_markdown(str(error)), icon=":material/error:")
         return None
-    folder = folder_of(path)
+    folder = job_folder(path)
     # A shelf that may only be read cannot keep the answer; the job's own file holds it as well.
-    found = shelf.load(path) or shelf.load(folder / "finding.nc")
-    if found:
-        return found
+    finding = shelf.load(path) or shelf.load(folder / "finding.nc")
+    if finding:
+        return finding
     try:
         dataset = dataset or (shelf.data_of(run) if run else None)
     except MsvizError as error:
-        st.info(plain(str(error)), icon=":material/folder_off:")
+        st.info(escape_markdown(str(error)), icon=":material/folder_off:")
         return None
     assert dataset is not None
     arguments = ["analyse", name, *([str(run.path.resolve())] if run else ["-"])]
@@ -77,44 +77,44 @@ def answer(
                 return None
         elif rows > UNASKED and not st.button(f"Compute {what} ({rows:,} rows)", key=f"start-{path.stem}"):
             return None
-        job = _begin(folder, arguments, what)
+        job = _start(folder, arguments, what)
         if offer is not None:
             st.rerun()  # the button goes at once
     elif (folder / "finding.nc").is_file() and job.status().state == "finished":
         (folder / "finding.nc").unlink()  # it cannot be read: the job is offered again
-    _follow(job, what)
+    _show_progress(job, what)
     return None
 
 
-def batch(name: str, arguments: list[str], what: str, rows: int) -> None:
+def run_batch(name: str, arguments: list[str], what: str, rows: int) -> None:
     """Start a command that makes several answers, or show it while it runs; over many `rows` offer it first.
 
     When it has ended, the page runs again and finds what was made; what it could not make is offered again.
     """
-    folder = folder_of_jobs() / f"{name}-{hashlib.sha256(repr(arguments).encode()).hexdigest()[:8]}"
+    folder = jobs_folder() / f"{name}-{hashlib.sha256(repr(arguments).encode()).hexdigest()[:8]}"
     job = queue().job(folder.name)
     if job is not None and job.status().state != "finished":
-        _follow(job, what, None)
+        _show_progress(job, what, None)
     elif (rows <= UNASKED and job is None) or st.button(
         f"Compute {what}", key=f"start-{name}", type="primary", icon=":material/play_arrow:"
     ):
-        _begin(folder, arguments, what)
+        _start(folder, arguments, what)
         st.rerun()
 
 
 @st.fragment(run_every=0.5)
-def _follow(job: Job, what: str, answer: str | None = "finding.nc") -> None:
+def _show_progress(job: Job, what: str, answer: str | None = "finding.nc") -> None:
     """Show a job while it runs; when it ended well, run the page again, which then finds the answer."""
     status = job.status()
     if status.state == "finished" and (answer is None or (job.folder / answer).is_file()):
         st.rerun(scope="app")
     with st.container(border=True):
         if status.state == "queued":
-            st.progress(0.0, text=f"{what[:1].upper()}{what[1:]}: waiting for {_before(job)}")
+            st.progress(0.0, text=f"{what[:1].upper()}{what[1:]}: waiting for {_describe_line(job)}")
             st.button("Cancel", key=f"cancel-{job.id}", on_click=_cancel, args=(job,))
             return
         if status.state in ("running", "cancelling"):
-            words = "stopping" if status.state == "cancelling" else plain(status.words)
+            words = "stopping" if status.state == "cancelling" else escape_markdown(status.words)
             st.progress(status.share, text=f"Computing {what}: {words}")
             if status.state == "running":
                 st.button("Cancel", key=f"cancel-{job.id}", on_click=_cancel, args=(job,))
@@ -125,26 +125,29 @@ def _follow(job: Job, what: str, answer: str | None = "finding.nc") -> None:
             "failed": "failed",
             "finished": "left no answer",
         }[status.state]
-        reason = f": {plain(status.error)}" if status.state in ("failed", "interrupted") else ""
+        reason = f": {escape_markdown(status.error)}" if status.state in ("failed", "interrupted") else ""
         st.warning(f"Computing {what} {words}{reason}.", icon=":material/error:")
         if st.button("Compute again", key=f"again-{job.id}", type="primary"):
             queue().resume(job)
             st.rerun(scope="app")
 
 
-def _before(job: Job) -> str:
+def _describe_line(job: Job) -> str:
     """Return what a waiting job waits for, in words."""
     ahead = [
-        one
-        for one in queue().jobs()
-        if one.kind == job.kind
-        and one.id != job.id
-        and (one.status().state in ("running", "cancelling") or (one.place < job.place and waits(one)))
+        other
+        for other in queue().jobs()
+        if other.kind == job.kind
+        and other.id != job.id
+        and (
+            other.status().state in ("running", "cancelling")
+            or (other.place < job.place and is_waiting(other))
+        )
     ]
     return f"{len(ahead)} other computation{'s' if len(ahead) != 1 else ''}" if ahead else "its turn"
 
 
-def waits(job: Job) -> bool:
+def is_waiting(job: Job) -> bool:
     """Tell whether a job waits in the queue."""
     return job.status().state == "queued"
 
@@ -153,10 +156,10 @@ def _cancel(job: Job) -> None:
     queue().cancel(job)
 
 
-def folder_of(path: Path) -> Path:
+def job_folder(path: Path) -> Path:
     """Return where the job that makes this answer lives: the same for everyone who asks for it."""
-    place = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
-    return folder_of_jobs() / f"{path.stem}-{place}"
+    digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
+    return jobs_folder() / f"{path.stem}-{digest}"
 
 
 def submit(
@@ -172,7 +175,7 @@ def submit(
 ) -> Job:
     """Write a job down and start it where there is room, as `Queue.submit` does."""
     if start:
-        ready()
+        ensure_engine()
     return queue().submit(
         arguments,
         kind=kind,
@@ -185,12 +188,12 @@ def submit(
     )
 
 
-def ready() -> None:
+def ensure_engine() -> None:
     """See to it that somebody keeps the queue moving, also after the engine was killed."""
     if os.environ.get("MSVIZ_ENGINE") == "off":
         queue().dispatch()
     else:
-        engine.ensure(folder_of_jobs())
+        engine.ensure(jobs_folder())
 
 
 @st.cache_resource(show_spinner=False)
@@ -200,12 +203,12 @@ def _queue(folder: str, warm: str) -> Queue:
 
 def queue() -> Queue:
     """Return the queue of all jobs of this shelf."""
-    folder = folder_of_jobs()
+    folder = jobs_folder()
     off = "off" in (os.environ.get("MSVIZ_ENGINE"), os.environ.get("MSVIZ_WARM"))
     return _queue(str(folder), "" if off else str(engine.socket_of(folder)))
 
 
-def folder_of_jobs() -> Path:
+def jobs_folder() -> Path:
     """Return where jobs are written down: $MSVIZ_JOBS, or beside the runs, or, where only others may write
     there, a folder of this machine's that a restart may empty.
     """
@@ -217,8 +220,8 @@ def folder_of_jobs() -> Path:
     return Path(tempfile.gettempdir()) / f"msviz-jobs-{os.getuid()}"
 
 
-def _begin(folder: Path, arguments: list[str], what: str) -> Job:
-    title = raw(what[:1].upper() + what[1:])
+def _start(folder: Path, arguments: list[str], what: str) -> Job:
+    title = unescape_markdown(what[:1].upper() + what[1:])
     return submit(arguments, kind="answer", title=title, key=folder.name)
 
 

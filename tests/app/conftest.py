@@ -5,6 +5,7 @@ from pathlib import Path
 
 import a_shelf
 import pytest
+from opened_pages import open_page
 from streamlit.testing.v1 import AppTest
 
 from msviz.dataset import Dataset
@@ -32,7 +33,7 @@ def app(
         for key, value in link.items():
             at.query_params[key] = value
         if page != "overview":
-            at.switch_page(f"pages_look/{page}.py")
+            open_page(at, page)
         return at.run()
 
     return opened

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from opened_pages import open_page
 from streamlit.testing.v1 import AppTest
 
 from msviz.analyses.run import analyse
@@ -229,7 +230,7 @@ def test_a_slice_carries_from_page_to_page_and_can_be_undone(app: Open, tiny_wor
     at.text_input(key="slice").set_value(text).run()
     chips = [button for button in at.button if (button.key or "").startswith("chip")]
     assert len(chips) == 2
-    at.switch_page("pages_look/performance.py").run()
+    open_page(at, "performance").run()
     assert at.text_input(key="slice").value == text
     at.button(key="chip-0").click().run()
     assert at.text_input(key="slice").value == "hour < 12"
@@ -246,7 +247,7 @@ def test_listed_impressions_become_the_slice_of_every_page(app: Open, tiny_world
     at.button(key="use-listed").click().run()
     assert not at.exception
     assert f"{fit} of {tiny_world.rows['test']:,} test rows" in words(at)
-    at.switch_page("pages_look/overview.py").run()
+    open_page(at, "overview").run()
     assert "chosen(" in at.text_input(key="slice").value and not at.exception
     assert "chosen impressions" in at.button(key="chip-0").label
 

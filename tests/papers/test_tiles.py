@@ -35,8 +35,7 @@ def run(name: str, model: str, data: str = "one", **config: object) -> Run:
 def test_a_tile_points_at_what_exists(paper: str, tile: Tile) -> None:
     question = load_question(tile.analysis)
     assert set(tile.options) <= {*question.options.model_fields, "split", "seed"}
-    assert (APP / "pages_look" / f"{tile.page}.py").is_file()
-    assert (APP / "choosing" / f"{tile.page}.py").is_file()
+    assert {"controls.py", "content.py"} <= {file.name for file in (APP / "page" / tile.page).iterdir()}
     for wants in (tile.run, tile.other):
         if wants is not None:
             assert set(wants.settings) <= set(net_class(wants.model).Config.model_fields)

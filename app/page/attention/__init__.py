@@ -1,0 +1,1 @@
+"""Which fields a model relates, scenario by scenario, and where scenarios or runs differ."""

@@ -1,0 +1,1 @@
+"""Which past clicks a model looks at, and whose it uses where."""

@@ -1,0 +1,1 @@
+"""How a model's experts share the work from day to day, and how click rates move."""

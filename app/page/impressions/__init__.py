@@ -1,0 +1,1 @@
+"""Single impressions: find them, open one, and place it in every scenario."""

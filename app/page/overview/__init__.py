@@ -1,0 +1,1 @@
+"""What is on the shelf, and what is in the data."""
