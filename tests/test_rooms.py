@@ -81,6 +81,11 @@ def test_every_room_is_known() -> None:
         ("import msviz", ["torch", "pandas", "xarray", "plotly", "streamlit"]),
         ("import msviz; msviz.shelf('models')", ["torch", "plotly", "streamlit"]),
         ("import msviz.finding", ["torch", "plotly"]),
+        ("import msviz.statistics.intervals", ["torch", "pandas", "scipy"]),
+        (
+            "import msviz.statistics.auc, msviz.statistics.correlation",
+            ["torch", "pandas", "scipy.stats", "xarray"],
+        ),
     ],
 )
 def test_light_doors_stay_light(code: str, forbidden: list[str]) -> None:
