@@ -1,11 +1,13 @@
 """A run's folder: how it may be called, and what is in it. No other module says the names of its files.
 
-run.json             the card, written last and sealed over the digests of FILES: with it a folder is a run
-weights.safetensors  schema.json  history.parquet  metrics.json
-notes.json           what people say about the run; not sealed, may be deleted at any time
-frames/              what was seen of the training; not sealed, may be deleted at any time
-findings/            answers that were kept; not sealed, may be deleted at any time
-checkpoint/          only while a training goes on or was stopped; held by one process at a time
+    run.json             the card, sealed over the digests of FILES
+    weights.safetensors  schema.json  history.parquet  metrics.json
+    notes.json           what people say about the run
+    frames/              what was seen of the training
+    findings/            answers that were kept
+    checkpoint/          only while a training goes on or was stopped; held by one process at a time
+
+The card is written last: with it a folder is a run. What it does not seal may be deleted at any time.
 """
 
 import re

@@ -89,6 +89,11 @@ def test_every_room_is_known() -> None:
             "assert Request.parse('attention_by_scenario', 'models/demo-satrans', None, {}).load()",
             ["torch", "plotly", "streamlit", "sklearn", "scipy.stats"],
         ),
+        ("import msviz.statistics.intervals", ["torch", "pandas", "scipy"]),
+        (
+            "import msviz.statistics.auc, msviz.statistics.correlation",
+            ["torch", "pandas", "scipy.stats", "xarray"],
+        ),
     ],
 )
 def test_light_doors_stay_light(code: str, forbidden: list[str]) -> None:

@@ -29,7 +29,6 @@ HOME = "msviz/run_folder.py"
 ALLOWED = {
     "msviz/dataset.py": {SCHEMA},
     "msviz/data/importing/write.py": {SCHEMA},
-    "msviz/analyses/__init__.py": {FINDINGS},
 }
 
 

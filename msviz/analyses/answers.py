@@ -19,6 +19,7 @@ from msviz.dataset import Dataset, open_data
 from msviz.errors import MsvizError, one_of, refuse
 from msviz.finding import Finding
 from msviz.run import Run
+from msviz.run_folder import FINDINGS
 from msviz.schema import first_problem
 
 
@@ -102,7 +103,7 @@ class Request:
             folder = self.file.parent / ".findings"
         elif self.run is not None:
             fingerprint = self.data.fingerprint if self.data else self.run.card.data.fingerprint
-            folder, digest = self.run.path / "findings", self.run.card.digest
+            folder, digest = self.run.path / FINDINGS, self.run.card.digest
         else:
             assert self.data is not None
             folder, fingerprint = self.data.path / ".findings", self.data.fingerprint

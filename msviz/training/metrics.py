@@ -130,12 +130,16 @@ def logloss(label: Array, score: Array) -> Measure:
     """Return the mean cross-entropy in nats with its normal interval."""
     if not len(label):
         return _undefined(0, 0)
-    kept = np.clip(score, SMALLEST, 1 - SMALLEST)
-    losses = -np.log(np.where(label > 0, kept, 1 - kept))
-    value, low, high = mean_interval(losses)
+    value, low, high = mean_interval(row_losses(label, score))
     if len(label) < 2:
         return Measure(value, why="interval not defined: one row only")
     return Measure(value, max(low, 0.0), high)
+
+
+def row_losses(label: Array, score: Array) -> Array:
+    """Return each row's cross-entropy (n,) in nats, of labels 0 or 1 and probabilities."""
+    kept = np.clip(np.asarray(score, np.float64), SMALLEST, 1 - SMALLEST)
+    return np.asarray(-np.log(np.where(label > 0.5, kept, 1 - kept)))
 
 
 def bias(label: Array, score: Array) -> Measure:

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from msviz.analyses.questions.field_permutation import Options, analyse, score
-from msviz.analyses.shared.permute import SIGNALS, losses, shuffles
+from msviz.analyses.shared.permute import SIGNALS, shuffles
 from msviz.batch import Batch
 from msviz.dataset import Dataset
 from msviz.finding import Finding
 from msviz.nets.base import Layout, Need, Net, NetConfig
 from msviz.probing.study import Study
-from msviz.training.metrics import auc
+from msviz.training.metrics import auc, row_losses
 
 ALL = "All scenarios"
 
@@ -108,7 +108,7 @@ def test_the_cost_is_the_mean_rise_of_the_loss_paired_by_row(by_position: tuple[
     change = np.zeros(len(read))
     lost = 0.0
     for shuffled in shuffles(scenario, 2, study.seed):
-        change += (losses(label, sigmoid(read[shuffled])) - losses(label, sigmoid(read))) / 2
+        change += (row_losses(label, sigmoid(read[shuffled])) - row_losses(label, sigmoid(read))) / 2
         lost += (auc(label, sigmoid(read)).value - auc(label, sigmoid(read[shuffled])).value) / 2  # type: ignore[operator]
     title = study.schema.field("position").label
     for place, mine in ((ALL, np.ones(len(read), bool)), ("Search", scenario == 2)):

@@ -13,7 +13,6 @@ from msviz.analyses.question import Question, QuestionOptions
 from msviz.analyses.shared.attention import ALL
 from msviz.analyses.shared.permute import (
     inputs,
-    losses,
     predicted,
     shuffles,
     sorted_sample,
@@ -27,6 +26,7 @@ from msviz.probing.truth.fields import score_fields
 from msviz.statistics.auc import Placements, row_placements
 from msviz.statistics.comparison import adjust_p_values, normal_p
 from msviz.statistics.intervals import Z
+from msviz.training.metrics import row_losses
 
 if TYPE_CHECKING:
     from msviz.analyses.shared.permute import (
@@ -105,7 +105,7 @@ def analyse(study: Study, options: Options) -> Finding:
 
 def _parts(label: Array, score: Array, members: list[Array]) -> list[Array]:
     """Return for each group of rows what every row adds to logloss and AUC: (2, rows)."""
-    loss = losses(label, score)
+    loss = row_losses(label, score)
     return [np.stack([loss[rows], row_placements(label[rows], score[rows])]) for rows in members]
 
 

@@ -19,6 +19,7 @@ from msviz.lazy import LazyModule
 from msviz.probing.groups import DAY
 from msviz.statistics.auc import delong_test, mean_placements, placements
 from msviz.statistics.comparison import NOTHING, adjust_p_values, paired_test
+from msviz.training.metrics import row_losses
 
 if TYPE_CHECKING:
     from msviz.analyses.shared.side_by_side import Entry
@@ -38,7 +39,6 @@ METRICS = ("auc", "logloss", "gauc", "bias")
 TESTED = ("auc", "logloss")
 LEVEL = 0.05
 NORMAL_DAYS, PROMOTION_DAYS, BESIDE_DAYS = "Normal days", "Promotion days", "Days before and after"
-SMALLEST = 1e-7  # a probability is kept this far from 0 and 1 in the logloss
 
 
 class Options(QuestionOptions):
@@ -275,7 +275,7 @@ def _tests(scored: _Scored, scopes: list[str]) -> dict[str, Any]:
     """Return difference, bounds, p and q of AUC and logloss, every run against the first on the same rows."""
     shape = (4, len(scored.predictions), len(scopes), len(METRICS))
     out = np.full(shape, np.nan)
-    losses = [[_losses(scored.label, one) for one in each] for each in scored.predictions]
+    losses = [[row_losses(scored.label, one) for one in each] for each in scored.predictions]
     for column, scope in enumerate(scopes):
         inside = scored.inside(scope)
         label = scored.label[inside]
@@ -299,11 +299,6 @@ def _placed(label: Array, scores: list[Array]) -> Placements | None:
     parts = [placements(label, one) for one in scores]
     known = [one for one in parts if one is not None]
     return mean_placements(known) if known and len(known) == len(parts) else None
-
-
-def _losses(label: Array, score: Array) -> Array:
-    kept = np.clip(score.astype(np.float64), SMALLEST, 1 - SMALLEST)
-    return np.asarray(-np.log(np.where(label > 0.5, kept, 1 - kept)))
 
 
 def _words(data: xr.Dataset, metric: str, scope: str) -> str:

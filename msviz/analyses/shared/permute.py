@@ -21,7 +21,6 @@ else:
 
 Array = np.ndarray[Any, Any]
 SIGNALS = "All signals"
-SMALLEST = 1e-7  # a probability is kept this far from 0 and 1 in the logloss
 
 
 @dataclass(frozen=True)
@@ -77,9 +76,3 @@ def predicted(study: Study, batch: Batch) -> Array:
     size = min(study.batch_size, study.net.piece or study.batch_size)
     parts = [study.predict(batch.take(slice(at, at + size))) for at in range(0, len(batch), size)]
     return torch.cat(parts).cpu().numpy().astype(np.float64)
-
-
-def losses(label: Array, score: Array) -> Array:
-    """Return each row's cross-entropy (n,)."""
-    kept = np.clip(score, SMALLEST, 1 - SMALLEST)
-    return np.asarray(-np.log(np.where(label > 0, kept, 1 - kept)))

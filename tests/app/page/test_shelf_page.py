@@ -13,8 +13,8 @@ from streamlit.testing.v1 import AppTest
 from test_pages import words
 
 from app import shelf as shelf_of_app
-from msviz import analyses
 from msviz import run as run_module
+from msviz.analyses import run as asking
 from msviz.dataset import Dataset
 from msviz.jobs import Queue
 from msviz.run import Run
@@ -379,9 +379,9 @@ def test_a_page_over_a_thousand_runs_lays_out_few_nets_and_reads_no_card_twice(
     monkeypatch.setattr("msviz.shelving.listing.YOUNG", 0)
     # What made pages take a minute; benchmarks/shelf_speed.py times them.
     read, laid = [], []
-    card, layout = run_module._read_card, analyses.laid_out
+    card, layout = run_module._read_card, asking.laid_out
     monkeypatch.setattr(run_module, "_read_card", lambda file: read.append(file) or card(file))
-    monkeypatch.setattr(analyses, "laid_out", lambda run: laid.append(run) or layout(run))
+    monkeypatch.setattr(asking, "laid_out", lambda run: laid.append(run) or layout(run))
     at = app(page, **asked)
     assert not at.exception
     assert len(laid) <= 2 * shelf_of_app.LOOKED_AT

@@ -195,7 +195,7 @@ def test_a_picture_that_is_none_is_said(what: str, shelf_folder: Path, tmp_path:
     frames = Frames(copy)
     finding = frames.finding(3)
     bad = replace(finding, data=finding.data.drop_vars("mean")) if what == "another layout" else None
-    (bad or replace(finding, picture="export")).save(frames.picture(3), quick=True)
+    (bad or replace(finding, analysis="export")).save(frames.picture(3), quick=True)
     at = opened(REPLAY.format(path=str(copy)))
     assert not at.exception
     said = words(at)
