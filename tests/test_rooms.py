@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[1]
 NOUNS = {
     *("schema", "dataset", "batch", "run", "trace", "finding"),
     *("errors", "registry", "run_folder", "same_training", "statistics"),
+    "lazy",
 }
 # A room may import itself, the nouns, and the rooms named here.
 MAY = {
