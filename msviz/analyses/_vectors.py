@@ -9,7 +9,7 @@ from torch import Tensor
 
 from msviz.data._sample import drawn as sampled
 from msviz.errors import MsvizError, one_of, refuse
-from msviz.probing.reducers import Rows
+from msviz.probing.reducers import Rows, own_entry
 from msviz.probing.study import Study
 
 Array = np.ndarray[Any, Any]
@@ -90,7 +90,7 @@ class Kept:
         if source == "prediction":
             self.prediction[place] = values.float().cpu().numpy()
             return
-        kept = self._chosen(values, self._scenario[rows].to(values.device)).float()
+        kept = self._chosen(values, self._scenario[rows]).float()
         if self._basis is not None:
             kept = kept @ self._basis.to(kept.device)
         chosen = kept.cpu().numpy()
@@ -102,7 +102,7 @@ class Kept:
         if self._entries == "joined":
             return values.flatten(1)[:, None]
         if self._entries == "own":
-            return values[torch.arange(len(values), device=values.device), scenario - 1][:, None]
+            return own_entry(values, ("scenario", UNIT), scenario)[:, None]
         return values[:, torch.as_tensor(self._entries, device=values.device)]
 
     def end(self) -> None:

@@ -6,16 +6,17 @@ from typing import Any
 
 import numpy as np
 from scipy.stats import rankdata
-from torch import Tensor, arange
+from torch import Tensor
 
 from msviz.errors import one_of, refuse
 from msviz.probing.moments import Moments
-from msviz.probing.reducers import Rows
+from msviz.probing.reducers import Rows, own_entry
 from msviz.probing.study import Study
 from msviz.schema import UNSEEN
 
 Array = np.ndarray[Any, Any]
-SHAPES = (("head", "field"), ("scenario", "field"), ("field",))
+OWN = ("scenario", "field")
+SHAPES = (("head", "field"), OWN, ("field",))
 SAME = 1e-6  # weights that differ by less are the same number, rounded
 PROBES = 16  # rows of a scenario that must agree before its weights count as the scenario's own
 
@@ -80,18 +81,13 @@ class _OwnScenario:
         self.inner.begin(rows)
 
     def see(self, source: str, layer: int | None, values: Tensor, rows: slice) -> None:
-        self.inner.see(source, layer, own(values, self._scenario[rows]), rows)
+        self.inner.see(source, layer, own_entry(values, OWN, self._scenario[rows]), rows)
 
     def end(self) -> None:
         self.inner.end()
 
     def merge(self, other: "_OwnScenario") -> None:
         self.inner.merge(other.inner)
-
-
-def own(values: Tensor, scenario: Tensor) -> Tensor:
-    """Return (b, ...) of values (b, S, ...): what is shown of each row's own scenario, 1..S."""
-    return values[arange(len(values), device=values.device), scenario - 1]
 
 
 def _probed(study: Study, tap: str, known: Array) -> Array | None:

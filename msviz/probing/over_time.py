@@ -9,7 +9,7 @@ from torch import Tensor
 
 from msviz.errors import MsvizError
 from msviz.probing.groups import Groups
-from msviz.probing.reducers import Rows
+from msviz.probing.reducers import Rows, own_entry
 
 Array = np.ndarray[Any, Any]
 
@@ -58,10 +58,7 @@ class WeightsByDay:
     def see(self, source: str, layer: int | None, values: Tensor, rows: slice) -> None:
         """Take the weights (b, expert) or (b, scenario, expert) of the batch's `rows`."""
         if self.own:
-            scenario = self._scenario[rows].to(values.device)
-            place = torch.arange(len(values), device=values.device)
-            values = values[place, (scenario - 1).clamp_min(0)]
-            values = values.masked_fill((scenario == 0)[:, None], torch.nan)
+            values = own_entry(values, ("scenario", "expert"), self._scenario[rows])
         self._weights[rows] = values.float().cpu().numpy()
 
     def end(self) -> None:

@@ -17,6 +17,7 @@ from torch import Tensor
 from msviz.batch import Batch
 from msviz.errors import MsvizError, refuse
 from msviz.probing.groups import Groups
+from msviz.schema import UNSEEN
 
 Array = np.ndarray[Any, Any]
 # Beyond this, group sums would no longer be the small thing that a pass leaves behind.
@@ -29,6 +30,20 @@ class Rows:
 
     positions: Array
     batch: Batch
+
+
+def own_entry(values: Tensor, axes: tuple[str, ...], scenario: Tensor) -> Tensor:
+    """Return of values (b, *axes) each row's own entry along the scenario axis, of 1..S; without one, all.
+
+    Rows of a combination that training never saw (scenario 0) have no entry of their own: theirs is NaN.
+    """
+    if "scenario" not in axes:
+        return values
+    scenario = scenario.to(values.device)
+    by_scenario = values.movedim(axes.index("scenario") + 1, 1)
+    rows = torch.arange(len(values), device=values.device)
+    found = by_scenario[rows, (scenario - 1).clamp_min(0)]
+    return found.masked_fill((scenario == UNSEEN).view(-1, *[1] * (found.ndim - 1)), torch.nan)
 
 
 class Reducer(Protocol):
