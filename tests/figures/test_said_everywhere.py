@@ -1,0 +1,237 @@
+"""Every picture on a real finding: each hover text can be filled in at each point, no scale cuts it short."""
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import pytest
+from reading import hover, kind_of_scale
+
+from msviz import figures
+
+# Pictures that say nothing of single points: of a density a square's count is its shade.
+SILENT = ("agreement", "density")
+Choices = list[dict[str, Any]]
+HEADS: Choices = [{}, {"layer": "2", "head": "1"}, {"view": "grid"}]
+SCENARIOS: Choices = [{}, {"scenario": "Search"}]
+METRICS = ("auc", "logloss", "gauc", "bias")
+SHELF = "@autoint-8-1,@autoint-8-2,@optmsm,@optmsm-free"
+FEW: dict[str, Any] = {"users": 20, "candidates": 40, "top": 6}
+
+
+def each(name: str, *values: object, **more: object) -> Choices:
+    """Return one choice for each value of a parameter."""
+    return [{name: value, **more} for value in values]
+
+
+# Picture: question, run, options ("@name": a run's path, "@": a row with past clicks), what is drawn of it.
+PICTURES: dict[str, list[tuple[str, str | None, dict[str, Any], Choices]]] = {
+    "agreement": [("projection_agreement", "optmsm", {"points": 60, "method": "tsne"}, [{}])],
+    "attention": [("attention_by_scenario", "satrans", {}, [*HEADS, {"scenario": "Cart page"}])],
+    "behaviours": [
+        ("behaviour_attention", "same", {"row": "@"}, [{}, {"view": "worth"}, {"part": "2"}]),
+        ("behaviour_attention", "sainet", {"row": "@"}, [{}, {"view": "worth"}]),
+        ("behaviour_attention", "sainet", {"row": "@", "tap": "self_attention"}, [{}]),
+    ],
+    "controls": [
+        (
+            "controls",
+            "satrans",
+            {"question": "attention_by_scenario", "rows": 300, "options": "", "other": "@satrans-seed-1"},
+            each("by", "layer", "scenario", "head"),
+        ),
+    ],
+    "cost": [
+        (
+            "model_cost",
+            "autoint-4-1",
+            {"runs": SHELF, "rows": 300},
+            each("view", "predicting", "test set", "training", "training time", "memory", "parameters")
+            + each("view", "with and without", "growth"),
+        ),
+    ],
+    "density": [("projection", "optmsm", {"points": 400}, [{}])],
+    "difference": [("attention_difference", "satrans", {}, [*HEADS, {"cells": "all"}, {"view": "pair"}])],
+    "distribution": [
+        ("rate_distribution", None, {"draws": 4, "by": by}, [{}]) for by in ("period", "scenario")
+    ],
+    "diversity": [("category_diversity", "satrans", FEW, each("view", "dots", "bars"))],
+    "gates": [
+        ("gates_over_time", "same", {}, each("view", "histogram", "bands", "ridgelines", "signals")),
+    ],
+    "groups_inside": [
+        ("sub_scenarios", None, {"fields": "gender,city_tier", "on": "price_band"}, SCENARIOS),
+    ],
+    "importance": [("attention_importance", "satrans", {}, [*SCENARIOS, {"view": "change"}])],
+    "impressions": [("impressions", "satrans", {"sample": 2_000}, SCENARIOS)],
+    "instance": [("attention_instance", "satrans", {"row": "@"}, HEADS)],
+    "lift": [
+        (
+            "online_lift",
+            None,
+            {"log": "data/demo-experiment.csv"},
+            [one for view in ("scenarios", "days", "periods")
+             for one in each("metric", "CTR", "Clicks per user", view=view)],
+        ),
+    ],
+    "migration": [
+        (
+            "migration",
+            "sainet",
+            {"method": "attention", "rows": 1_500},
+            [one for view in ("share", "beyond even")
+             for one in each("scenario", None, "Cart page", view=view)],
+        ),
+        ("migration", "sainet", {"method": "removal", "rows": 1_500}, SCENARIOS),
+    ],
+    "overview": [
+        ("data_overview", None, {}, [{}]),
+        ("data_overview", None, {"field": "price_band"}, [*SCENARIOS, {"scenario": "Flash sale"}]),
+    ],
+    "performance": [("performance", "satrans", {}, each("metric", *METRICS))],
+    "permutation": [
+        (
+            "field_permutation",
+            "autoint-4-1",
+            {"rows": 4_000, "draws": 2},
+            [{"metric": metric, **view} for metric in ("logloss", "AUC")
+             for view in ({}, {"scenario": "Flash sale"}, {"view": "all"})],
+        ),
+    ],
+    "projection": [
+        (
+            "projection",
+            "optmsm",
+            {"points": 400, **other},
+            each("colour", None, "Scenario", "Clicked", "Predicted click probability", "Gender"),
+        )
+        for other in ({}, {"other": "@hierrec"})
+    ],
+    "rates": [
+        (
+            "rates_over_time",
+            "satrans",
+            {},
+            [{}, {"scenario": "Flash sale"}, *each("metric", "rate", "auc", view="periods")],
+        ),
+    ],
+    "runs": [
+        (
+            "runs_compared",
+            "autoint-4-1",
+            {"runs": SHELF, **more},
+            [one for metric in METRICS
+             for one in each("view", "table", "list", "curve", "pairs", metric=metric)],
+        )
+        for more in ({}, {"paired": True, "rows": 2_000}, {"by": "period", "rows": 2_000})
+    ],
+    "sankey": [
+        ("sankey", None, {"fields": "gender,price_band"}, each("width", "rows", "clicks", "click rate")),
+    ],
+    "scenario_comparison": [("scenario_comparison", "satrans", {}, [{}])],
+    "separation": [
+        (
+            "representation",
+            run,
+            {"rows": 200},
+            each("matrix", *matrices) + each("measure", "cosine", "silhouette", "probe", view="numbers"),
+        )
+        for run, matrices in (
+            ("optmsm", ("cosine", "reaction")), ("same", ("cosine",)), ("satrans", ("cosine",))
+        )
+    ],
+    "similarity": [
+        (
+            "scenario_similarity",
+            "satrans",
+            {"rows": 100},
+            each("measure", "answers", "cosine", "centred cosine", "CKA"),
+        ),
+    ],
+    "switch": [("scenario_switch", "satrans", {"row": "@"}, each("view", "prediction", "attention"))],
+    "tailoring": [("tailoring", "sainet", {}, each("view", "scenarios", "units"))],
+    "training": [
+        ("training_history", run, {}, each("metric", "auc", "logloss")) for run in ("autoint-4-1", "satrans")
+    ],
+    "weights": [
+        ("feature_weights", run, options, choices)
+        for run in ("hierrec", "optmsm")
+        for options, choices in (
+            ({}, [*SCENARIOS, {"view": "scenarios"}]),
+            ({"a": "Home feed", "b": "Search"}, [{"view": "difference"}]),
+        )
+    ],
+}  # fmt: skip
+
+
+def drawn(asked: Any, picture: str) -> Iterator[tuple[dict[str, Any], go.Figure]]:
+    """Draw a picture of all its findings with all its choices."""
+
+    def real(value: Any) -> Any:
+        if value == "@":
+            return asked.row()
+        if not isinstance(value, str) or "@" not in value:
+            return value
+        return ",".join(str(asked.run(name.removeprefix("@")).path) for name in value.split(","))
+
+    draw = importlib.import_module(f"{figures.__name__}.{picture}").draw
+    for question, run, options, choices in PICTURES[picture]:
+        finding = asked(question, run, **{name: real(value) for name, value in options.items()})
+        for choice in choices:
+            yield choice, draw(finding, **choice)
+
+
+def points(trace: Any) -> list[tuple[int, ...]]:
+    """Return the places of all points of a trace that are drawn."""
+    if trace.type == "heatmap":
+        return [tuple(place) for place in np.argwhere(np.isfinite(np.asarray(trace.z, float))).tolist()]
+    if trace.type == "sankey":
+        return [(place,) for place in range(len(trace.link.value))]
+    pairs = zip(trace.x, trace.y, strict=True)
+    return [(place,) for place, pair in enumerate(pairs) if not any(pd.isna(one) for one in pair)]
+
+
+def test_every_picture_is_held_against_its_finding() -> None:
+    rooms = [one.name for one in pkgutil.iter_modules(figures.__path__) if not one.name.startswith("_")]
+    able = [name for name in rooms if hasattr(importlib.import_module(f"{figures.__name__}.{name}"), "draw")]
+    assert sorted(able) == sorted(PICTURES), (
+        "a new picture needs a real finding here, and a test of its words"
+    )
+
+
+@pytest.mark.parametrize("picture", sorted(PICTURES))
+def test_hover_says_something_at_every_point(asked: Any, picture: str) -> None:
+    told = 0
+    for choice, figure in drawn(asked, picture):
+        for trace in figure.data:
+            if trace.type != "sankey" and trace.hoverinfo == "skip":
+                continue
+            places = points(trace)
+            for place in places[:: max(1, len(places) // 60)]:
+                said = hover(trace, *(place if trace.hoverinfo != "text" else ()))
+                assert said and "%{" not in said, choice
+                assert "NaN" not in said and "nan" not in said.split(), (choice, said)
+                told += 1
+    assert (told > 0) != (picture in SILENT)
+
+
+@pytest.mark.parametrize("picture", sorted(PICTURES))
+def test_scales_hold_what_is_drawn(asked: Any, picture: str) -> None:
+    for choice, figure in drawn(asked, picture):
+        for trace in figure.data:
+            if trace.type != "heatmap" or trace.showscale is False:
+                continue
+            z = np.asarray(trace.z, float)
+            z = z[np.isfinite(z)]
+            if not z.size:
+                continue
+            beyond = (z < trace.zmin - 1e-6) | (z > trace.zmax + 1e-6)
+            assert beyond.sum() <= max(0.06 * z.size, 1), (choice, trace.zmin, trace.zmax, z.min(), z.max())
+            if kind_of_scale(trace).startswith("diverging") and picture != "weights":
+                assert trace.zmin == pytest.approx(-trace.zmax), choice
+            if kind_of_scale(trace) == "sequential":
+                assert (z >= trace.zmin - 1e-6).all(), choice
