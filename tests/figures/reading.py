@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from msviz.figures import theme
 
 PREFIXES = {-6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G"}
-NUMBER = re.compile(r"(?<![\w.])[+-]?\d[\d,]*(?:\.\d+)?")
+NUMBER = re.compile(r"(?<![\w.])[+-]?\d[\d,]*(?:\.\d+)?%?")
 
 
 def d3(value: Any, form: str) -> str:
@@ -93,13 +93,15 @@ def _between(first: Any, second: Any) -> Any:
 
 
 def says(said: str, wanted: str) -> None:
-    """Assert that two texts say the same, numbers to their last digit."""
+    """Assert that two texts say the same, numbers to one of their last digit and counts exactly."""
     skeletons = [NUMBER.sub("#", text) for text in (said, wanted)]
     assert skeletons[0] == skeletons[1], (said, wanted)
     for one, other in zip(NUMBER.findall(said), NUMBER.findall(wanted), strict=True):
-        digits = max(len(part.partition(".")[2]) for part in (one, other))
-        apart = abs(float(one.replace(",", "")) - float(other.replace(",", "")))
-        assert apart <= 1.001 * 10.0**-digits, (said, wanted)
+        assert one.endswith("%") == other.endswith("%"), (said, wanted)
+        numbers = [part.rstrip("%").replace(",", "") for part in (one, other)]
+        digits = max(len(part.partition(".")[2]) for part in numbers)
+        room = 1.001 * 10.0**-digits if digits or one.endswith("%") else 0
+        assert abs(float(numbers[0]) - float(numbers[1])) <= room, (said, wanted)
 
 
 def whiskers(trace: Any, axis: str = "x") -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:

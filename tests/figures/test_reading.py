@@ -45,11 +45,14 @@ def test_places_are_filled_from_the_trace() -> None:
 
 
 def test_texts_that_differ_are_told() -> None:
-    says("Search → Cart 12.34%, 1,200 rows", "Search → Cart 12.341%, 1200 rows")
+    text = "Search → Cart 12.3%, 1,200 rows"
+    says(text, "Search → Cart 12.4%, 1200 rows")
     for other in (
         "Cart → Search 12.3%, 1,200 rows",
         "Search → Cart 12.5%, 1,200 rows",
+        "Search → Cart 12.3, 1,200 rows",
+        "Search → Cart 12.3%, 1,201 rows",
         "Search → Cart 12.3%",
     ):
         with pytest.raises(AssertionError):
-            says("Search → Cart 12.3%, 1,200 rows", other)
+            says(text, other)

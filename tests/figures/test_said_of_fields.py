@@ -241,12 +241,13 @@ def test_attention_to_past_clicks_is_told_head_by_head(asked: Ask, run: str, par
 
 
 def test_clicks_look_at_clicks_from_the_row_to_the_column(asked: Ask) -> None:
-    finding = asked("behaviour_attention", "sainet", row=asked.row(), tap="self_attention")  # type: ignore[attr-defined]
-    data = finding.data.isel(layer=0) if "layer" in finding.data.dims else finding.data
-    head = str(data["head"].values[-1])
-    trace = heatmap(finding.figure(head=head))
+    finding = asked("behaviour_attention", "same", row=asked.row(), tap="self_attention")  # type: ignore[attr-defined]
+    head, data = "2", finding.data.sel(expert="3")
+    trace = heatmap(finding.figure(part="3", head=head))
     cells = data["attention"].sel(head=head).transpose("behaviour", "other").values
     np.testing.assert_allclose(cells.sum(1), 1, rtol=1e-4)
+    np.testing.assert_allclose(trace.z, cells, rtol=1e-5)
+    assert not np.allclose(cells, cells.T, rtol=0.01), "or turning it round would not show"
     for i, j, looking, looked_at in some(trace, 3):
         assert all(word in looking for word in click(data, i))
         assert all(word in looked_at for word in click(data, j))
