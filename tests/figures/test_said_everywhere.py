@@ -3,6 +3,7 @@
 import importlib
 import pkgutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ Choices = list[dict[str, Any]]
 HEADS: Choices = [{}, {"layer": "2", "head": "1"}, {"view": "grid"}]
 SCENARIOS: Choices = [{}, {"scenario": "Search"}]
 METRICS = ("auc", "logloss", "gauc", "bias")
+DEMO = Path(__file__).parents[2] / "data" / "demo-experiment.csv"
 SHELF = "@autoint-8-1,@autoint-8-2,@optmsm,@optmsm-free"
 FEW: dict[str, Any] = {"users": 20, "candidates": 40, "top": 6}
 
@@ -73,7 +75,7 @@ PICTURES: dict[str, list[tuple[str, str | None, dict[str, Any], Choices]]] = {
         (
             "online_lift",
             None,
-            {"log": "data/demo-experiment.csv"},
+            {"log": str(DEMO)},
             [one for view in ("scenarios", "days", "periods")
              for one in each("metric", "CTR", "Clicks per user", view=view)],
         ),
