@@ -3,6 +3,8 @@
 'scenario' in it is what the chosen run knows as such, which need not be the log's own (`data/slices.py`).
 """
 
+from datetime import date
+
 import numpy as np
 import streamlit as st
 
@@ -151,10 +153,7 @@ def _build_condition(dataset: Dataset) -> None:
     }
     name = st.selectbox("Field", [*taken, *fields], key="build-field")
     if name == "Day":
-        time = dataset.split("test").time  # in the order of the log, which need not be that of time
-        low, high = (
-            np.datetime64(int(end), "s").astype("datetime64[D]").item() for end in (time.min(), time.max())
-        )
+        low, high = _days(dataset.fingerprint, dataset)
         days = st.date_input("From, to", (low, high), low, high, key="build-days")
         ready = isinstance(days, tuple) and len(days) == 2
         chosen = tuple(map(str, days)) if ready else ("", "")
@@ -191,3 +190,11 @@ def _count(mark: tuple[str, ...], text: str, _dataset: Dataset) -> tuple[int, in
     """Return how many test rows a slice holds, and how many there are."""
     part = _dataset.split("test")
     return len(slices.rows(part, text)), part.rows
+
+
+@st.cache_data(max_entries=50, show_spinner=False)
+def _days(mark: str, _dataset: Dataset) -> tuple[date, date]:
+    """Return the first and the last day of the test rows, whatever order they lie in."""
+    time = _dataset.split("test").time
+    low, high = np.array([time.min(), time.max()], "datetime64[s]").astype("datetime64[D]").tolist()
+    return low, high

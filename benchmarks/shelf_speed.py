@@ -31,11 +31,14 @@ def opened(page: str, link: dict[str, str]) -> list[float]:
     """Return the seconds in which a page was opened, and run again."""
     from streamlit.testing.v1 import AppTest
 
+    sys.path.insert(0, str(ROOT / "tests" / "app"))
+    from opened_pages import open_page
+
     at = AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=120)
     for key, value in link.items():
         at.query_params[key] = value
     if page != "overview":
-        at.switch_page(f"pages_look/{page}.py")
+        open_page(at, page)
     times = []
     for _ in range(3):
         begin = time.perf_counter()

@@ -9,7 +9,7 @@ import numpy as np
 
 from msviz.errors import MsvizError
 from msviz.lazy import LazyModule
-from msviz.probing.reducers import Reducer
+from msviz.probing.reducers import Reducer, own_entry
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -69,10 +69,7 @@ class WeightsByDay(Reducer):
     def see(self, source: str, layer: int | None, values: Tensor, rows: slice) -> None:
         """Take the weights (b, expert) or (b, scenario, expert) of the batch's `rows`."""
         if self.own:
-            scenario = self._scenario[rows].to(values.device)
-            place = torch.arange(len(values), device=values.device)
-            values = values[place, (scenario - 1).clamp_min(0)]
-            values = values.masked_fill((scenario == 0)[:, None], torch.nan)
+            values = own_entry(values, ("scenario", "expert"), self._scenario[rows])
         self._weights[rows] = values.float().cpu().numpy()
 
     def end(self) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 
 from msviz.errors import MsvizError, refuse
 from msviz.lazy import LazyModule
+from msviz.schema import UNSEEN
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,6 +40,20 @@ class BatchRows:
 
     positions: Array
     batch: Batch
+
+
+def own_entry(values: Tensor, axes: tuple[str, ...], scenario: Tensor) -> Tensor:
+    """Return of values (b, *axes) each row's own entry along the scenario axis, of 1..S; without one, all.
+
+    Rows of a combination that training never saw (scenario 0) have no entry of their own: theirs is NaN.
+    """
+    if "scenario" not in axes:
+        return values
+    scenario = scenario.to(values.device)
+    by_scenario = values.movedim(axes.index("scenario") + 1, 1)
+    rows = torch.arange(len(values), device=values.device)
+    found = by_scenario[rows, (scenario - 1).clamp_min(0)]
+    return found.masked_fill((scenario == UNSEEN).view(-1, *[1] * (found.ndim - 1)), torch.nan)
 
 
 class Reducer:

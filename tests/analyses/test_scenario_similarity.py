@@ -98,14 +98,6 @@ def test_what_varies_from_row_to_row_has_bounds_by_a_jackknife_over_rows(satrans
     assert (here["high"].values - here["low"].values)[apart].min() > 0.001
 
 
-def test_the_jackknife_of_a_mean_is_its_standard_error() -> None:
-    # One number a row in one block each: the jackknife's variance of a mean is s² / n.
-    values = np.array([1.0, 4.0, 2.0, 7.0])
-    sums, rows = np.stack([values, np.ones(4)])[None, :, :, None], np.ones((2, 4))
-    means = np.array([asked._mean(sums, rows, k)[0, 0, 0] for k in range(4)])
-    assert 3 / 4 * ((means - means.mean()) ** 2).sum() == pytest.approx(values.var(ddof=1) / 4)
-
-
 def test_like_scenarios_stand_side_by_side() -> None:
     family = np.array([0, 1, 0, 1, 2])
     similarity = np.where(family[:, None] == family, 0.9, 0.1)
@@ -134,11 +126,3 @@ def test_what_cannot_be_compared_is_refused(satrans: Run) -> None:
         msviz.analyse("scenario_similarity", satrans, tap="gate")
     two = msviz.analyse("scenario_similarity", satrans, most=2, keep=False)
     assert "3 smaller scenarios are left out" in two.takeaway and "are compared" in two.takeaway
-
-
-def test_a_model_with_a_scenario_axis_shows_each_row_its_own_entry() -> None:
-    values = torch.arange(24.0).reshape(2, 3, 4)
-    own = asked.own_entry(values, ("scenario", "unit"), torch.tensor([3, 1]))
-    assert own.tolist() == [[8, 9, 10, 11], [12, 13, 14, 15]]
-    own = asked.own_entry(values, ("unit", "scenario"), torch.tensor([4, 1]))
-    assert own.tolist() == [[3, 7, 11], [12, 16, 20]]

@@ -13,6 +13,7 @@ import streamlit as st
 from msviz.analyses.question import load_question
 from msviz.figures.picture import Picture, load_picture
 from msviz.finding import Finding
+from msviz.registry import QUESTIONS
 from msviz.run import Run
 from msviz.training.frames import Frames, Mark
 
@@ -112,7 +113,9 @@ def _finding(out: str, number: int) -> Finding | None:
         finding = _loaded(out, number, Frames(out).picture(number).stat().st_mtime_ns)
     except OSError:
         return None
-    return finding if finding and load_question(finding.analysis).snapshot else None
+    # Frames are not sealed: a picture from elsewhere may be of a question that is none here.
+    known = finding is not None and finding.analysis in QUESTIONS.names()
+    return finding if finding and known and load_question(finding.analysis).snapshot else None
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

@@ -261,6 +261,8 @@ def _vectors(study: Study, options: Options) -> Vectors:
     positions = drawn(study, options.rows)
     if not len(positions):
         raise MsvizError(f"split {study.split}: it has no rows to look at")
+    if way == "own" and not np.asarray(study.part.scenario)[positions].any():
+        raise refuse("representation entries", way, "no row is of a scenario that training saw")
     shape = study.trace(positions[:1]).seen[tap].values.shape[1:]
     entries: list[int] | str = way
     names, left = [OWN if way == "own" else JOINED], 0

@@ -17,7 +17,7 @@ from msviz.errors import MsvizError, one_of, refuse
 from msviz.finding import Finding, Provenance
 from msviz.lazy import LazyModule
 from msviz.probing import hooks
-from msviz.probing.reducers import Reducer, row_keys
+from msviz.probing.reducers import Reducer, own_entry, row_keys
 from msviz.probing.truth.sharing import sharing_score
 from msviz.schema import UNSEEN
 from msviz.statistics.intervals import Z, jackknife_std
@@ -166,7 +166,7 @@ class _Means(Reducer):
         self._group, self._scenario = torch.from_numpy(group), torch.from_numpy(scenario).long()
 
     def see(self, source: str, layer: int | None, values: Tensor, rows: slice) -> None:
-        own = own_entry(values, self.axes, self._scenario[rows].to(values.device))
+        own = own_entry(values, self.axes, self._scenario[rows])
         self.shape = tuple(own.shape[1:])
         if layer not in self.sums:
             self.sums[layer] = torch.zeros(len(self.rows), prod(self.shape), dtype=torch.float64)
@@ -191,14 +191,6 @@ class _Means(Reducer):
             return [WHOLE], layers[0].reshape(1, *size, -1), self.rows.reshape(size)
         kind = {"level": "position"}.get(kind, kind)
         return [f"{kind} {n + 1}" for n in range(len(stacked))], stacked, self.rows.reshape(size)
-
-
-def own_entry(values: Tensor, axes: tuple[str, ...], scenario: Tensor) -> Tensor:
-    """Return of values (B, *axes) with a scenario axis each row's own entry, other values as they are."""
-    if "scenario" not in axes:
-        return values
-    place = axes.index("scenario") + 1
-    return values.movedim(place, 1)[torch.arange(len(values), device=values.device), scenario - 1]
 
 
 def _some(study: Study, scenarios: Array, size: int) -> Array:
@@ -364,8 +356,6 @@ def _cosine(vectors: Array, centred: bool) -> Array:
 def _alike(matrices: Array) -> Array:
     """Return the mean over P of the linear CKA between the scenarios' matrices (S, P, d, d)."""
     found = np.empty((len(matrices), len(matrices)))
-    for row, mine in enumerate(matrices):
-        found[row] = ((matrices @ mine.swapaxes(1, 2)) ** 2).sum((2, 3)).mean(1)
     # Per matrix, not after the mean: each of the P is compared on a scale of its own.
     own = np.sqrt(((matrices @ matrices.swapaxes(2, 3)) ** 2).sum((2, 3)))
     for row, mine in enumerate(matrices):

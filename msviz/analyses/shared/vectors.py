@@ -10,7 +10,7 @@ import numpy as np
 from msviz.data.sample import drawn as sampled
 from msviz.errors import MsvizError, one_of, refuse
 from msviz.lazy import LazyModule
-from msviz.probing.reducers import Reducer
+from msviz.probing.reducers import Reducer, own_entry
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -101,7 +101,7 @@ class Kept(Reducer):
         if source == "prediction":
             self.prediction[place] = values.float().cpu().numpy()
             return
-        kept = self._chosen(values, self._scenario[rows].to(values.device)).float()
+        kept = self._chosen(values, self._scenario[rows]).float()
         if self._basis is not None:
             kept = kept @ self._basis.to(kept.device)
         chosen = kept.cpu().numpy()
@@ -113,7 +113,7 @@ class Kept(Reducer):
         if self._entries == "joined":
             return values.flatten(1)[:, None]
         if self._entries == "own":
-            return values[torch.arange(len(values), device=values.device), scenario - 1][:, None]
+            return own_entry(values, ("scenario", UNIT), scenario)[:, None]
         return values[:, torch.as_tensor(self._entries, device=values.device)]
 
     def merge(self, other: Kept) -> None:

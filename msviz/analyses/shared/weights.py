@@ -11,7 +11,7 @@ import numpy as np
 from msviz.errors import one_of, refuse
 from msviz.lazy import LazyModule
 from msviz.probing.moments import Moments
-from msviz.probing.reducers import Reducer
+from msviz.probing.reducers import Reducer, own_entry
 from msviz.schema import UNSEEN
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ else:
 stats = LazyModule("scipy.stats")
 
 Array = np.ndarray[Any, Any]
-SHAPES = (("head", "field"), ("scenario", "field"), ("field",))
+OWN = ("scenario", "field")
+SHAPES = (("head", "field"), OWN, ("field",))
 SAME = 1e-6  # weights that differ by less are the same number, rounded
 PROBES = 16  # rows of a scenario that must agree before its weights count as the scenario's own
 
@@ -91,18 +92,13 @@ class _OwnScenario(Reducer):
         self.inner.begin(rows)
 
     def see(self, source: str, layer: int | None, values: Tensor, rows: slice) -> None:
-        self.inner.see(source, layer, own(values, self._scenario[rows]), rows)
+        self.inner.see(source, layer, own_entry(values, OWN, self._scenario[rows]), rows)
 
     def end(self) -> None:
         self.inner.end()
 
     def merge(self, other: _OwnScenario) -> None:
         self.inner.merge(other.inner)
-
-
-def own(values: Tensor, scenario: Tensor) -> Tensor:
-    """Return (b, ...) of values (b, S, ...): what is shown of each row's own scenario, 1..S."""
-    return values[torch.arange(len(values), device=values.device), scenario - 1]
 
 
 def _probed(study: Study, tap: str, known: Array) -> Array | None:

@@ -73,7 +73,7 @@ def _table(data: xr.Dataset, metric: str) -> go.Figure:
     better = -apart if metric in (*LESS_IS_BETTER, "bias") else apart
     top = float(np.nanmax(np.abs(better), initial=0.0)) or 1e-3
     words, hint, _ = METRICS[metric]
-    unit = "%{customdata[0]:+.4f}" if metric != "bias" else "%{customdata[0]:+.1%}"
+    unit = "%{customdata[0]:.4f}" if metric != "bias" else "%{customdata[0]:+.1%}"
     low, high = (_bound(part, name) for name in ("difference_low", "difference_high"))
     figure = heat(
         better,
@@ -85,13 +85,17 @@ def _table(data: xr.Dataset, metric: str) -> go.Figure:
         bar=f"Better than {names(data, 'run')[0]} by ({words})",
         x_title=title("Scenario", note, also) if note or also else "",
         y_title="",
-        hover=f"%{{y}}, %{{x}}<br><b>{unit}</b> ({hint})<br>difference %{{customdata[1]:+.4f}} (95 %: "
-        "%{customdata[2]:+.4f} to %{customdata[3]:+.4f})",
-        extra=np.stack([value, part["difference"].values, low, high], -1),
+        hover=f"%{{y}}, %{{x}}<br><b>{unit}</b> ({hint})<br>difference %{{customdata[1]:+.4f}}%{{hovertext}}",
+        extra=np.stack([value, part["difference"].values], -1),
         text="",
         tickformat="+.3f",
         numbers=False,
     )
+    # The first run and what was not paired have no interval.
+    figure.data[0].hovertext = [
+        [f" (95 %: {a:+.4f} to {b:+.4f})" if np.isfinite(a) else "" for a, b in zip(*row, strict=True)]
+        for row in zip(low, high, strict=True)
+    ]
     if max(value.shape) <= 25:
         form = "+.1%" if metric == "bias" else ".3f"
         _write(figure, value, part, form)
