@@ -16,7 +16,7 @@ from msviz.errors import MsvizError
 from msviz.finding import Finding
 from msviz.papers.study import SHELF
 from msviz.run import Run
-from msviz.shelving.listing import Entry, Listing, Seen
+from msviz.shelving.listing import Listing, ShelfEntry, ShelfListing
 from msviz.shelving.notes import NOTHING
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def study_runs() -> list[Run]:
     return _listing(str(models() / SHELF)).look().runs
 
 
-def look() -> Seen:
+def look() -> ShelfListing:
     """Return the shelf with its notes and what cannot be read; only what changed is read again."""
     return _listing(str(models())).look()
 
@@ -124,7 +124,7 @@ def is_simulated(dataset: Dataset) -> bool:
 def why_not(name: str, path: str, digest: str) -> str:
     """Return why a run cannot answer a question, or "" when it can."""
     # Every look asks the disk about every run: once a page is enough.
-    entry = _listing(str(models())).last.by_digest.get(digest) or Entry(Run.peek(path), NOTHING)
+    entry = _listing(str(models())).last.by_digest.get(digest) or ShelfEntry(Run.peek(path), NOTHING)
     reasons, key = _reasons(), (name, entry.shape)
     if key not in reasons:
         from msviz.analyses.run import why_not as asked
@@ -168,15 +168,15 @@ def able_runs(name: str, runs: Sequence[Run] | None = None) -> list[Run]:
 
 def taps(run: Run) -> dict[str, tuple[str, ...]]:
     """Return the axes of what a run's net shows, by name."""
-    return _taps(Entry(run, NOTHING).shape, run)
+    return _taps(ShelfEntry(run, NOTHING).shape, run)
 
 
 @st.cache_resource(max_entries=512, show_spinner=False)
 def _taps(shape: str, _run: Run) -> dict[str, tuple[str, ...]]:
-    from msviz.analyses.run import shown
+    from msviz.analyses.run import tap_axes
 
     try:
-        return shown(_run)
+        return tap_axes(_run)
     except MsvizError:  # a run of a model that is not here
         return {}
 

@@ -124,14 +124,14 @@ def actions(contender: Contender) -> dict[str, Callable[[int], None]]:
     batches = [_batch(contender, sizes, draw) for _ in range(BATCHES)]
     if contender.model == "deepctr":
         return _peer_actions(sizes, batches)
-    from msviz.nets.base import Layout, net_class, parse_config
+    from msviz.nets.base import InputSpec, net_class, parse_config
     from msviz.training.optimisers import make_optimisers
     from msviz.training.scoring import probabilities
     from msviz.training.step import step
 
     torch.manual_seed(0)
     config = parse_config(contender.model, contender.values)
-    layout = Layout(
+    layout = InputSpec(
         sizes=tuple(sizes),
         scenario_columns=(0,),
         scenarios=contender.scenarios,

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from msviz.errors import MsvizError, one_of, refuse
+from msviz.errors import MsvizError, invalid, one_of
 from msviz.schema import Schema
 
 if TYPE_CHECKING:  # torch is slow to import, and most of what is done with a dataset needs none
@@ -280,7 +280,7 @@ def _mapped(path: Path, dtype: str, shape: tuple[int, ...]) -> Array:
     wanted = int(np.prod(shape)) * np.dtype(dtype).itemsize
     if not path.is_file() or path.stat().st_size != wanted:
         size = path.stat().st_size if path.is_file() else "no file"
-        raise refuse(f"dataset file {path.parent.name}/{path.name}", size, f"wanted {wanted} bytes")
+        raise invalid(f"dataset file {path.parent.name}/{path.name}", size, f"wanted {wanted} bytes")
     if wanted == 0:
         return np.empty(shape, dtype)
     return np.memmap(path, dtype, "r", shape=shape)
@@ -332,7 +332,7 @@ class Dataset:
     def split(self, name: str) -> Rows:
         """Return one split; raise MsvizError naming the choices."""
         if name not in self.rows:
-            raise refuse("split", name, one_of(self.rows))
+            raise invalid("split", name, one_of(self.rows))
         return Rows(self.path / name, self.rows[name], self.schema, name in self.shuffled)
 
     @cached_property
@@ -347,7 +347,7 @@ def open_data(path: Path | str) -> Dataset:
     path = Path(path)
     file = path / "dataset.json"
     if not file.is_file():
-        raise refuse(
+        raise invalid(
             "data", str(path), "wanted: a folder written by 'msviz data import' or 'msviz data plant'"
         )
     try:
@@ -357,7 +357,7 @@ def open_data(path: Path | str) -> Dataset:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise MsvizError(f"data {path.name}: dataset.json cannot be read: {error!r}") from error
     if version != VERSION:
-        raise refuse(
+        raise invalid(
             f"data {path.name}: version", version, f"this msviz reads version {VERSION}: write it again"
         )
     return Dataset(path, meta)

@@ -7,7 +7,7 @@ class MsvizError(Exception):
     """A mistake in the input, told in one line: the parameter, its value, the valid choices."""
 
 
-def refuse(parameter: str, value: object, wanted: str) -> MsvizError:
+def invalid(parameter: str, value: object, wanted: str) -> MsvizError:
     """Return the error 'parameter: got value; wanted', on one line of readable length."""
     shown = repr(value)
     if len(shown) > 120:

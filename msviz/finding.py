@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pandas as pd
 import xarray as xr
 
-from msviz.errors import MsvizError, one_of, refuse
+from msviz.errors import MsvizError, invalid, one_of
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -117,7 +117,7 @@ class Finding:
         path = Path(path)
         kind = path.suffix.lstrip(".")
         if kind not in FORMATS:
-            raise refuse("out", path.name, "valid endings: ." + ", .".join(FORMATS))
+            raise invalid("out", path.name, "valid endings: ." + ", .".join(FORMATS))
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{path.name}.{os.getpid()}-{get_ident()}.partial")
         try:
@@ -151,7 +151,7 @@ class Finding:
         except (OSError, LookupError, ValueError, TypeError, AttributeError) as error:
             reason = " ".join(str(error).split())
             raise MsvizError(f"finding: {path.name} is not a finding of msviz: {reason}") from error
-        raise refuse("finding version", version, one_of([VERSION]))
+        raise invalid("finding version", version, one_of([VERSION]))
 
     def _words(self) -> dict[str, Any]:
         return {

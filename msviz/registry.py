@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
 
-from msviz.errors import MsvizError, one_of, refuse
+from msviz.errors import MsvizError, invalid, one_of
 
 ROOT = Path(__file__).parent
 T = TypeVar("T")
@@ -40,7 +40,7 @@ class Registry:
     def module(self, name: str) -> ModuleType:
         """Import the module of one entry; raise MsvizError naming the choices when there is none."""
         if name not in self.names():
-            raise refuse(self.noun, name, one_of(self.names()))
+            raise invalid(self.noun, name, one_of(self.names()))
         return importlib.import_module(f"msviz.{self.folder}.{name}")
 
     def load(self, name: str, kind: type[T]) -> T:

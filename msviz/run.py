@@ -13,7 +13,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic import Field as Setting
 
-from msviz.errors import MsvizError, one_of, refuse
+from msviz.errors import MsvizError, invalid, one_of
 from msviz.run_folder import CARD, FILES, HISTORY, METRICS, SCHEMA, is_run
 from msviz.schema import Schema, first_problem
 
@@ -96,7 +96,7 @@ class Run:
         path = Path(path)
         file = path / CARD
         if not file.is_file():
-            raise refuse("run", str(path), f"wanted: a folder that holds {CARD}")
+            raise invalid("run", str(path), f"wanted: a folder that holds {CARD}")
         try:
             found = file.stat()
         except OSError as error:
@@ -114,7 +114,7 @@ class Run:
         if not run.card.intact:
             raise MsvizError(f"run {run.name}: {CARD} was edited after training (its digest differs)")
         if set(run.card.digests) != set(FILES):
-            raise refuse(f"run {run.name}: digests", sorted(run.card.digests), one_of(FILES))
+            raise invalid(f"run {run.name}: digests", sorted(run.card.digests), one_of(FILES))
         for file in FILES:
             if not (run.path / file).is_file():
                 raise MsvizError(f"run {run.name}: {file} is missing")
@@ -151,7 +151,7 @@ def _read_card(file: Path) -> Card:
         raise MsvizError(f"run {name}: {CARD} cannot be read: {reason}") from error
     version = content.get("version") if isinstance(content, dict) else None
     if isinstance(version, int) and version > VERSION:
-        raise refuse(f"run {name}: version", version, f"this msviz reads up to {VERSION}: update msviz")
+        raise invalid(f"run {name}: version", version, f"this msviz reads up to {VERSION}: update msviz")
     try:
         return Card.model_validate(content)
     except ValidationError as error:

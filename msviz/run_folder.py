@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from msviz.errors import refuse
+from msviz.errors import invalid
 
 CARD = "run.json"
 WEIGHTS = "weights.safetensors"
@@ -38,9 +38,9 @@ def check_name(name: str, taken: Iterable[str] = ()) -> str:
     """Return a name that a run may have; raise MsvizError for another, and for one of `taken` in any case."""
     if not NAME.fullmatch(name) or len(name) > LONGEST:
         wanted = f"wanted: letters, digits and . _ -, up to {LONGEST}, and no . or - at the start"
-        raise refuse("name", name, wanted)
+        raise invalid("name", name, wanted)
     if name.casefold() in {other.casefold() for other in taken}:
-        raise refuse("name", name, "a run of this name is on the shelf, or being trained; choose another")
+        raise invalid("name", name, "a run of this name is on the shelf, or being trained; choose another")
     return name
 
 

@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic import Field as Setting
 
-from msviz.errors import MsvizError, one_of, refuse
+from msviz.errors import MsvizError, invalid, one_of
 
 # Every vocabulary starts with these two ids; the field's own values follow from FIRST on.
 UNKNOWN, MISSING, FIRST = 0, 1, 2
@@ -67,7 +67,7 @@ class Field(BaseModel):
     def value_name(self, index: int) -> str:
         """Return the readable name of one id; raise MsvizError for an id outside 0..size-1."""
         if not 0 <= index < self.size:
-            raise refuse(f"id of {self.name}", index, f"ids run from 0 to {self.size - 1}")
+            raise invalid(f"id of {self.name}", index, f"ids run from 0 to {self.size - 1}")
         if index < FIRST:
             return ("rare or unknown", "missing")[index]
         raw = self.vocabulary[index - FIRST]
@@ -177,14 +177,14 @@ class Schema(BaseModel):
         for field in self.fields:
             if name in (field.name, field.title):
                 return field
-        raise refuse("field", name, one_of(field.name for field in self.fields))
+        raise invalid("field", name, one_of(field.name for field in self.fields))
 
     def index(self, name: str) -> int:
         """Return the column of feature `name` in Batch.fields; raise MsvizError when it is none."""
         for position, field in enumerate(self.features):
             if name in (field.name, field.title):
                 return position
-        raise refuse("feature", name, one_of(field.name for field in self.features))
+        raise invalid("feature", name, one_of(field.name for field in self.features))
 
     @property
     def sizes(self) -> list[int]:
@@ -209,7 +209,7 @@ class Schema(BaseModel):
             return self.scenario_names.index(text)
         if text.isdigit() and int(text) <= len(self.scenarios):
             return int(text)
-        raise refuse("scenario", name, one_of(self.scenario_names[1:21]))
+        raise invalid("scenario", name, one_of(self.scenario_names[1:21]))
 
     def scenario_ids(self, columns: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
         """Return the scenario id (B,) of rows given the ids (B, M) of their scenario fields."""
@@ -269,13 +269,13 @@ def first_problem(error: ValidationError) -> str:
         return message
     if problem["type"] == "missing":
         return f"{where}: it is missing"
-    return str(refuse(where, problem["input"], message))
+    return str(invalid(where, problem["input"], message))
 
 
 def mixed_radix(columns: "np.ndarray[Any, Any]", sizes: list[int]) -> "np.ndarray[Any, Any]":
     """Return one integer key (B,) for each row of ids (B, M); raise MsvizError when 64 bits are too few."""
     if math.prod(sizes) > 2**63 - 1:
-        raise refuse("scenario fields: vocabulary sizes", sizes, "their product must stay below 2**63")
+        raise invalid("scenario fields: vocabulary sizes", sizes, "their product must stay below 2**63")
     key = np.zeros(len(columns), np.int64)
     for position, size in enumerate(sizes):
         key = key * size + columns[:, position]

@@ -10,7 +10,7 @@ if TYPE_CHECKING:  # most of what speaks of a trace makes none
 
 
 @dataclass(frozen=True)
-class Showing:
+class TapOutput:
     """One tap's tensor (B, *axes) and the names of its axes after the row axis."""
 
     axes: tuple[str, ...]
@@ -23,4 +23,4 @@ class Trace:
 
     row: Tensor  # (B,) int64
     prediction: Tensor  # (B,) float32 probabilities
-    seen: dict[str, Showing] = field(default_factory=dict)
+    seen: dict[str, TapOutput] = field(default_factory=dict)

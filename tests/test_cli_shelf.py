@@ -9,11 +9,11 @@ from test_cli import printed, refused
 
 from msviz.dataset import Dataset
 from msviz.run import Run
+from msviz.shelving.folders import trash
 from msviz.shelving.notes import Notes, Parent, change_notes, read_notes
-from msviz.shelving.rooms import trash
 from msviz.training.loop import Training, train
 
-COMMANDS = ("list", "bring", "take", "rename", "describe", "delete", "restore", "empty")
+COMMANDS = ("list", "import", "export", "rename", "describe", "delete", "restore", "empty")
 
 
 @pytest.fixture(scope="module")
@@ -79,9 +79,9 @@ def test_describe(capsys, shelf):
         "λ = 0",
         "--tag",
         "Flash Sale",
-        "--keep",
+        "--pin",
     )
-    assert said == "λ = 0\ntags: flash-sale\nit is kept\n"
+    assert said == "λ = 0\ntags: flash-sale\nit is pinned\n"
     printed(capsys, "shelf", "describe", "small", "--untag", "flash sale", "--tag", "new")
     assert read_notes(shelf / "small") == Notes(description="λ = 0", tags=("new",), kept=True)
     assert refused(capsys, "shelf", "describe", "small", "--tag", "a/b").startswith("tag: got 'a/b'")
@@ -105,14 +105,25 @@ def test_rename_delete_restore_empty(capsys, shelf):
 
 def test_take_and_bring(capsys, shelf, trained, tmp_path):
     zipped = tmp_path / "out" / "small.zip"
-    assert printed(capsys, "shelf", "take", "small", zipped) == f"wrote {zipped}\n"
-    assert "something is there already" in refused(capsys, "shelf", "take", "small", zipped)
-    assert "on the shelf already, as small" in refused(capsys, "shelf", "bring", zipped)
+    assert printed(capsys, "shelf", "export", "small", zipped) == f"wrote {zipped}\n"
+    assert "something is there already" in refused(capsys, "shelf", "export", "small", zipped)
+    assert "on the shelf already, as small" in refused(capsys, "shelf", "import", zipped)
     other = tmp_path / "other"
-    made = printed(capsys, "shelf", "bring", zipped, "--shelf", other, "--name", "mine")
+    made = printed(capsys, "shelf", "import", zipped, "--shelf", other, "--name", "mine")
     assert made == f"wrote {other / 'mine'}\n"
     assert Run.open(other / "mine").card == trained.card
-    line = refused(capsys, "shelf", "bring", zipped, "--shelf", tmp_path / "third", "--largest", 0.00001)
+    line = refused(capsys, "shelf", "import", zipped, "--shelf", tmp_path / "third", "--largest", 0.00001)
     assert "it may have 0.0 MB" in line
-    assert refused(capsys, "shelf", "bring", "ftp://host/x").startswith("address: got 'ftp://host/x'")
-    assert "No such option" in refused(capsys, "shelf", "bring", "--nothing")
+    assert refused(capsys, "shelf", "import", "ftp://host/x").startswith("address: got 'ftp://host/x'")
+    assert "No such option" in refused(capsys, "shelf", "import", "--nothing")
+
+
+def test_the_earlier_names_still_work_and_are_not_listed(capsys, shelf: Path, tmp_path: Path) -> None:
+    zipped = tmp_path / "small.zip"
+    assert printed(capsys, "shelf", "take", "small", zipped) == f"wrote {zipped}\n"
+    made = printed(capsys, "shelf", "bring", zipped, "--shelf", tmp_path / "other")
+    assert made == f"wrote {tmp_path / 'other' / 'small'}\n"
+    assert "it is pinned" in printed(capsys, "shelf", "describe", "small", "--keep")
+    assert "it is pinned" not in printed(capsys, "shelf", "describe", "small", "--let-go")
+    listed = printed(capsys, "shelf", "--help")
+    assert not {"bring", "take"} & set(listed.split())

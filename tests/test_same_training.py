@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from msviz.analyses.shared.side_by_side import entries
-from msviz.papers.study import Study
+from msviz.papers.study import PaperStudy
 from msviz.run import Card, Run, TrainedOn
 from msviz.same_training import deciding, other_seeds, same
 from msviz.shelving.search import differences
@@ -48,7 +48,9 @@ def by_seeds(one: Settings, other: Settings) -> bool:
 
 def by_study(one: Settings, other: Settings) -> bool:
     """A paper's study: a run that is one of its trainings."""
-    found = Study("L", "t", "same", "one", variants=({},)).trained([run("one", one), run("other", other, 1)])
+    found = PaperStudy("L", "t", "same", "one", variants=({},)).trained(
+        [run("one", one), run("other", other, 1)]
+    )
     return len(found[0]) == 2
 
 

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from msviz.analyses.question import Question, QuestionOptions, load_question
 from msviz.dataset import Dataset, open_data
-from msviz.errors import MsvizError, one_of, refuse
+from msviz.errors import MsvizError, invalid, one_of
 from msviz.finding import Finding
 from msviz.run import Run
 from msviz.run_folder import FINDINGS
@@ -60,14 +60,14 @@ class Request:
         own, shared = question.options.model_fields, CommonOptions.model_fields
         unknown = [key for key in values if key not in own and key not in shared]
         if unknown:
-            raise refuse(f"{name} option", unknown[0], one_of((*own, *shared)))
+            raise invalid(f"{name} option", unknown[0], one_of((*own, *shared)))
         common = parse_options(name, CommonOptions, {k: v for k, v in values.items() if k in shared})
         options = parse_options(name, question.options, {k: v for k, v in values.items() if k in own})
         if question.source:
             given = {"run": run, "data": data, **{key: values.get(key) for key in ("split", "slice")}}
             for key, value in given.items():
                 if value:
-                    raise refuse(key, str(value), f"{name} is asked of a file alone: leave it out")
+                    raise invalid(key, str(value), f"{name} is asked of a file alone: leave it out")
             return cls(name, question, None, None, common, options)
         if isinstance(run, Path | str):
             run = Run.peek(run)
@@ -81,7 +81,7 @@ class Request:
                 data = find_data(run, data)
             run = None
         if run is None and (question.needs or data is None):
-            raise refuse("run" if question.needs else "data", None, f"{name} needs one")
+            raise invalid("run" if question.needs else "data", None, f"{name} needs one")
         return cls(name, question, run, data, common, options)
 
     @property

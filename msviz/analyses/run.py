@@ -90,26 +90,26 @@ def why_not(name: str, run: Run | Path | str | None) -> str:
         return ""
     # Some questions read taps of these very axes alone: an expert's weight is not an expert's output.
     exact = question.taps
-    if any(axes in exact if exact else lacking <= set(axes) for axes in shown(run).values()):
+    if any(axes in exact if exact else lacking <= set(axes) for axes in tap_axes(run).values()):
         return ""
     what = next((words for axis, words in LACKS.items() if axis in lacking), ", ".join(sorted(lacking)))
     return f"{run.card.model} shows no {what}"
 
 
-def shown(run: Run) -> dict[str, tuple[str, ...]]:
+def tap_axes(run: Run) -> dict[str, tuple[str, ...]]:
     """Return the axes of a model's taps by name."""
-    return {point.name: point.axes for point in hooks.points(laid_out(run))}
+    return {point.name: point.axes for point in hooks.points(meta_net(run))}
 
 
-def laid_out(run: Run) -> "Net":
+def meta_net(run: Run) -> "Net":
     """Return a run's net without weights or memory: its taps and its config can be asked."""
     import torch
 
-    from msviz.nets.base import Layout, net_class, parse_config
+    from msviz.nets.base import InputSpec, net_class, parse_config
 
     config = parse_config(run.card.model, run.card.config)
     with torch.device("meta"):
-        return net_class(run.card.model)(config, Layout.of(run.schema))
+        return net_class(run.card.model)(config, InputSpec.of(run.schema))
 
 
 def controlled(name: str) -> bool:

@@ -14,7 +14,7 @@ from msviz.nets.base import Net
 from msviz.probing.reducers import BatchRows, Reducer
 from msviz.probing.study import Progress, Study
 from msviz.training.scoring import predict
-from msviz.training.snapshots import Seen
+from msviz.training.snapshots import SnapshotPicture
 
 
 def telling(axes: Axes) -> str:
@@ -31,7 +31,7 @@ def snapshot_questions(axes: Axes) -> list[str]:
 
 
 @dataclass
-class Look:
+class SnapshotMaker:
     """Looks at a net on a fixed sample, `frames` times after the first.
 
     A picture that this data does not allow makes room for the next best; where none is left, that is told.
@@ -41,13 +41,13 @@ class Look:
     report: Callable[[str], None] = print
     _failed: set[str] = field(default_factory=set, init=False)
 
-    def look(self, net: Net, dataset: Dataset, part: Rows) -> Seen:
+    def look(self, net: Net, dataset: Dataset, part: Rows) -> SnapshotPicture:
         """Return the click probabilities of the rows of `part`, and the picture of the net on them."""
         device = str(next(net.parameters()).device)
         study = SnapshotStudy(None, dataset, split=part.name, device=device, net=net, parts={part.name: part})
         picture = self._first(study)
         scores = study.scores
-        return Seen(predict(net, part, device=device) if scores is None else scores, picture)
+        return SnapshotPicture(predict(net, part, device=device) if scores is None else scores, picture)
 
     def _first(self, study: "SnapshotStudy") -> Finding | None:
         """Return the most telling picture that can be made; None, and say so once, where there is none."""

@@ -12,7 +12,7 @@ import typer
 from msviz.cli import shelf
 from msviz.cli.options import Kinds, Late, parse, settings, table, with_options
 from msviz.cli.terminal import Terminal
-from msviz.errors import MsvizError, one_of, refuse
+from msviz.errors import MsvizError, invalid, one_of
 from msviz.registry import MODELS, QUESTIONS, ROOT, Registry
 
 app = typer.Typer(
@@ -205,7 +205,7 @@ def train(
         known = net_class(model).Config.model_fields
         for key in given:
             if key not in known and key not in Training.model_fields:
-                raise refuse("--set", key, one_of([*known, *Training.model_fields]))
+                raise invalid("--set", key, one_of([*known, *Training.model_fields]))
         own = {key: value for key, value in given.items() if key in Training.model_fields}
         if epochs is not None:
             own["epochs"] = epochs
@@ -224,9 +224,9 @@ def train(
             return
         origin, watch = None if parent is None else _parent(parent, resume), None
         if frames:
-            from msviz.analyses.snapshots import Look
+            from msviz.analyses.snapshots import SnapshotMaker
 
-            watch = Look(frames, terminal.report)
+            watch = SnapshotMaker(frames, terminal.report)
         run = fit(
             model,
             open_data(folder),
@@ -378,7 +378,7 @@ def gallery(
     from msviz.gallery import items, studies
 
     if paper is not None and paper not in items.papers():
-        raise refuse("--paper", paper, one_of(items.papers()))
+        raise invalid("--paper", paper, one_of(items.papers()))
     if commands:
         for line in studies.commands(models, paper, study, seeds, device):
             print(line)
@@ -387,7 +387,7 @@ def gallery(
         if file is not None:
             _ending(file, ("md",))
     files = sorted(folder.glob("*/dataset.json"))
-    hung = items.wall(
+    hung = items.gallery_items(
         items.runs_of(models), open_data(files[0].parent) if files else None, items.ab_log(folder)
     )
     hung = [one for one in hung if paper in (None, one.paper)]
@@ -451,7 +451,7 @@ def open_app(
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            raise refuse("--port", port, "something listens there already; name another port") from error
+            raise invalid("--port", port, "something listens there already; name another port") from error
     os.environ.setdefault("MSVIZ_MODELS", str(Path("models").resolve()))
     os.environ.setdefault("MSVIZ_DATA", str(Path("data").resolve()))
     os.chdir(root)  # where the app's own configuration lies
@@ -485,7 +485,7 @@ def _choices(picture: Any, given: dict[str, Any], asked: Sequence[str]) -> dict[
     ]
     for key in given:
         if key not in known:
-            raise refuse("--set", key, one_of([*asked, *known]))
+            raise invalid("--set", key, one_of([*asked, *known]))
     return given
 
 
@@ -500,13 +500,13 @@ def _summary(dataset: Any) -> str:
 
 def _new_file(path: Path, overwrite: bool) -> None:
     if path.exists() and not overwrite:
-        raise refuse("--propose", str(path), "it exists already; name another file or pass --overwrite")
+        raise invalid("--propose", str(path), "it exists already; name another file or pass --overwrite")
 
 
 def _ending(path: Path, kinds: Sequence[str]) -> str:
     kind = path.suffix.lstrip(".")
     if kind not in kinds:
-        raise refuse("--out", path.name, "valid endings: ." + ", .".join(kinds))
+        raise invalid("--out", path.name, "valid endings: ." + ", .".join(kinds))
     return kind
 
 

@@ -10,7 +10,7 @@ import typer
 from pydantic import BaseModel, ValidationError
 from typer.core import TyperCommand, TyperGroup
 
-from msviz.errors import MsvizError, refuse
+from msviz.errors import MsvizError, invalid
 from msviz.registry import SOURCES
 from msviz.schema import first_problem
 
@@ -24,9 +24,9 @@ def settings(pairs: Sequence[str]) -> dict[str, Any]:
     for pair in pairs:
         key, equals, text = pair.partition("=")
         if not equals or not key.strip():
-            raise refuse("--set", pair, "wanted: key=value")
+            raise invalid("--set", pair, "wanted: key=value")
         if key.strip() in out:
-            raise refuse("--set", pair, "the key is given twice")
+            raise invalid("--set", pair, "the key is given twice")
         out[key.strip()] = _value(text.strip())
     return out
 

@@ -1,4 +1,4 @@
-"""`msviz shelf`: list, bring in, take out, rename, describe, delete and restore runs."""
+"""`msviz shelf`: list, import, export, rename, describe, delete and restore runs."""
 
 import json
 import math
@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from msviz.cli.terminal import Terminal
-from msviz.errors import MsvizError, one_of, refuse
+from msviz.errors import MsvizError, invalid, one_of
 
-app = typer.Typer(help="What lies on the shelf: find it, bring it in, take it out, put it in order.")
+app = typer.Typer(help="The runs on the shelf: find, import, export them, put them in order.")
 Shelf = Annotated[
     Path | None, typer.Option("--shelf", metavar="DIR", help="models/ or $MSVIZ_MODELS by default")
 ]
@@ -22,7 +22,7 @@ Tags = Annotated[list[str] | None, typer.Option(metavar="TAG", help="may be repe
 
 @app.callback()
 def _shelf() -> None:
-    """Bring, take and put in order the runs on the shelf."""
+    """Find, import, export and put in order the runs on the shelf."""
 
 
 @app.command("list")
@@ -47,7 +47,7 @@ def list_runs(
     from msviz.shelving.search import ORDERS, chosen, differences
 
     if sort not in ORDERS:
-        raise refuse("--sort", sort, one_of(ORDERS))
+        raise invalid("--sort", sort, one_of(ORDERS))
     seen = listed(_folder(shelf))
     found = chosen(seen.entries, text=search, tags=tag or (), models=model or (), order=sort)
     lines: list[dict[str, Any]] = []
@@ -85,8 +85,9 @@ def list_runs(
             print(f"{entry.name}: its notes are left out: {entry.notes.trouble}")
 
 
-@app.command()
-def bring(
+@app.command("bring", hidden=True)  # as it was called before
+@app.command("import")
+def import_run(
     address: Annotated[
         str, typer.Argument(metavar="ADDRESS", help="a .zip or a run's folder: a path, s3://…, gs://…")
     ],
@@ -94,9 +95,9 @@ def bring(
     name: Annotated[str | None, typer.Option(help="its name on the shelf; its own by default")] = None,
     largest: Annotated[float, typer.Option(metavar="GB", min=0, help="what is larger is refused")] = 2.0,
 ) -> None:
-    """Bring a run in from an address: checked before it is opened, whole or not at all."""
+    """Import a run from an address: checked before it is opened, whole or not at all."""
     from msviz.shelving.transfer import Limits
-    from msviz.shelving.transfer import bring as fetch
+    from msviz.shelving.transfer import import_run as fetch
 
     with Terminal() as terminal:
         limits = Limits(total=int(largest * 2**30))
@@ -104,15 +105,16 @@ def bring(
     print(f"wrote {made}")
 
 
-@app.command()
-def take(
+@app.command("take", hidden=True)  # as it was called before
+@app.command("export")
+def export_run(
     run: RunName,
     address: Annotated[str, typer.Argument(metavar="ADDRESS", help="where to: a path, s3://…, gs://…")],
     shelf: Shelf = None,
     findings: Annotated[bool, typer.Option("--findings", help="answers that were kept go along")] = False,
 ) -> None:
-    """Copy a run to an address, as a zip where it ends in .zip; what is there already is not touched."""
-    from msviz.shelving.transfer import take as send
+    """Export a run to an address, as a zip where it ends in .zip; what is there already is not touched."""
+    from msviz.shelving.transfer import export_run as send
 
     with Terminal() as terminal:
         made = send(_run(run, shelf), address, findings=findings, progress=terminal.progress)
@@ -122,9 +124,9 @@ def take(
 @app.command()
 def rename(run: RunName, name: Annotated[str, typer.Argument(metavar="NAME")], shelf: Shelf = None) -> None:
     """Give a run another name."""
-    from msviz.shelving import rooms
+    from msviz.shelving import folders
 
-    print(f"renamed to {rooms.rename(_run(run, shelf), name)}")
+    print(f"renamed to {folders.rename(_run(run, shelf), name)}")
 
 
 @app.command()
@@ -134,14 +136,16 @@ def describe(
     description: Annotated[str | None, typer.Option(metavar="TEXT", help="what is said about it")] = None,
     tag: Tags = None,
     untag: Tags = None,
-    keep: Annotated[
-        bool | None, typer.Option("--keep/--let-go", help="a run that is kept cannot be deleted")
+    pin: Annotated[
+        bool | None, typer.Option("--pin/--unpin", help="a run that is pinned cannot be deleted")
     ] = None,
+    keep: Annotated[bool | None, typer.Option("--keep/--let-go", hidden=True)] = None,
 ) -> None:
-    """Say something about a run, or show what is said: description, tags, whether it is kept."""
+    """Say something about a run, or show what is said: description, tags, whether it is pinned."""
     from msviz.shelving.notes import change_notes, read_notes
 
     path = _run(run, shelf)
+    keep = pin if pin is not None else keep
     if description is None and tag is None and untag is None and keep is None:
         notes = read_notes(path)
     else:
@@ -149,7 +153,7 @@ def describe(
     if notes.trouble:
         raise MsvizError(f"run {path.name}: {notes.trouble}")
     about = [notes.description or "no description", "tags: " + (", ".join(notes.tags) or "none")]
-    about += ["it is kept"] if notes.kept else []
+    about += ["it is pinned"] if notes.kept else []
     about += [f"retrained from {notes.parent.name}"] if notes.parent else []
     print("\n".join(about))
 
@@ -157,12 +161,12 @@ def describe(
 @app.command()
 def delete(run: RunName, shelf: Shelf = None) -> None:
     """Delete a run; 'msviz shelf restore' brings it back for 30 days."""
-    from msviz.shelving import rooms
+    from msviz.shelving import folders
 
     path = _run(run, shelf)
-    rooms.delete(path)
-    rooms.empty(path.parent)
-    print(f"deleted {path.name}; msviz shelf restore {path.name} brings it back for {rooms.DAYS} days")
+    folders.delete(path)
+    folders.empty(path.parent)
+    print(f"deleted {path.name}; msviz shelf restore {path.name} brings it back for {folders.DAYS} days")
 
 
 @app.command()
@@ -171,9 +175,9 @@ def restore(
     shelf: Shelf = None,
 ) -> None:
     """Bring a deleted run back; without a name, list those that can be."""
-    from msviz.shelving import rooms
+    from msviz.shelving import folders
 
-    found = rooms.trash(_folder(shelf))
+    found = folders.trash(_folder(shelf))
     if name is None:
         for one in found:
             print(f"{one.name}  deleted {_ago(one.when)}")
@@ -183,8 +187,8 @@ def restore(
     entry = next((one for one in found if name in (one.name, one.path.name)), None)
     if entry is None:
         names = dict.fromkeys(one.name for one in found)
-        raise refuse("deleted run", name, one_of(names) if names else "nothing was deleted")
-    print(f"restored {rooms.restore(entry)}")
+        raise invalid("deleted run", name, one_of(names) if names else "nothing was deleted")
+    print(f"restored {folders.restore(entry)}")
 
 
 @app.command()
@@ -193,9 +197,9 @@ def empty(
     days: Annotated[float, typer.Option(min=0, help="only what was deleted so long ago")] = 30,
 ) -> None:
     """Remove deleted runs for good."""
-    from msviz.shelving import rooms
+    from msviz.shelving import folders
 
-    print(f"removed {rooms.empty(_folder(shelf), days=days):,} deleted runs for good")
+    print(f"removed {folders.empty(_folder(shelf), days=days):,} deleted runs for good")
 
 
 def _folder(shelf: Path | None) -> Path:
@@ -213,7 +217,7 @@ def _run(name: str, shelf: Path | None) -> Path:
         if is_run(path):
             return path
     names = [path.name for path in folders(_folder(shelf))][:20]
-    raise refuse("run", name, one_of(names) if names else f"no run lies in {_folder(shelf)}")
+    raise invalid("run", name, one_of(names) if names else f"no run lies in {_folder(shelf)}")
 
 
 def _number(value: float | None) -> float | None:

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from msviz.data.importing.read import find, first_line, open_text
 from msviz.dataset import Array
-from msviz.errors import MsvizError, one_of, refuse
+from msviz.errors import MsvizError, invalid, one_of
 
 KEYS = ("date", "scenario", "arm")
 COUNTS = ("impressions", "clicks")
@@ -54,7 +54,7 @@ def digest(path: Path | str) -> str:
         with Path(path).open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
-        raise refuse("log", str(path), "no such file; wanted: a CSV, TSV or Parquet table") from error
+        raise invalid("log", str(path), "no such file; wanted: a CSV, TSV or Parquet table") from error
 
 
 def suits(path: Path) -> bool:
@@ -87,7 +87,7 @@ def read(path: Path | str) -> Experiment:
     scenarios, scenario = _coded(text["scenario"])
     arms, arm = _coded(text["arm"])
     if len(arms) < 2:
-        raise refuse("log: column arm", arms[0], "an experiment needs two arms")
+        raise invalid("log: column arm", arms[0], "an experiment needs two arms")
     units, which = _coded(_named(table, unit)) if unit else ([], np.zeros(len(table), np.int64))
     place = {"day": day, "scenario": scenario, "arm": arm, "unit": which}
     _once(place, text, unit)
@@ -105,12 +105,12 @@ def read(path: Path | str) -> Experiment:
 def _table(path: Path) -> pd.DataFrame:
     """Return the columns that are known, lower-case, as text (Parquet: as they are)."""
     if not path.is_file():
-        raise refuse("log", str(path), "no such file; wanted: a CSV, TSV or Parquet table")
+        raise invalid("log", str(path), "no such file; wanted: a CSV, TSV or Parquet table")
     source = find(str(path), "log")
     known = {name.strip().lower(): name for name in reversed(source.columns)}
     for name in (*KEYS, *COUNTS):
         if name not in known:
-            raise refuse("log: columns", ", ".join(source.columns), f"lacks {name!r}; wanted: {_wanted()}")
+            raise invalid("log: columns", ", ".join(source.columns), f"lacks {name!r}; wanted: {_wanted()}")
     wanted = {known[n]: n for n in (*KEYS, *COUNTS, *MORE, *UNITS, "period") if n in known}
     try:
         if path.name.lower().endswith(".parquet"):
@@ -131,9 +131,9 @@ def _table(path: Path) -> pd.DataFrame:
         raise MsvizError(f"log {path.name}: cannot be read: {' '.join(str(error).split())[:200]}") from error
     table = table.rename(columns=lambda name: wanted[name.strip()])
     if table.empty:
-        raise refuse(f"log {path.name}", "no lines", "wanted: a line for each day, scenario and arm")
+        raise invalid(f"log {path.name}", "no lines", "wanted: a line for each day, scenario and arm")
     if len(table) > MOST:
-        raise refuse(f"log {path.name}", f"more than {MOST:,} lines", "sum users to buckets first")
+        raise invalid(f"log {path.name}", f"more than {MOST:,} lines", "sum users to buckets first")
     return table
 
 
@@ -174,7 +174,7 @@ def _at_most(less: Array, more: Array, name: str, other: str) -> None:
     bad = np.flatnonzero(less > more)
     if len(bad):
         line = int(bad[0])
-        raise refuse(
+        raise invalid(
             f"log line {line + 2}: {name}", f"{less[line]:g}", f"more than the {more[line]:g} {other}"
         )
 
@@ -185,7 +185,7 @@ def _refuse_first(bad: Any, column: str, raw: Any, wanted: str) -> None:
     if len(place):
         first = int(place[0])
         also = f" ({len(place):,} such lines)" if len(place) > 1 else ""
-        raise refuse(f"log line {first + 2}: {column}", str(raw.iloc[first]), wanted + also)
+        raise invalid(f"log line {first + 2}: {column}", str(raw.iloc[first]), wanted + also)
 
 
 def _once(place: dict[str, Array], text: dict[str, Any], unit: str) -> None:
@@ -195,7 +195,7 @@ def _once(place: dict[str, Array], text: dict[str, Any], unit: str) -> None:
         first = int(np.flatnonzero(again)[0])
         what = ", ".join(str(text[key].iloc[first]) for key in KEYS)
         keys = ", ".join([*KEYS, unit] if unit else KEYS)
-        raise refuse(f"log line {first + 2}", what, f"these {keys} stand there twice")
+        raise invalid(f"log line {first + 2}", what, f"these {keys} stand there twice")
 
 
 def _periods(table: pd.DataFrame, day: Array, days: Array) -> list[str]:
@@ -208,7 +208,7 @@ def _periods(table: pd.DataFrame, day: Array, days: Array) -> list[str]:
     if twice.any():
         which = int(found["day"][twice].iloc[0])
         both = found["period"][found["day"] == which].tolist()
-        raise refuse(f"log: period of {days[which]}", ", ".join(both), "a day lies in one period")
+        raise invalid(f"log: period of {days[which]}", ", ".join(both), "a day lies in one period")
     return [str(name) for name in found.sort_values("day")["period"]]
 
 
@@ -217,14 +217,14 @@ def arm(given: str | None, experiment: Experiment, option: str, taken: str | Non
     arms = [name for name in experiment.arms if name != taken]
     if given is not None:
         if given not in arms:
-            raise refuse(option, given, one_of(arms))
+            raise invalid(option, given, one_of(arms))
         return given
     own = own_name(option, arms)
     if own is not None:
         return own
     if taken is not None and len(arms) == 1:
         return arms[0]
-    raise refuse(option, None, f"the log does not tell which arm it is; {one_of(arms)}")
+    raise invalid(option, None, f"the log does not tell which arm it is; {one_of(arms)}")
 
 
 def own_name(option: str, arms: list[str]) -> str | None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from msviz.batch import Batch
 from msviz.dataset import Array, Rows
-from msviz.errors import refuse
+from msviz.errors import invalid
 
 BLOCK = 131_072  # rows of a shuffled split that are shuffled together
 
@@ -14,7 +14,7 @@ BLOCK = 131_072  # rows of a shuffled split that are shuffled together
 def steps(rows: int, batch_size: int) -> int:
     """Return the number of batches in one epoch. Raise MsvizError below 1."""
     if batch_size < 1:
-        raise refuse("batch_size", batch_size, "it must be at least 1")
+        raise invalid("batch_size", batch_size, "it must be at least 1")
     return -(-rows // batch_size)
 
 

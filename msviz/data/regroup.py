@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from msviz.dataset import Dataset, RegroupedDataset
-from msviz.errors import one_of, refuse
+from msviz.errors import invalid, one_of
 from msviz.schema import Field, Schema, mixed_radix
 
 MOST = 100_000  # scenarios: nets and findings keep something of each
@@ -28,7 +28,7 @@ def regroup(dataset: Dataset, scenario_fields: Sequence[str]) -> Dataset:
     schema = dataset.schema
     columns = {schema.index(_feature(schema, name).name) for name in scenario_fields}
     if not columns:
-        raise refuse("scenario_fields", list(scenario_fields), "wanted: one field or more")
+        raise invalid("scenario_fields", list(scenario_fields), "wanted: one field or more")
     if sorted(columns) == sorted(schema.scenario_columns):
         return dataset
     fields = [schema.features[column] for column in sorted(columns)]
@@ -55,14 +55,14 @@ def _feature(schema: Schema, name: str) -> Field:
     """Return the feature called `name`; raise MsvizError where it cannot be the scenario."""
     field = next((one for one in schema.features if name in (one.name, one.title)), None)
     if field is None:
-        raise refuse("scenario_fields", name, one_of(one.name for one in schema.features))
+        raise invalid("scenario_fields", name, one_of(one.name for one in schema.features))
     users = [one.name for one in schema.features if one.role == "user"]
     if users and field.name == users[0] and len(users) > 1:
         # The next field of role user would be taken for the user's id wherever users are counted.
         wanted = "it is the field that tells users apart; " + one_of(
             one.name for one in schema.features if one.name != field.name
         )
-        raise refuse("scenario_fields", name, wanted)
+        raise invalid("scenario_fields", name, wanted)
     return field
 
 
@@ -75,7 +75,7 @@ def _found(dataset: Dataset, fields: list[Field]) -> list[list[int]]:
         rows = slice(start, start + CHUNK)
         keys = np.union1d(keys, mixed_radix(np.stack([column[rows] for column in columns], 1), sizes))
         if len(keys) > MOST:
-            raise refuse(
+            raise invalid(
                 "scenario_fields",
                 ",".join(field.name for field in fields),
                 f"they make more than {MOST:,} scenarios; wanted: fewer fields, or such with fewer values",

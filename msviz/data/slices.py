@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from msviz.dataset import Dataset, Rows
-from msviz.errors import MsvizError, one_of, refuse
+from msviz.errors import MsvizError, invalid, one_of
 from msviz.schema import FIRST, MISSING, UNKNOWN, Field
 
 Array = np.ndarray[Any, Any]
@@ -60,7 +60,7 @@ def rows(part: Rows, text: str) -> Array:
     Raises MsvizError for a text that cannot be read, and for a name or a value that the log does not have.
     """
     tree, names = _parse(text)
-    return np.flatnonzero(_Reader(part, names).truth(tree))
+    return np.flatnonzero(_SliceReader(part, names).truth(tree))
 
 
 def narrowed(part: Rows, text: str) -> Rows:
@@ -110,7 +110,7 @@ def _kept(folder: Path, digest: str) -> Path:
 def _parse(text: str) -> tuple[ast.expr, dict[str, str]]:
     """Return the tree of an expression and what stood in backticks, by its stand-in."""
     if len(text) > MOST:
-        raise refuse("slice", f"{len(text):,} characters", f"at most {MOST:,}")
+        raise invalid("slice", f"{len(text):,} characters", f"at most {MOST:,}")
     names: dict[str, str] = {}
 
     def stand_in(found: re.Match[str]) -> str:
@@ -120,7 +120,7 @@ def _parse(text: str) -> tuple[ast.expr, dict[str, str]]:
     try:
         tree = ast.parse(re.sub(r"`([^`]+)`", stand_in, text).strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise refuse(
+        raise invalid(
             "slice", text[:80], 'wanted: scenario == "Search" and day >= "2025-04-24", say'
         ) from error
     return tree, names
@@ -142,7 +142,7 @@ class _Quoted(str):
     """A name that stood in backticks: a column's."""
 
 
-class _Reader:
+class _SliceReader:
     """Reads an expression over the rows of one split."""
 
     def __init__(self, part: Rows, names: dict[str, str]) -> None:
@@ -162,7 +162,7 @@ class _Reader:
             return self._chosen(node)
         if isinstance(node, ast.Name) and self._name(node) == "clicked":
             return np.asarray(self.part.label == 1)
-        raise refuse("slice", _written(node, self.names)[:80], "wanted: a name compared with a value")
+        raise invalid("slice", _written(node, self.names)[:80], "wanted: a name compared with a value")
 
     def _compare(self, node: ast.Compare) -> Array:
         found = np.ones(self.part.rows, bool)
@@ -173,19 +173,21 @@ class _Reader:
             elif isinstance(right, ast.Name) and type(kind) in COMPARE:
                 found &= self._one(self._name(right), _turned(kind), self._value(left))
             else:
-                raise refuse("slice", _written(node, self.names)[:80], "wanted: a name compared with a value")
+                raise invalid(
+                    "slice", _written(node, self.names)[:80], "wanted: a name compared with a value"
+                )
         return found
 
     def _one(self, name: str, kind: ast.cmpop, value: Any) -> Array:
         values = list(value) if isinstance(value, tuple) else [value]
         within = isinstance(kind, ast.In | ast.NotIn)
         if within != isinstance(value, tuple):
-            raise refuse("slice", name, 'wanted: name in ("a", "b"), or name == "a"')
+            raise invalid("slice", name, 'wanted: name in ("a", "b"), or name == "a"')
         if within or isinstance(kind, ast.Eq | ast.NotEq):
             found = self._among(name, values)
             return np.asarray(~found if isinstance(kind, ast.NotIn | ast.NotEq) else found)
         if type(kind) not in COMPARE:
-            raise refuse("slice", name, "valid comparisons: ==, !=, <, <=, >, >=, in, not in")
+            raise invalid("slice", name, "valid comparisons: ==, !=, <, <=, >, >=, in, not in")
         return np.asarray(COMPARE[type(kind)](*self._ordered(name, values[0])))
 
     def _among(self, name: str, values: list[Any]) -> Array:
@@ -198,7 +200,7 @@ class _Reader:
             known = self.part.schema.scenario_names
             for value in values:
                 if value not in known:
-                    raise refuse("slice: scenario", value, one_of(known[1:21]))
+                    raise invalid("slice: scenario", value, one_of(known[1:21]))
             return np.isin(self.part.scenario, [known.index(value) for value in values])
         numbers = [self._ordered(name, value) for value in values]
         if not numbers:
@@ -211,7 +213,7 @@ class _Reader:
         if field is not None:
             numbers = _numbers(field)
             if numbers is None or not isinstance(value, int | float):
-                raise refuse(
+                raise invalid(
                     f"slice: {field.name}",
                     value,
                     f"it has no order here; compare with ==, or in: {one_of(_some(field))}",
@@ -221,12 +223,12 @@ class _Reader:
             try:
                 wanted = int(np.datetime64(str(value), "D").astype(np.int64))
             except ValueError as error:
-                raise refuse("slice: day", value, 'wanted: "YYYY-MM-DD"') from error
+                raise invalid("slice: day", value, 'wanted: "YYYY-MM-DD"') from error
             return np.asarray(self.part.time) // DAY, wanted
         if isinstance(value, bool) and name == "clicked":
             value = int(value)
         if not isinstance(value, int | float):
-            raise refuse(f"slice: {name}", value, "wanted: a number")
+            raise invalid(f"slice: {name}", value, "wanted: a number")
         if name == "hour":
             return np.asarray(self.part.time) % DAY // HOUR, value
         if name == "clicked":
@@ -236,15 +238,15 @@ class _Reader:
         if name == "history" and self.part.schema.sequences:
             return np.asarray(self.part.history_spans[1]), value
         fields = [field.name for field in self.part.schema.features]
-        raise refuse("slice", name, one_of([*fields, *OWN]))
+        raise invalid("slice", name, one_of([*fields, *OWN]))
 
     def _chosen(self, node: ast.Call) -> Array:
         digest = self._value(node.args[0]) if len(node.args) == 1 else None
         if not isinstance(digest, str) or not re.fullmatch(r"[0-9a-f]{12}", digest):
-            raise refuse("slice: chosen", digest, "wanted: the name of rows that were kept")
+            raise invalid("slice: chosen", digest, "wanted: the name of rows that were kept")
         file = _kept(self.part.folder.parent, digest)
         if not file.is_file():
-            raise refuse(
+            raise invalid(
                 "slice: chosen", digest, "these rows are not kept on this machine; choose them again"
             )
         return np.isin(self.part.row, np.load(file, allow_pickle=False))
@@ -276,7 +278,7 @@ class _Reader:
                 return -value
         if isinstance(node, ast.Constant) and isinstance(node.value, str | int | float):
             return node.value
-        raise refuse("slice", _written(node, self.names)[:80], 'wanted: a number, a "text" or (a, b)')
+        raise invalid("slice", _written(node, self.names)[:80], 'wanted: a number, a "text" or (a, b)')
 
 
 def _turned(kind: ast.cmpop) -> ast.cmpop:
@@ -297,7 +299,7 @@ def _ids(field: Field, value: Any) -> list[int]:
     if not found and text in reserved:
         found = [reserved[text]]
     if not found:
-        raise refuse(f"slice: {field.name}", value, one_of(_some(field)))
+        raise invalid(f"slice: {field.name}", value, one_of(_some(field)))
     return found
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from msviz.errors import one_of, refuse
+from msviz.errors import invalid, one_of
 
 Array = np.ndarray[Any, Any]
 
@@ -23,14 +23,14 @@ def pick(data: xr.Dataset, dim: str, value: str | None) -> str:
     if value is None:
         return choices[0]
     if str(value) not in choices:
-        raise refuse(dim, value, one_of(choices[:20]))
+        raise invalid(dim, value, one_of(choices[:20]))
     return str(value)
 
 
 def choice(parameter: str, value: str, choices: Sequence[str]) -> str:
     """Return `value`; raise MsvizError with the choices when it is none of them."""
     if value not in choices:
-        raise refuse(parameter, value, one_of(choices))
+        raise invalid(parameter, value, one_of(choices))
     return value
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 import xarray as xr
 
-from msviz.errors import one_of, refuse
+from msviz.errors import invalid, one_of
 from msviz.figures import theme
 from msviz.figures.choices import Array, names
 from msviz.figures.heat import TEXT_LIMIT, heat
@@ -63,10 +63,10 @@ def curve(here: xr.Dataset, metric: str, setting: str | None) -> go.Figure:
     """Return the metric over the values of one setting, all others alike; MsvizError where none is so."""
     found = curves(here)
     if not found:
-        raise refuse("setting", setting, "no two runs of one model differ in a single setting")
+        raise invalid("setting", setting, "no two runs of one model differ in a single setting")
     key = setting or found[0]
     if key not in found:
-        raise refuse("setting", key, one_of(found))
+        raise invalid("setting", key, one_of(found))
     along = _along(here, [key])
     value = here["value"].values[along].astype(np.float32)
     low, high, bars = _bars(here, along, value)
@@ -162,10 +162,10 @@ def _pair(here: xr.Dataset, first: str | None, second: str | None) -> tuple[str,
     """Return the settings down and across: the given ones, or those that most runs differ in."""
     found = grids(here)
     if not found:
-        raise refuse("setting", first, "no runs of one model differ in two settings and in nothing else")
+        raise invalid("setting", first, "no runs of one model differ in two settings and in nothing else")
     wanted = [name for name in (first, second) if name]
     pair = next((pair for pair in found if set(wanted) <= set(pair)), None)
     if pair is None:
-        raise refuse("setting", " and ".join(wanted), one_of(" and ".join(pair) for pair in found))
+        raise invalid("setting", " and ".join(wanted), one_of(" and ".join(pair) for pair in found))
     flipped = first == pair[1] or second == pair[0]
     return (pair[1], pair[0]) if flipped else pair

@@ -31,7 +31,7 @@ def studied(run: Run) -> bool:
 
 
 @dataclass(frozen=True)
-class Hung:
+class GalleryItem:
     """A tile on the wall: what draws it, or why nothing does."""
 
     paper: str
@@ -45,14 +45,14 @@ def papers() -> list[str]:
     return list(load_papers())
 
 
-def wall(runs: Sequence[Run], dataset: Dataset | None, log: Path | None) -> list[Hung]:
+def gallery_items(runs: Sequence[Run], dataset: Dataset | None, log: Path | None) -> list[GalleryItem]:
     """Return every tile of every paper with the runs that draw it, or what is missing."""
     row = None if dataset is None else telling_row(dataset)
     found = []
     for paper in papers():
         for tile in load_paper(paper).tiles:
             with_runs = ready(tile, runs, row=row, log=log)
-            found.append(Hung(paper, tile, with_runs, "" if with_runs else _missing(tile, runs)))
+            found.append(GalleryItem(paper, tile, with_runs, "" if with_runs else _missing(tile, runs)))
     return found
 
 
@@ -70,7 +70,7 @@ def ab_log(folder: Path) -> Path | None:
     return next((file for pattern in LOGS for file in sorted(folder.glob(pattern))), None)
 
 
-def findings(hung: Sequence[Hung]) -> Iterator[tuple[Hung, Finding | None, str]]:
+def findings(hung: Sequence[GalleryItem]) -> Iterator[tuple[GalleryItem, Finding | None, str]]:
     """Yield every tile with its finding, computed and kept where it is not yet; or None and the reason."""
     from msviz.analyses.run import analyse
 
@@ -84,7 +84,7 @@ def findings(hung: Sequence[Hung]) -> Iterator[tuple[Hung, Finding | None, str]]
             yield one, None, str(error)
 
 
-def page(found: Sequence[tuple[Hung, Finding | None, str]]) -> str:
+def page(found: Sequence[tuple[GalleryItem, Finding | None, str]]) -> str:
     """Return docs/gallery.md: what is live, by which command, and how it scores; and what is not, and why."""
     drawn = sum(finding is not None for _, finding, _ in found)
     return (
@@ -99,7 +99,7 @@ def page(found: Sequence[tuple[Hung, Finding | None, str]]) -> str:
     )
 
 
-def table(found: Sequence[tuple[Hung, Finding | None, str]]) -> str:
+def table(found: Sequence[tuple[GalleryItem, Finding | None, str]]) -> str:
     """Return the lines of the table: paper, figure, view, run, command and score, one a tile."""
     lines = [
         "| paper | figure | what it shows | view | run | command | score |",
@@ -123,7 +123,7 @@ def _missing(tile: Tile, runs: Sequence[Run]) -> str:
     return "needs " + (", ".join(lacking[:NAMED]) + left if lacking else "an A/B log in the data folder")
 
 
-def _view(one: Hung) -> str:
+def _view(one: GalleryItem) -> str:
     """Return the address of a tile's view: the gallery's own where other pages do not list its runs."""
     if one.ready is None:
         return one.tile.page
@@ -133,7 +133,7 @@ def _view(one: Hung) -> str:
     return f"{one.tile.page}?{urlencode(link, doseq=True)}" if link else one.tile.page
 
 
-def _told(one: Hung) -> str:
+def _told(one: GalleryItem) -> str:
     assert one.ready is not None
     run = _place(one.ready.run.path) if one.ready.run else "-"
     options = [f"--set {key}={_short(value)}" for key, value in one.ready.options.items()]
@@ -155,7 +155,7 @@ def _block(command: str) -> str:
     return "<br>".join(f"`{line}`" for line in lines)
 
 
-def _score(one: Hung, finding: Finding) -> str:
+def _score(one: GalleryItem, finding: Finding) -> str:
     """Return the scores against a planted truth, the first of them in words."""
     from msviz.analyses.run import score
     from msviz.training.scoring import find_data

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from msviz.errors import one_of, refuse
+from msviz.errors import invalid, one_of
 from msviz.finding import Finding
-from msviz.gallery.items import Hung, papers, runs_of
+from msviz.gallery.items import GalleryItem, papers, runs_of
 from msviz.papers.paper import load_paper
-from msviz.papers.study import SHELF, Study
+from msviz.papers.study import SHELF, PaperStudy
 from msviz.run import Run, shelf
 from msviz.run_folder import CHECKPOINT
 from msviz.same_training import deciding
@@ -29,7 +29,7 @@ help elsewhere.
 
 
 @dataclass(frozen=True)
-class Training:
+class StudyTraining:
     """One training of a study: its plan, the name of its run, and the run that is it already."""
 
     plan: Plan
@@ -47,7 +47,7 @@ def commands(models: Path, paper: str | None, study: str | None, seeds: int, dev
     if study is not None:
         labels = [one.label for one in chosen]
         if study not in labels:
-            raise refuse("--study", study, one_of(labels))
+            raise invalid("--study", study, one_of(labels))
         chosen = [one for one in chosen if one.label == study]
     lines = []
     for one in trainings(chosen, models, seeds, device):
@@ -58,14 +58,14 @@ def commands(models: Path, paper: str | None, study: str | None, seeds: int, dev
     return lines
 
 
-def trainings(studies: Sequence[Study], models: Path, seeds: int, device: str) -> list[Training]:
+def trainings(studies: Sequence[PaperStudy], models: Path, seeds: int, device: str) -> list[StudyTraining]:
     """Return the trainings of studies, none twice, with the runs that are there; by seed, then by study."""
     runs = runs_of(models)
     plans: dict[str, tuple[Plan, Plan]] = {}
     for study in studies:
         start = study.begins(runs)
         if start is None:
-            raise refuse("--models", str(models), f"it has no run of {study.model} to take settings from")
+            raise invalid("--models", str(models), f"it has no run of {study.model} to take settings from")
         base = replace(Plan.of(start, _near(start.path / start.card.data.path)), parent=None, device=device)
         for plan in variants(base, study.changes, range(base.seed, base.seed + seeds)):
             plans.setdefault(_mark(plan), (plan, base))
@@ -79,15 +79,15 @@ def trainings(studies: Sequence[Study], models: Path, seeds: int, device: str) -
     # A name that another training left behind is not taken again: its run stays as it is.
     mine = {run.path for run in known.values() if run is not None}
     taken = [run.name for run in shelf(models / SHELF) if run.path not in mine]
-    found: list[Training] = []
+    found: list[StudyTraining] = []
     for plan, base in ordered:
         run = known[_mark(plan)]
         (name,) = names([plan], base, plan.model, [*taken, *(one.name for one in found)])
-        found.append(Training(plan, name, run))
+        found.append(StudyTraining(plan, name, run))
     return found
 
 
-def page(found: Sequence[tuple[Hung, Finding | None, str]]) -> str:
+def page(found: Sequence[tuple[GalleryItem, Finding | None, str]]) -> str:
     """Return docs/papers.md: the numbers behind every tile of a study, or what is still to be trained."""
     parts = [HEAD]
     for hung, finding, why in found:

@@ -21,7 +21,7 @@ from pathlib import Path
 from signal import Signals
 from typing import Any, Literal
 
-from msviz.errors import refuse
+from msviz.errors import invalid
 from msviz.jobs import files
 from msviz.jobs.process import birth, send
 
@@ -53,7 +53,7 @@ class Job:
         self.folder = Path(folder)
         asked = files.read(self.folder / "job.json")
         if asked is None:
-            raise refuse("job", str(folder), "wanted: the folder of a job")
+            raise invalid("job", str(folder), "wanted: the folder of a job")
         self.kind: Kind = asked["kind"]
         self.title: str = asked["title"]
         self.who: str = asked["who"]

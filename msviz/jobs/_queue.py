@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import get_args
 
-from msviz.errors import MsvizError, refuse
+from msviz.errors import MsvizError, invalid
 from msviz.jobs import files
 from msviz.jobs._job import ACTIVE, GRACE, Job, Kind, State
 from msviz.jobs.process import birth
@@ -72,7 +72,7 @@ class Queue:
     def _refuse_taken(self, result: Path, name: str) -> None:
         for job in self.jobs():
             if job.result == result and job.id != name and job.status().state in ACTIVE:
-                raise refuse("out", result.name, f"a job that makes it is {job.status().state} already")
+                raise invalid("out", result.name, f"a job that makes it is {job.status().state} already")
 
     def _write(
         self,
@@ -129,7 +129,7 @@ class Queue:
         """Put a job that has ended back in line; a training goes on from its last checkpoint."""
         with self._alone():
             if job.status().state in ACTIVE:
-                raise refuse("job", job.id, f"it is {job.status().state} already")
+                raise invalid("job", job.id, f"it is {job.status().state} already")
             self._forget(job.folder, "lost.json")
             files.write(job.folder / "place.json", {"place": time.time()})
         self.dispatch()
@@ -140,7 +140,7 @@ class Queue:
             line = [one for one in self.jobs() if one.kind == job.kind and one.status().state == "queued"]
             here = next((n for n, one in enumerate(line) if one.id == job.id), None)
             if here is None:
-                raise refuse("job", job.id, "it does not wait")
+                raise invalid("job", job.id, "it does not wait")
             line.insert(max(here + steps, 0), line.pop(here))
             places = sorted(one.place for one in line)
             for one, place in zip(line, places, strict=True):
@@ -154,7 +154,7 @@ class Queue:
         with self._alone():
             state = job.status().state
             if state in ("running", "cancelling"):
-                raise refuse("job", job.id, f"it is {state}; cancel it first")
+                raise invalid("job", job.id, f"it is {state}; cancel it first")
             made = job.result
             if leftovers and made is not None and not is_run(made):
                 shutil.rmtree(made / CHECKPOINT, ignore_errors=True)
@@ -253,7 +253,7 @@ def room(kind: Kind) -> int:
     """
     text = os.environ.get(ROOM[kind], "1")
     if not text.isdigit() or int(text) < 1:
-        raise refuse(ROOM[kind], text, "wanted: a whole number from 1")
+        raise invalid(ROOM[kind], text, "wanted: a whole number from 1")
     return int(text)
 
 

@@ -85,7 +85,7 @@ def mix(query: Tensor, key: Tensor, value: Tensor, scale: float, rate: float, ta
     return Mixed(values, weights, dropped, keep, share)
 
 
-def slopes(
+def gradients(
     gradient: Tensor,
     mixed: Mixed,
     query: Tensor,
@@ -128,7 +128,7 @@ class _Attention(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         query, key, value, *saved = ctx.saved_tensors
         found = query.new_empty(3, *query.shape)
-        slopes(gradient, Mixed(*saved), query, key, value, found, *ctx.settings)
+        gradients(gradient, Mixed(*saved), query, key, value, found, *ctx.settings)
         return *found.unbind(), None, None, None
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor, nn
 
 from msviz.batch import Batch
-from msviz.errors import MsvizError, one_of, refuse
+from msviz.errors import MsvizError, invalid, one_of
 from msviz.registry import MODELS
 from msviz.schema import Schema, first_problem
 
@@ -21,7 +21,7 @@ class NetConfig(BaseModel):
 
 
 @dataclass(frozen=True)
-class Layout:
+class InputSpec:
     """What a net needs to know of the data: sizes, and where the scenario stands."""
 
     sizes: tuple[int, ...]  # vocabulary size of each of the N features
@@ -34,7 +34,7 @@ class Layout:
     signals: tuple[tuple[float, float], ...] = ()  # mean and deviation of log(1 + x) of each signal
 
     @classmethod
-    def of(cls, schema: Schema) -> "Layout":
+    def of(cls, schema: Schema) -> "InputSpec":
         """Read the layout off a schema."""
         features = schema.features
         return cls(
@@ -74,7 +74,7 @@ class Net(nn.Module):
     piece: int | None = 512
     needs: ClassVar[tuple[Need, ...]] = ()  # what the log must have; "behaviours" also has them fed
 
-    def __init__(self, config: NetConfig, layout: Layout) -> None:
+    def __init__(self, config: NetConfig, layout: InputSpec) -> None:
         """Keep config and layout; subclasses add their layers."""
         super().__init__()
         self.config = config
@@ -115,7 +115,7 @@ def net_class(model: str) -> type[Net]:
     """Return the net class of a model's file (its `MODEL`); raise MsvizError naming the choices."""
     entry = MODELS.load(model, type)
     if not issubclass(entry, Net):
-        raise refuse(f"msviz/nets/models/{model}.py: MODEL", entry.__name__, "wanted: a subclass of Net")
+        raise invalid(f"msviz/nets/models/{model}.py: MODEL", entry.__name__, "wanted: a subclass of Net")
     return entry
 
 
@@ -124,14 +124,14 @@ def parse_config(model: str, values: dict[str, Any]) -> NetConfig:
     kind = net_class(model).Config
     for key in values:
         if key not in kind.model_fields:
-            raise refuse(f"{model} setting", key, one_of(kind.model_fields))
+            raise invalid(f"{model} setting", key, one_of(kind.model_fields))
     try:
         return kind.model_validate(values)
     except ValidationError as error:
         raise MsvizError(f"{model}: {first_problem(error)}") from error
 
 
-def require(model: str, layout: Layout) -> None:
+def require(model: str, layout: InputSpec) -> None:
     """Raise MsvizError naming all that a model needs and a log of this layout does not have."""
     has: dict[Need, bool] = {
         "scenario": bool(layout.scenario_columns),
@@ -143,7 +143,7 @@ def require(model: str, layout: Layout) -> None:
     }
     lacking = [REMEDIES[need] for need in net_class(model).needs if not has[need]]
     if lacking:
-        raise refuse("model", model, "the data lacks what it needs: " + ", and ".join(lacking))
+        raise invalid("model", model, "the data lacks what it needs: " + ", and ".join(lacking))
 
 
 def build(model: str, values: dict[str, Any], schema: Schema, seed: int = 0) -> Net:
@@ -152,7 +152,7 @@ def build(model: str, values: dict[str, Any], schema: Schema, seed: int = 0) -> 
     Raises MsvizError for a setting that will not do and for a schema that lacks what the model needs.
     """
     config = parse_config(model, values)
-    require(model, Layout.of(schema))
+    require(model, InputSpec.of(schema))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return net_class(model)(config, Layout.of(schema))
+        return net_class(model)(config, InputSpec.of(schema))

@@ -136,8 +136,8 @@ class _Attend(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         query, key, value, mask, values, share = ctx.saved_tensors
         found = [x.new_empty(len(x), x.shape[2], x.shape[1] * x.shape[3]) for x in (query, key, value)]
-        slopes = _slopes(heads_joined(gradient), query, key, value, mask, values, share, *ctx.settings)
-        for rows, parts in slopes:
+        gradients = _gradients(heads_joined(gradient), query, key, value, mask, values, share, *ctx.settings)
+        for rows, parts in gradients:
             for part, into in zip(parts, found, strict=True):
                 _rows_first(part.transpose(1, 2), into[rows])
         of_query, of_key, of_value = (heads_apart(part, query.shape[1]) for part in found)
@@ -164,7 +164,7 @@ class _SelfAttend(torch.autograd.Function):
         packed, mask, values, share = ctx.saved_tensors
         query, key, value = (heads_apart(part, len(share)) for part in packed.chunk(3, dim=2))
         found = torch.empty_like(packed)
-        for rows, parts in _slopes(gradient, query, key, value, mask, values, share, *ctx.settings):
+        for rows, parts in _gradients(gradient, query, key, value, mask, values, share, *ctx.settings):
             # The three one under another, (3 · H, d, b, T).
             _rows_first(torch.cat([part.transpose(1, 2) for part in parts]), found[rows])
         return found, None, None, None, None, None
@@ -218,7 +218,7 @@ def _mix(
     return values, share, keeps
 
 
-def _slopes(
+def _gradients(
     gradient: Tensor,
     query: Tensor,
     key: Tensor,

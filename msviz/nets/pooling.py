@@ -76,12 +76,12 @@ class _Pool(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         vectors, query, matrices, keys, factors, scores, weights = ctx.saved_tensors
         gradient = gradient.contiguous()
-        slopes = torch.empty_like(scores)
-        for expert, into in enumerate(slopes):
+        gradients = torch.empty_like(scores)
+        for expert, into in enumerate(gradients):
             torch.bmm(gradient[expert], vectors[:, :, expert].transpose(1, 2), out=into)
-        slopes -= (slopes * weights).sum(-1, keepdim=True)
-        slopes *= weights
-        of_products = slopes if factors is None else slopes * factors.transpose(1, 2)
+        gradients -= (gradients * weights).sum(-1, keepdim=True)
+        gradients *= weights
+        of_products = gradients if factors is None else gradients * factors.transpose(1, 2)
         rows, length, experts, width = vectors.shape
         of_vectors = vectors.new_empty(experts, rows, length, width)
         of_query = torch.empty_like(query)
@@ -92,7 +92,7 @@ class _Pool(torch.autograd.Function):
         if matrices is None:
             return of_vectors.permute(1, 2, 0, 3), of_query, None, None
         # d score / d k = - score · k / (d · (mean k² + ε)).
-        of_keys = (slopes * scores).transpose(1, 2) * factors.square().mul_(-1 / keys.shape[2])
+        of_keys = (gradients * scores).transpose(1, 2) * factors.square().mul_(-1 / keys.shape[2])
         of_matrices = torch.empty_like(matrices)
         for expert, some in _blocks(keys):
             block = (keys[expert, some] * of_keys[expert, some].flatten(1)[:, None]).flatten(0, 1)

@@ -8,15 +8,15 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from msviz.errors import refuse
-from msviz.nets.base import Layout
+from msviz.errors import invalid
+from msviz.nets.base import InputSpec
 
 # From this many rows a group on, one product per group is faster than one per row.
 ROWS_PER_PRODUCT = 16
 
 
 @dataclass(frozen=True)
-class Groups:
+class ScenarioGroups:
     """G groups of rows that share everything that the encoder reads."""
 
     order: Tensor | None  # (B,) computing order -> batch; None where they are the same
@@ -33,28 +33,28 @@ class Groups:
         return values if self.order is None else torch.empty_like(values).index_copy(0, self.order, values)
 
 
-def group(key: Tensor, movable: bool) -> Groups:
+def group(key: Tensor, movable: bool) -> ScenarioGroups:
     """Group rows by an integer key (B,); only `movable` rows are put side by side where they are not."""
     distinct, index = torch.unique(key, return_inverse=True)
     runs = int((key[1:] != key[:-1]).sum()) + 1
     few = key.device.type == "cpu" and len(distinct) * ROWS_PER_PRODUCT <= len(key)
     if not few or (runs > len(distinct) and not movable):
         rows = torch.arange(len(key), device=key.device)
-        return Groups(None, torch.empty_like(distinct).scatter_(0, index, rows), index, None)
+        return ScenarioGroups(None, torch.empty_like(distinct).scatter_(0, index, rows), index, None)
     order = torch.argsort(index, stable=True) if runs > len(distinct) else None
     together = key if order is None else key[order]
     _, index, counts = torch.unique_consecutive(together, return_inverse=True, return_counts=True)
     start = counts.cumsum(0) - counts
-    return Groups(order, start if order is None else order[start], index, counts.tolist())
+    return ScenarioGroups(order, start if order is None else order[start], index, counts.tolist())
 
 
-def alone(rows: int, device: torch.device) -> Groups:
+def alone(rows: int, device: torch.device) -> ScenarioGroups:
     """Return groups of one row each."""
     index = torch.arange(rows, device=device)
-    return Groups(order=None, first=index, index=index, sizes=None)
+    return ScenarioGroups(order=None, first=index, index=index, sizes=None)
 
 
-def grouped_product(matrices: Tensor, values: Tensor, groups: Groups) -> Tensor:
+def grouped_product(matrices: Tensor, values: Tensor, groups: ScenarioGroups) -> Tensor:
     """Return W_g x of every field's vector x: (G, e, d) with (d, B, N) gives (e, B, N)."""
     if groups.sizes is None:
         product: Tensor = _PerRow.apply(matrices, values, groups.index)  # type: ignore[no-untyped-call]
@@ -126,7 +126,7 @@ class ScenarioEncoder(nn.Module):
     def __init__(
         self,
         kind: Literal["ie", "en", "enp"],
-        layout: Layout,
+        layout: InputSpec,
         width: int,
         units: int,
         positions: int,
@@ -162,9 +162,9 @@ class ScenarioEncoder(nn.Module):
         return embedded @ of_scenario.T, self.position.relu() @ of_position.T
 
 
-def radix(layout: Layout) -> list[int]:
+def radix(layout: InputSpec) -> list[int]:
     """Return the factors that make one integer of the M scenario fields' ids; raise MsvizError if too big."""
     sizes = [layout.sizes[column] for column in layout.scenario_columns]
     if math.prod(sizes) >= 2**63:
-        raise refuse("scenario fields", sizes, "wanted vocabularies whose product is below 2^63")
+        raise invalid("scenario fields", sizes, "wanted vocabularies whose product is below 2^63")
     return [math.prod(sizes[m + 1 :]) for m in range(len(sizes))]

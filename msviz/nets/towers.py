@@ -115,10 +115,10 @@ class _Product(torch.autograd.Function):
         of_biases = weights.new_empty(len(blocks.sizes), outputs)
         of_weight = None if weight is None else torch.zeros_like(weight)
         stacked, scratch = weights.view(ctx.scenarios, outputs, inputs), _like(weight)
-        xs, slopes = torch.split(values, blocks.sizes), torch.split(gradient, blocks.sizes)
+        xs, gradients = torch.split(values, blocks.sizes), torch.split(gradient, blocks.sizes)
         intos = [None] * len(xs) if of_values is None else torch.split(of_values, blocks.sizes)
         for block, scenario in enumerate(blocks.scenarios):
-            own, of_own, slope = stacked[scenario], of_weights[block], slopes[block]
+            own, of_own, slope = stacked[scenario], of_weights[block], gradients[block]
             torch.mm(slope.t(), xs[block], out=of_own)
             torch.sum(slope, 0, out=of_biases[block])
             if intos[block] is not None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from msviz.papers.study import Study
+from msviz.papers.study import PaperStudy
 from msviz.papers.tile import Tile
 from msviz.registry import PAPERS
 
@@ -19,7 +19,7 @@ class Paper:
 
     name: str
     tiles: tuple[Tile, ...]
-    studies: tuple[Study, ...] = ()
+    studies: tuple[PaperStudy, ...] = ()
     training: Mapping[str, Any] = field(default_factory=dict)
     place: int = 100
 

@@ -14,7 +14,7 @@ ORDINARY: Settings = {"train_where": "", "train_share": 1.0, "scenario_fields": 
 
 
 @dataclass(frozen=True)
-class Study:
+class PaperStudy:
     """What a paper varies, and where the result is looked at: the Table, List, Curve or Grid of runs.
 
     Either `grid`, values of one or two settings that are all combined, or `variants`, changes one by one;

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from msviz.papers.study import ORDINARY, Study, settings, words
+from msviz.papers.study import ORDINARY, PaperStudy, settings, words
 from msviz.run import Run
 
 Settings = Mapping[str, Any]
@@ -50,7 +50,7 @@ class Tile:
     choices: Mapping[str, Any] = field(default_factory=dict)
     run: Wants | None = None
     other: Wants | None = None
-    study: Study | None = None
+    study: PaperStudy | None = None
     command: str = ""
     note: str = ""
 
@@ -127,7 +127,7 @@ def _filled(tile: Tile, runs: Sequence[Run], row: int | None, log: Path | None) 
     )
 
 
-def of_study(study: Study, choices: Settings | None = None, **changes: Any) -> Tile:
+def of_study(study: PaperStudy, choices: Settings | None = None, **changes: Any) -> Tile:
     """Return the tile of a study: its runs beside one another, as `choices` draw them."""
     chosen = dict(choices or {})
     shown = {"runs_show": chosen["view"].capitalize()} if "view" in chosen else {}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from msviz.errors import refuse
+from msviz.errors import invalid
 from msviz.lazy import LazyModule
 
 if TYPE_CHECKING:
@@ -70,10 +70,10 @@ def crossed(several: Sequence[Groups]) -> Groups:
     Raises MsvizError where there would be too many.
     """
     if not several:
-        raise refuse("by", (), "wanted: one name or more")
+        raise invalid("by", (), "wanted: one name or more")
     sizes = [len(one) for one in several]
     if math.prod(sizes) > MOST:
-        raise refuse("groups", " × ".join(map(str, sizes)), f"at most {MOST:,} combinations")
+        raise invalid("groups", " × ".join(map(str, sizes)), f"at most {MOST:,} combinations")
     names = [""]
     for number, one in enumerate(several):
         names = [f"{first} × {second}" if number else second for first in names for second in one.names]

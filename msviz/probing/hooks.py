@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from msviz.errors import one_of, refuse
+from msviz.errors import invalid, one_of
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from msviz.nets.tap import Tap
 
 See = Callable[[str, "int | None", "Tensor"], None]
-Exchange = Callable[["Tensor", "int | None"], "Tensor"]
+Patch = Callable[["Tensor", "int | None"], "Tensor"]
 
 _locks: WeakKeyDictionary[nn.Module, threading.RLock] = WeakKeyDictionary()
 _guard = threading.Lock()
 
 
 @dataclass(frozen=True)
-class Point:
+class TapPoint:
     """One tap of a net: its name, the number of its layer (None outside a list of layers), itself."""
 
     name: str
@@ -37,7 +37,7 @@ class Point:
         return self.tap.axes if self.layer is None else ("layer", *self.tap.axes)
 
 
-def points(net: nn.Module) -> list[Point]:
+def points(net: nn.Module) -> list[TapPoint]:
     """Return a net's taps; `blocks.1.attention_tap` is `attention` of layer 1."""
     from msviz.nets.tap import Tap
 
@@ -46,18 +46,18 @@ def points(net: nn.Module) -> list[Point]:
         if isinstance(module, Tap):
             *parents, last = path.split(".")
             layers = [int(part) for part in parents if part.isdigit()]
-            found.append(Point(last.removesuffix("_tap"), layers[-1] if layers else None, module))
+            found.append(TapPoint(last.removesuffix("_tap"), layers[-1] if layers else None, module))
     return found
 
 
-def chosen(net: nn.Module, names: Iterable[str]) -> list[Point]:
+def chosen(net: nn.Module, names: Iterable[str]) -> list[TapPoint]:
     """Return the taps of these names; raise MsvizError naming the choices where one does not exist."""
     everything = points(net)
     known = sorted({point.name for point in everything})
     wanted = set(names)
     for name in sorted(wanted):
         if name not in known:
-            raise refuse("tap", name, one_of(known) if known else "this net has no taps")
+            raise invalid("tap", name, one_of(known) if known else "this net has no taps")
     return [point for point in everything if point.name in wanted]
 
 
@@ -65,7 +65,7 @@ def chosen(net: nn.Module, names: Iterable[str]) -> list[Point]:
 def watching(net: nn.Module, names: Iterable[str], see: See) -> Iterator[None]:
     """Call `see(name, layer, values)` whenever one of the taps is passed, until the block is left."""
 
-    def show(at: Point, values: Tensor) -> None:
+    def show(at: TapPoint, values: Tensor) -> None:
         see(at.name, at.layer, values.detach())
 
     with _hooked(net, names, show):
@@ -73,17 +73,17 @@ def watching(net: nn.Module, names: Iterable[str], see: See) -> Iterator[None]:
 
 
 @contextmanager
-def replaced(net: nn.Module, name: str, function: Exchange) -> Iterator[None]:
+def patched(net: nn.Module, name: str, function: Patch) -> Iterator[None]:
     """Let `function(values, layer)` stand in for what a tap shows, until the block is left.
 
     Raises MsvizError for an unknown tap, and during the forward pass when the shape changes.
     """
 
-    def exchange(at: Point, values: Tensor) -> Tensor:
+    def exchange(at: TapPoint, values: Tensor) -> Tensor:
         other = function(values, at.layer)
         if other.shape != values.shape:
             shapes = f"wanted the tap's own shape {tuple(values.shape)}"
-            raise refuse(f"replacement at tap {name}", tuple(other.shape), shapes)
+            raise invalid(f"replacement at tap {name}", tuple(other.shape), shapes)
         return other
 
     with _hooked(net, [name], exchange):
@@ -92,7 +92,7 @@ def replaced(net: nn.Module, name: str, function: Exchange) -> Iterator[None]:
 
 @contextmanager
 def _hooked(
-    net: nn.Module, names: Iterable[str], act: Callable[[Point, Tensor], Tensor | None]
+    net: nn.Module, names: Iterable[str], act: Callable[[TapPoint, Tensor], Tensor | None]
 ) -> Iterator[None]:
     """Call `act(point, values)` at the taps until the block is left; a tensor it returns goes on."""
     with _alone(net):
@@ -101,7 +101,7 @@ def _hooked(
             for point in chosen(net, names):
 
                 def hook(
-                    module: nn.Module, given: object, values: Tensor, at: Point = point
+                    module: nn.Module, given: object, values: Tensor, at: TapPoint = point
                 ) -> Tensor | None:
                     return act(at, values)
 

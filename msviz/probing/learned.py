@@ -64,9 +64,9 @@ def learned(study: Study, rows: Array, taps: Sequence[str] | None = None) -> lis
         if taps is not None and tap not in taps:
             continue
         averages = _Averages(axes, "layer" in axes)
-        with study.replaced(tap, averages.collect):
+        with study.patched(tap, averages.collect):
             _scores(study, batches, averages)
-        with study.replaced(tap, averages.put):
+        with study.patched(tap, averages.put):
             other = placements(label, _scores(study, batches, averages))
         cost = NOTHING if own is None or other is None else delong_test(own, other)
         found.append(Learned(tap, _likeness(study, before, tap, few), cost))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from msviz.errors import MsvizError, one_of, refuse
+from msviz.errors import MsvizError, invalid, one_of
 from msviz.lazy import LazyModule
 from msviz.probing.reducers import CELLS, Reducer, row_keys
 
@@ -63,7 +63,7 @@ class _Sums:
         self.derived, self.thinned = derived, thinned
         if groups * math.prod(shape) > CELLS:
             wanted = f"at most {CELLS:,} sums are kept: choose fewer groups"
-            raise refuse("groups × cells", f"{groups:,} × {math.prod(shape):,}", wanted)
+            raise invalid("groups × cells", f"{groups:,} × {math.prod(shape):,}", wanted)
         self.total = torch.zeros(groups, *shape, dtype=torch.float64, device=device)
         self.square = torch.zeros_like(self.total)
         self.shift = torch.zeros_like(self.total) if thinned else self.total.new_zeros(0)
@@ -157,7 +157,7 @@ def _squares(values: Tensor, reference: Tensor) -> Tensor:
     return torch.nn.functional.mse_loss(values, reference, reduction="none")
 
 
-class Moments(Reducer):
+class GroupMoments(Reducer):
     """Mean and standard deviation by group of every cell of a source, in one pass.
 
     `over` asks in addition for the moments of the row's mean over some axes: `(("head",),
@@ -182,7 +182,7 @@ class Moments(Reducer):
         self.views: tuple[tuple[str, ...], ...] = ((), *over)
         for view in over:
             if not set(view) <= set(axes):
-                raise refuse("axes to average over", view, f"the source has the axes {', '.join(axes)}")
+                raise invalid("axes to average over", view, f"the source has the axes {', '.join(axes)}")
         every = np.ones(len(groups)) if expected is None else np.maximum(expected // ENOUGH, 1)
         self._every = torch.as_tensor(every, dtype=torch.long)
         self._thinned = bool((self._every > 1).any())
@@ -302,7 +302,7 @@ class Moments(Reducer):
             if is_mean:
                 sums.total = self._means(self._sums[layer, False].total)
 
-    def merge(self, other: Moments) -> None:
+    def merge(self, other: GroupMoments) -> None:
         """Add the other's sums; raise MsvizError when it watched something else."""
         if (self.sources, self.views, self.groups.names) != (other.sources, other.views, other.groups.names):
             raise MsvizError("merge: the two reducers watched different things")
@@ -325,7 +325,7 @@ class Moments(Reducer):
         when nothing was seen or `over` was not asked for.
         """
         if over not in self.views:
-            raise refuse("over", over, one_of(self.views))
+            raise invalid("over", over, one_of(self.views))
         parts = {layer: sums for (layer, is_mean), sums in self._sums.items() if is_mean == bool(over)}
         if not parts:
             raise MsvizError(f"moments of {self.sources[0]}: no row was seen")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from msviz.errors import MsvizError, refuse
+from msviz.errors import MsvizError, invalid
 from msviz.lazy import LazyModule
 from msviz.schema import UNSEEN
 
@@ -108,7 +108,7 @@ class Histogram(Reducer):
         self.groups = groups
         self.edges = np.asarray(edges, np.float64)
         if len(self.edges) < 2 or (np.diff(self.edges) <= 0).any():
-            raise refuse("edges", list(edges), "wanted: two or more rising numbers")
+            raise invalid("edges", list(edges), "wanted: two or more rising numbers")
         self._counts: dict[int | None, Array] = {}
         self._ids = torch.zeros(0, dtype=torch.long)
 
@@ -125,7 +125,7 @@ class Histogram(Reducer):
         place = torch.bucketize(flat, inner, right=True)
         cells = flat.shape[1]
         if groups * cells * bins > CELLS:
-            raise refuse("groups × cells × bins", (groups, cells, bins), f"at most {CELLS:,} counts")
+            raise invalid("groups × cells × bins", (groups, cells, bins), f"at most {CELLS:,} counts")
         ids = self._ids[rows].to(values.device)
         key = (ids[:, None] * cells + torch.arange(cells, device=values.device)) * bins + place
         counts = torch.bincount(key.reshape(-1), minlength=groups * cells * bins)
@@ -209,7 +209,7 @@ class Sample(Reducer):
     def values(self, source: str, layer: int | None = None) -> Array:
         """Return what a source showed of the sampled rows (n, *axes), in the order of `positions`."""
         if (source, layer) not in self._kept.values:
-            raise refuse("source", (source, layer), "it was not sampled")
+            raise invalid("source", (source, layer), "it was not sampled")
         return self._kept.values[source, layer][np.argsort(self._kept.positions)]
 
 

@@ -12,13 +12,13 @@ import numpy as np
 
 from msviz.data.slices import narrowed, rows
 from msviz.dataset import open_data
-from msviz.errors import MsvizError, refuse
+from msviz.errors import MsvizError, invalid
 from msviz.lazy import LazyModule
 from msviz.probing import hooks
 from msviz.probing.groups import groups
 from msviz.probing.reducers import BatchRows
 from msviz.run import Run
-from msviz.trace import Showing, Trace
+from msviz.trace import TapOutput, Trace
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -65,7 +65,7 @@ class Study:
         rows of splits, by the split's name, that are looked at instead of all.
         """
         if batch_size < 1:
-            raise refuse("batch_size", batch_size, "it must be at least 1")
+            raise invalid("batch_size", batch_size, "it must be at least 1")
         self.run = run
         self.dataset = dataset
         self.seed = seed
@@ -103,7 +103,7 @@ class Study:
             data = open_data(data)
         if run is None:
             if data is None:
-                raise refuse("data", None, "without a run, name a dataset")
+                raise invalid("data", None, "without a run, name a dataset")
             return cls(None, data, split=split, seed=seed, device=device, batch_size=batch_size, slice=slice)
         from msviz.training.scoring import find_data
 
@@ -218,7 +218,7 @@ class Study:
         """Return the axes of every tap by name, after the row axis, `layer` included."""
         return {point.name: point.axes for point in hooks.points(self.net)}
 
-    def showing(self, *axes: str) -> str:
+    def find_tap(self, *axes: str) -> str:
         """Return the name of the tap that shows exactly these axes; raise MsvizError when none does."""
         for name, found in self.axes().items():
             if found == axes:
@@ -292,7 +292,7 @@ class Study:
         for name, layers in pieces.items():
             parts = [torch.cat(layers[layer]) for layer in sorted(layers, key=lambda n: n or 0)]
             values = parts[0] if None in layers else torch.stack(parts, 1)
-            seen[name] = Showing(self.axes()[name], values)
+            seen[name] = TapOutput(self.axes()[name], values)
         return Trace(batch.row, prediction, seen)
 
     def predict(self, batch: Batch) -> Tensor:
@@ -300,9 +300,9 @@ class Study:
         with torch.inference_mode():
             return torch.sigmoid(self.net(batch).float())
 
-    def replaced(self, tap: str, function: hooks.Exchange) -> AbstractContextManager[None]:
+    def patched(self, tap: str, function: hooks.Patch) -> AbstractContextManager[None]:
         """Let `function(values, layer)` stand in for a tap's tensor inside the `with` block."""
-        return hooks.replaced(self.net, tap, function)
+        return hooks.patched(self.net, tap, function)
 
     def sample(self, size: int) -> Array:
         """Return the positions (n,) of a uniform sample of the split, rising; the seed repeats it."""
@@ -318,12 +318,12 @@ class Study:
             return int(found[0])
         for other in self.dataset.rows:
             if other != self.split and (self.dataset.split(other).row == row).any():
-                raise refuse("row", row, f"it is in split {other}, not in {self.split}")
+                raise invalid("row", row, f"it is in split {other}, not in {self.split}")
         numbers = self.part.row
         some = (
             f"rows of split {self.split} run from {numbers.min()} to {numbers.max()}" if len(numbers) else ""
         )
-        raise refuse("row", row, some or f"split {self.split} has no rows")
+        raise invalid("row", row, some or f"split {self.split} has no rows")
 
     def _positions(self, rows: Array | None) -> Iterator[slice | Array]:
         if rows is None:

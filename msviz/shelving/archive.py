@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from msviz.errors import MsvizError, refuse
+from msviz.errors import MsvizError, invalid
 from msviz.run_folder import CARD
 from msviz.shelving.bundle import FOLDERS, Limits, check_sizes, known
 from msviz.shelving.place import Progress, told
@@ -58,7 +58,7 @@ class Opened:
 
     def bad(self, value: object, wanted: str) -> MsvizError:
         """Return the error that names this zip."""
-        return refuse(f"bundle {self.name}", value, wanted)
+        return invalid(f"bundle {self.name}", value, wanted)
 
     def extract(self, folder: Path, progress: Progress) -> None:
         """Write the files into a new folder; raise MsvizError as soon as one holds more than was said."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from msviz.errors import MsvizError, refuse
+from msviz.errors import MsvizError, invalid
 from msviz.registry import ROOT
 from msviz.run import Run, shelf
 from msviz.run_folder import CARD, FILES, FINDINGS, FRAMES, HISTORY, METRICS, NOTES, SCHEMA, check_name
@@ -56,11 +56,11 @@ def check_sizes(sizes: Iterable[tuple[str, int]], limits: Limits, what: str) -> 
         total, count = total + size, count + 1
         most = LARGEST.get(name) or LARGEST.get(name.rpartition(".")[2]) or limits.total
         if size > most:
-            raise refuse(what, f"{name}, {megabytes(size)}", f"it may have {megabytes(most)}")
+            raise invalid(what, f"{name}, {megabytes(size)}", f"it may have {megabytes(most)}")
     if count > limits.files:
-        raise refuse(what, f"{count:,} files", f"it may have {limits.files:,}")
+        raise invalid(what, f"{count:,} files", f"it may have {limits.files:,}")
     if total > limits.total:
-        raise refuse(what, megabytes(total), f"it may have {megabytes(limits.total)} in all")
+        raise invalid(what, megabytes(total), f"it may have {megabytes(limits.total)} in all")
     return total
 
 
@@ -84,10 +84,10 @@ def admit(folder: Path, place: Path, name: str | None) -> Path:
     with locked(place):
         same = next((run for run in shelf(place) if run.card.digest == digest), None)
         if same is not None:
-            raise refuse("bundle", folder.name, f"this very run is on the shelf already, as {same.name}")
+            raise invalid("bundle", folder.name, f"this very run is on the shelf already, as {same.name}")
         target = place / free_name(place, name or folder.name)
         if name and target.name != name:
-            raise refuse("name", name, "it is taken on this shelf; choose another")
+            raise invalid("name", name, "it is taken on this shelf; choose another")
         with told(f"shelf {place}"):
             folder.rename(target)
     return target
@@ -115,10 +115,10 @@ def _check(folder: Path) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise refuse("bundle", folder.name, f"its check took longer than {PATIENCE} s") from error
+        raise invalid("bundle", folder.name, f"its check took longer than {PATIENCE} s") from error
     if done.returncode == 0:
         return
     lines = done.stdout.splitlines()
     if done.returncode == 2 and lines:
         raise MsvizError(lines[-1])
-    raise refuse("bundle", folder.name, f"its files cannot be read (the check ended with {done.returncode})")
+    raise invalid("bundle", folder.name, f"its files cannot be read (the check ended with {done.returncode})")

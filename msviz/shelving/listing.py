@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from msviz.errors import MsvizError, one_of, refuse
+from msviz.errors import MsvizError, invalid, one_of
 from msviz.run import YOUNG, Card, Run
 from msviz.run_folder import CARD, NOTES, SCHEMA
 from msviz.shelving.notes import NOTHING, Notes, read_notes
@@ -18,7 +18,7 @@ from msviz.shelving.search import settings
 
 
 @dataclass(frozen=True)
-class Entry:
+class ShelfEntry:
     """A run and what people say about it."""
 
     run: Run
@@ -78,10 +78,10 @@ class Broken:
 
 
 @dataclass(frozen=True)
-class Seen:
+class ShelfListing:
     """A shelf as it was found: its runs, the newest first, and folders whose run cannot be read."""
 
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[ShelfEntry, ...] = ()
     broken: tuple[Broken, ...] = ()
 
     @cached_property
@@ -90,20 +90,20 @@ class Seen:
         return [entry.run for entry in self.entries]
 
     @cached_property
-    def by_digest(self) -> dict[str, Entry]:
+    def by_digest(self) -> dict[str, ShelfEntry]:
         """Return the entries by what tells runs apart, whatever they are called."""
         return {entry.card.digest: entry for entry in self.entries}
 
-    def parent(self, entry: Entry) -> Entry | None:
+    def parent(self, entry: ShelfEntry) -> ShelfEntry | None:
         """Return the run that one was retrained from, where it is on the shelf."""
         return self.by_digest.get(entry.notes.parent.digest) if entry.notes.parent else None
 
-    def named(self, name: str) -> Entry:
+    def named(self, name: str) -> ShelfEntry:
         """Return a run by its name; raise MsvizError where there is none."""
         found = next((entry for entry in self.entries if entry.name == name), None)
         if found is None:
             near = [entry.name for entry in self.entries][:20]
-            raise refuse("run", name, one_of(near) if near else "the shelf is empty")
+            raise invalid("run", name, one_of(near) if near else "the shelf is empty")
         return found
 
 
@@ -114,11 +114,11 @@ class Listing:
         """Name the shelf; nothing is read before `look`."""
         self.folder = folder
         self._lock = threading.Lock()
-        self._known: dict[str, tuple[Any, Entry | Broken]] = {}
+        self._known: dict[str, tuple[Any, ShelfEntry | Broken]] = {}
         self._stamps: Any = None
-        self.last = Seen()  # what was found at the last look
+        self.last = ShelfListing()  # what was found at the last look
 
-    def look(self) -> Seen:
+    def look(self) -> ShelfListing:
         """Return what lies on the shelf now."""
         with self._lock:
             stamps = _stamps(self.folder)
@@ -136,19 +136,19 @@ class Listing:
                 self._stamps = None if young else stamps
             return self.last
 
-    def _read(self, name: str, stamp: tuple[Any, Any]) -> Entry | Broken:
+    def _read(self, name: str, stamp: tuple[Any, Any]) -> ShelfEntry | Broken:
         path = self.folder / name
         before = self._known.get(name)
         try:
             # The run stays the same object while its card does: what it has read so far stays read.
-            same = before is not None and before[0][0] == stamp[0] and isinstance(before[1], Entry)
+            same = before is not None and before[0][0] == stamp[0] and isinstance(before[1], ShelfEntry)
             run = before[1].run if same else Run.peek(path)  # type: ignore[index,union-attr]
         except MsvizError as error:
             return Broken(path, str(error).removeprefix(f"run {name}: "))
-        return Entry(run, read_notes(path) if stamp[1] else NOTHING)
+        return ShelfEntry(run, read_notes(path) if stamp[1] else NOTHING)
 
 
-def listed(folder: Path) -> Seen:
+def listed(folder: Path) -> ShelfListing:
     """Return what lies on a shelf, for who looks once."""
     return Listing(folder).look()
 
@@ -180,12 +180,12 @@ def _stamp(file: str) -> tuple[int, ...] | None:
     return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
 
 
-def _seen(found: Iterable[Entry | Broken]) -> Seen:
+def _seen(found: Iterable[ShelfEntry | Broken]) -> ShelfListing:
     entries, broken = [], []
     for one in found:
-        if isinstance(one, Entry):
+        if isinstance(one, ShelfEntry):
             entries.append(one)
         else:
             broken.append(one)
     entries.sort(key=lambda entry: entry.card.created, reverse=True)
-    return Seen(tuple(entries), tuple(broken))
+    return ShelfListing(tuple(entries), tuple(broken))

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from pydantic import Field as Setting
 
-from msviz.errors import MsvizError, refuse
+from msviz.errors import MsvizError, invalid
 from msviz.run_folder import NOTES
 from msviz.schema import first_problem
 from msviz.shelving.place import locked
@@ -30,7 +30,7 @@ def as_tag(text: str) -> str:
     """Return a tag as it is kept: lower case, blanks as dashes; raise MsvizError where it is no word."""
     word = "-".join(text.lower().split())
     if not WORD.fullmatch(word) or len(word) > TAG:
-        raise refuse("tag", text, f"wanted: a word of letters, digits and . _ + -, up to {TAG} long")
+        raise invalid("tag", text, f"wanted: a word of letters, digits and . _ + -, up to {TAG} long")
     return word
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from msviz.errors import MsvizError, refuse
+from msviz.errors import MsvizError, invalid
 from msviz.run_folder import LONGEST, with_end
 
 Progress = Callable[[float, str], None]  # a share from 0 to 1, and words
@@ -113,7 +113,7 @@ def room_for(shelf: Path, size: int) -> None:
     with told(f"shelf {shelf}"):
         free = shutil.disk_usage(shelf).free
     if size > free:
-        raise refuse("shelf", str(shelf), f"{megabytes(size)} are needed and {megabytes(free)} are free")
+        raise invalid("shelf", str(shelf), f"{megabytes(size)} are needed and {megabytes(free)} are free")
 
 
 def megabytes(size: float) -> str:

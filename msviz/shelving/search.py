@@ -5,23 +5,23 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from msviz.errors import one_of, refuse
+from msviz.errors import invalid, one_of
 from msviz.run import Card
 from msviz.same_training import deciding
 
 if TYPE_CHECKING:
-    from msviz.shelving.listing import Entry
+    from msviz.shelving.listing import ShelfEntry
 
 
 def chosen(
-    entries: Iterable["Entry"],
+    entries: Iterable["ShelfEntry"],
     *,
     text: str = "",
     models: Sequence[str] = (),
     data: Sequence[str] = (),
     tags: Sequence[str] = (),
     order: str = "newest",
-) -> list["Entry"]:
+) -> list["ShelfEntry"]:
     """Return the entries that hold all words of `text`, of these models and data, with all these tags.
 
     `entries` come newest first; they leave in one of ORDERS. Raises MsvizError for another.
@@ -38,31 +38,31 @@ def chosen(
     return ordered(found, order)
 
 
-def ordered(entries: Sequence["Entry"], order: str) -> list["Entry"]:
+def ordered(entries: Sequence["ShelfEntry"], order: str) -> list["ShelfEntry"]:
     """Return entries, given newest first, in one of ORDERS; runs without a measure come last."""
     if order not in ORDERS:
-        raise refuse("order", order, one_of(ORDERS))
+        raise invalid("order", order, one_of(ORDERS))
     if order == "oldest":
         return list(reversed(entries))
     return sorted(entries, key=ORDERS[order])
 
 
-def _measure(name: str, sign: int) -> "Callable[[Entry], Any]":
-    def key(entry: "Entry") -> float:
+def _measure(name: str, sign: int) -> "Callable[[ShelfEntry], Any]":
+    def key(entry: "ShelfEntry") -> float:
         value = entry.card.headline.get(name)
         return math.inf if value is None or math.isnan(value) else sign * value
 
     return key
 
 
-def _natural(entry: "Entry") -> list[tuple[int, int, str]]:
+def _natural(entry: "ShelfEntry") -> list[tuple[int, int, str]]:
     """Return a key that puts same-2 before same-10."""
     parts = re.split(r"([0-9]+)", entry.name.casefold())
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
 
 
 # By the name of an order: what its runs are sorted by, those alike from new to old.
-ORDERS: "dict[str, Callable[[Entry], Any]]" = {
+ORDERS: "dict[str, Callable[[ShelfEntry], Any]]" = {
     "newest": lambda entry: 0,
     "oldest": lambda entry: 0,
     "name": _natural,

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from msviz.errors import MsvizError, one_of, refuse
+from msviz.errors import MsvizError, invalid, one_of
 from msviz.finding import OLDER, Finding
 from msviz.registry import MODELS
 from msviz.run import Run
@@ -28,7 +28,7 @@ def check(folder: Path) -> None:
     run = Run.open(folder)
     card = run.card
     if card.model not in MODELS.names():
-        raise refuse(f"run {run.name}: model", card.model, one_of(MODELS.names()))
+        raise invalid(f"run {run.name}: model", card.model, one_of(MODELS.names()))
     with _readable(run, CARD):
         if datetime.fromisoformat(card.created).tzinfo is None:
             raise ValueError("created: it tells no time zone")

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from msviz.errors import MsvizError, one_of, refuse
+from msviz.errors import MsvizError, invalid, one_of
 from msviz.run_folder import CARD
 from msviz.shelving.bundle import FOLDERS, known
 from msviz.shelving.place import Progress, step, told
@@ -50,7 +50,7 @@ class Store:
 
     def bad(self, wanted: str) -> MsvizError:
         """Return the error that names this address."""
-        return refuse("address", self.address, wanted)
+        return invalid("address", self.address, wanted)
 
     def exists(self) -> bool:
         """Tell whether anything is there."""
@@ -179,12 +179,12 @@ def check_address(address: str) -> None:
 def _parsed(address: str) -> tuple[str, str]:
     """Return an address's protocol, and the address as its store takes it; a path is a file's."""
     if "::" in address or len(address) > LONGEST or not address.strip() or not address.isprintable():
-        raise refuse("address", address, "wanted: one address, as in s3://bucket/my-run or a path")
+        raise invalid("address", address, "wanted: one address, as in s3://bucket/my-run or a path")
     protocol, separator, rest = address.partition("://")
     if not separator:
         return "file", str(Path(address).expanduser().absolute())
     if protocol not in PROTOCOLS:
-        raise refuse("address", address, one_of(f"{name}://" for name in PROTOCOLS))
+        raise invalid("address", address, one_of(f"{name}://" for name in PROTOCOLS))
     if protocol != "file" and "@" in rest.split("/")[0]:
         # An address is shown, logged and kept with its job.
         raise MsvizError("address: it holds a password or key: leave it to the store's own settings")

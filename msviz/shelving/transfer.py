@@ -9,14 +9,14 @@ from tempfile import TemporaryDirectory
 from threading import get_ident
 from typing import BinaryIO
 
-from msviz.errors import MsvizError, refuse
+from msviz.errors import MsvizError, invalid
 from msviz.run import Run
 from msviz.shelving.archive import CHUNK, Opened
 from msviz.shelving.bundle import Limits, admit, check_sizes, contents, suggested
 from msviz.shelving.place import Progress, incoming, room_for, silent, step, told
 from msviz.shelving.stores import Store, check_address
 
-__all__ = ["Limits", "bring", "check_address", "pack", "take", "unpack"]
+__all__ = ["Limits", "check_address", "export_run", "import_run", "pack", "unpack"]
 # These shrink; weights, tables and arrays hardly do, and packing them costs seconds.
 PACKED = ("json", "jsonl")
 USUAL = Limits()
@@ -60,7 +60,7 @@ def unpack(
         return _unpack(stream, file.name, shelf, name, limits, progress)
 
 
-def bring(
+def import_run(
     address: str,
     shelf: Path,
     name: str | None = None,
@@ -95,7 +95,7 @@ def bring(
         return admit(folder, shelf, name)
 
 
-def take(run: Path, address: str, *, findings: bool = False, progress: Progress = silent) -> str:
+def export_run(run: Path, address: str, *, findings: bool = False, progress: Progress = silent) -> str:
     """Copy a run to an address, as a zip where it ends in .zip, else as a folder; return the address.
 
     What exists already is not touched: that is refused. run.json goes last, so that a copy which was cut off
@@ -158,7 +158,7 @@ def _pack(run: Path, stream: BinaryIO, findings: bool, progress: Progress) -> No
 def _new_file(out: Path) -> Iterator[BinaryIO]:
     """Open a file that gets its name when all is written; raise MsvizError where there is one already."""
     if os.path.lexists(out):
-        raise refuse("out", str(out), "it exists already; name another file")
+        raise invalid("out", str(out), "it exists already; name another file")
     partial = out.with_name(f".{out.name}.{os.getpid()}-{get_ident()}.partial")
     try:
         with told(f"file {out}"):

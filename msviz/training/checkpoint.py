@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from msviz.dataset import Array
-from msviz.errors import MsvizError, refuse
+from msviz.errors import MsvizError, invalid
 from msviz.nets.base import Net
 from msviz.run_folder import CHECKPOINT, LOCK, SETTINGS
 from msviz.training.bundle import packed, read_tensors, write_whole
@@ -68,7 +68,7 @@ class Checkpoint:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             self._lock.close()
-            raise refuse("out", str(self.folder.parent), "another training writes there now") from error
+            raise invalid("out", str(self.folder.parent), "another training writes there now") from error
         return self
 
     def __exit__(
@@ -90,11 +90,11 @@ class Checkpoint:
         try:
             before = json.loads((self.folder / SETTINGS).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise refuse("resume", str(self.folder.parent), "there is no training to resume") from error
+            raise invalid("resume", str(self.folder.parent), "there is no training to resume") from error
         for name, value in settings.items():
             had = before.get(name, defaults.get(name))
             if had != json.loads(json.dumps(value)):
-                raise refuse(f"resume: {name}", value, f"the stopped training had {had!r}; wanted: the same")
+                raise invalid(f"resume: {name}", value, f"the stopped training had {had!r}; wanted: the same")
 
     def save(self, state: State, net: Net, optimisers: list[Optimizer]) -> None:
         """Write the state of a training between two steps."""

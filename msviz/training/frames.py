@@ -32,7 +32,7 @@ class _Kept(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class Point(_Kept):
+class CurvePoint(_Kept):
     """A point of the curve: the mean loss of the rows since the one before, and rows a second among them."""
 
     rows: int
@@ -61,7 +61,7 @@ class Measures(_Kept):
     logloss: Number
 
 
-class Mark(_Kept):
+class Snapshot(_Kept):
     """How far a training was at one moment, and how well its net did on the rows of a fixed sample.
 
     `epoch`, `step`, `rows`, `seconds` count what was trained before it, `share` is that of the planned rows;
@@ -93,7 +93,7 @@ class Mark(_Kept):
         return self.overall.logloss.value
 
 
-class Frames:
+class SnapshotReader:
     """Reads the frames of a finished run, or of a training that is writing them."""
 
     def __init__(self, path: Path | str) -> None:
@@ -122,10 +122,11 @@ class Frames:
     def curve(self) -> pd.DataFrame:
         """Return the curve, one row a point: rows, epoch, step, loss, rate (rows a second), seconds."""
         return pd.DataFrame(
-            [dict(point) for point in _points(self.folder / "curve.jsonl")], columns=list(Point.model_fields)
+            [dict(point) for point in _points(self.folder / "curve.jsonl")],
+            columns=list(CurvePoint.model_fields),
         )
 
-    def marks(self) -> list[Mark]:
+    def marks(self) -> list[Snapshot]:
         """Return the marks in their order; one that cannot be read is left out."""
         return [mark for number in sorted(self._numbers()) if (mark := self._mark(number)) is not None]
 
@@ -142,9 +143,9 @@ class Frames:
         """Return the file that holds the picture of a mark."""
         return self.folder / f"{number:03d}.nc"
 
-    def _mark(self, number: int) -> Mark | None:
+    def _mark(self, number: int) -> Snapshot | None:
         try:
-            return Mark.model_validate_json((self.folder / f"{number:03d}.json").read_bytes())
+            return Snapshot.model_validate_json((self.folder / f"{number:03d}.json").read_bytes())
         except (OSError, ValidationError):
             return None
 
@@ -155,15 +156,15 @@ class Frames:
                 yield int(file.stem)
 
 
-class Writer:
+class SnapshotWriter:
     """Writes the frames of one training; raises OSError where the disk does not take them."""
 
     def __init__(self, out: Path) -> None:
         """Name the run's folder; nothing is written yet."""
-        self.frames = Frames(out)
+        self.frames = SnapshotReader(out)
         self.folder = self.frames.folder
 
-    def keep(self, rows: int) -> Mark | None:
+    def keep(self, rows: int) -> Snapshot | None:
         """Forget what lies after the first `rows` rows of a training; return the last mark that is left.
 
         What was seen after a checkpoint goes with what was trained after it, so that nothing is there twice.
@@ -180,7 +181,7 @@ class Writer:
         _write(file, lambda path: path.write_text("".join(map(_line, points)), "utf-8"))
         return left[-1] if left else None
 
-    def point(self, point: Point) -> None:
+    def point(self, point: CurvePoint) -> None:
         """Add a point to the curve."""
         with (self.folder / "curve.jsonl").open("a", encoding="utf-8") as file:
             file.write(_line(point))
@@ -191,13 +192,13 @@ class Writer:
         finding = replace(finding, provenance=replace(finding.provenance, parameters=told))
         finding.save(self.frames.picture(number), quick=True)
 
-    def mark(self, mark: Mark) -> None:
+    def mark(self, mark: Snapshot) -> None:
         """Write a mark, whole or not at all."""
         text = mark.model_dump_json() + "\n"
         _write(self.folder / f"{mark.number:03d}.json", lambda path: path.write_text(text, "utf-8"))
 
 
-def _points(file: Path) -> Iterator[Point]:
+def _points(file: Path) -> Iterator[CurvePoint]:
     """Yield the points of a curve; lines that were cut by a kill or are being written are passed over."""
     try:
         lines = file.read_bytes().splitlines()
@@ -205,10 +206,10 @@ def _points(file: Path) -> Iterator[Point]:
         return
     for line in lines[:LINES]:
         with suppress(ValidationError):
-            yield Point.model_validate_json(line)
+            yield CurvePoint.model_validate_json(line)
 
 
-def _line(point: Point) -> str:
+def _line(point: CurvePoint) -> str:
     return point.model_dump_json() + "\n"
 
 

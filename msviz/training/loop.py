@@ -26,7 +26,7 @@ from msviz import __version__
 from msviz.batch import Batch
 from msviz.data.loader import batches, steps
 from msviz.dataset import Array, Dataset, Rows
-from msviz.errors import MsvizError, refuse
+from msviz.errors import MsvizError, invalid
 from msviz.nets.base import parse_config
 from msviz.nets.batchnorm import settle
 from msviz.run import Card, Run, TrainedOn
@@ -42,7 +42,7 @@ from msviz.training.rows import Used, fits, sees, used
 from msviz.training.scoring import Progress, predict, users
 from msviz.training.selection import Checked, Keep, candidates, improves
 from msviz.training.sizes import sized, told
-from msviz.training.snapshots import Watch, Watching
+from msviz.training.snapshots import SnapshotRecorder, Watching
 from msviz.training.start import fresh_net
 from msviz.training.step import step as take_step
 from msviz.training.stop import Interrupted, Stop
@@ -118,9 +118,9 @@ def parse_training(values: dict[str, Any]) -> Training:
 def choose_device(name: str) -> torch.device:
     """Return the device for auto, cpu or cuda; raise MsvizError for another name or a GPU that is absent."""
     if name not in DEVICES:
-        raise refuse("device", name, "valid choices: " + ", ".join(DEVICES))
+        raise invalid("device", name, "valid choices: " + ", ".join(DEVICES))
     if name == "cuda" and not torch.cuda.is_available():
-        raise refuse("device", name, "this machine shows no CUDA device; valid choices: auto, cpu")
+        raise invalid("device", name, "this machine shows no CUDA device; valid choices: auto, cpu")
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
@@ -144,7 +144,7 @@ def train(
     report: Callable[[str], None] = print,
     progress: Progress | None = None,
     stop: Stop | None = None,
-    watch: Watch | None = None,
+    watch: SnapshotRecorder | None = None,
 ) -> Run:
     """Train a model on a dataset and return the run that lies in `out`.
 
@@ -236,7 +236,7 @@ class _Loop:
         self.fresh_rows, self.fresh_seconds = 0, 0.0
         self.watching: Watching | None = None
 
-    def watch_with(self, watch: Watch) -> None:
+    def watch_with(self, watch: SnapshotRecorder) -> None:
         """Let somebody look at the net while it is trained."""
         self.watching = Watching(
             watch,
@@ -527,18 +527,18 @@ def _make_room(out: Path, resume: bool, overwrite: bool) -> None:
     """See to it that `out` may be written; remove an old run there when asked to."""
     started = is_begun(out)
     if resume and not started:
-        raise refuse("resume", str(out), "there is no training to resume")
+        raise invalid("resume", str(out), "there is no training to resume")
     if resume or not out.exists():
         return
     if not out.is_dir():
-        raise refuse("out", str(out), "it is a file; name a folder")
+        raise invalid("out", str(out), "it is a file; name a folder")
     if not any(out.iterdir()):
         return
     if not overwrite:
         wanted = "--resume or --overwrite" if started else "--overwrite"
-        raise refuse("out", str(out), f"it exists already; name another folder or pass {wanted}")
+        raise invalid("out", str(out), f"it exists already; name another folder or pass {wanted}")
     if not started and not is_run(out):
-        raise refuse("out", str(out), "it holds something that is no run, which is not overwritten")
+        raise invalid("out", str(out), "it holds something that is no run, which is not overwritten")
     with Checkpoint(out):  # not while another training writes there
         (out / CARD).unlink(missing_ok=True)
         for entry in out.iterdir():
@@ -556,7 +556,7 @@ def _finished(out: Path, recipe: Recipe, dataset: Dataset, report: Callable[[str
     old, new = before.settings(card.data.fingerprint), recipe.settings(dataset.fingerprint)
     for name in new:
         if old.get(name) != new[name]:
-            raise refuse(f"resume: {name}", new[name], f"the finished run has {old.get(name)!r}")
+            raise invalid(f"resume: {name}", new[name], f"the finished run has {old.get(name)!r}")
     shutil.rmtree(out / CHECKPOINT, ignore_errors=True)
     report(f"run {run.name} is finished already")
     return run

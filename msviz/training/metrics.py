@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from msviz.errors import MsvizError, refuse
+from msviz.errors import MsvizError, invalid
 from msviz.schema import FIRST
 from msviz.statistics.auc import delong_interval
 from msviz.statistics.intervals import Z, half_width, mean_interval
@@ -45,7 +45,7 @@ def measure(
     label, score = np.asarray(label), np.asarray(score, np.float64)
     if not np.all((score >= 0) & (score <= 1)):
         bad = score[~((score >= 0) & (score <= 1))][0]
-        raise refuse("score", float(bad), "wanted: probabilities from 0 to 1")
+        raise invalid("score", float(bad), "wanted: probabilities from 0 to 1")
     if len({len(label), len(score), len(scenario)}) != 1:
         raise MsvizError(f"label, score, scenario: got {len(label)}, {len(score)}, {len(scenario)} rows")
     order = np.argsort(scenario, kind="stable")

@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from msviz.errors import MsvizError, one_of, refuse
-from msviz.nets.base import Layout, net_class, parse_config, require
+from msviz.errors import MsvizError, invalid, one_of
+from msviz.nets.base import InputSpec, net_class, parse_config, require
 from msviz.run import Run
 from msviz.run_folder import LONGEST, check_name, with_end
 from msviz.same_training import ASIDE, EARLIER, deciding, same
@@ -104,7 +104,7 @@ class Plan:
         if not 0 <= self.seed < 2**63:
             found["seed"] = "wanted: a whole number from 0"
         try:
-            require(self.model, Layout.of(schema))
+            require(self.model, InputSpec.of(schema))
         except MsvizError as error:
             return {"model": problems.sentence(error)} | found
         return found or self._too_large(schema, memory)
@@ -155,7 +155,7 @@ def parameters(plan: Plan, schema: Schema) -> int:
     mine, _ = plan._split()
     config = parse_config(plan.model, mine)
     with torch.device("meta"):
-        net = net_class(plan.model)(config, Layout.of(schema))
+        net = net_class(plan.model)(config, InputSpec.of(schema))
     return sum(weight.numel() for weight in net.parameters())
 
 
@@ -212,7 +212,7 @@ def grid(plan: Plan, values: Mapping[str, Sequence[Any]], seeds: Sequence[int] =
     """
     for name, listed in values.items():
         if name not in by_name(plan.model):
-            raise refuse("setting", name, one_of(by_name(plan.model)))
+            raise invalid("setting", name, one_of(by_name(plan.model)))
         if not listed:
             raise MsvizError(f"{name}: no values are given")
     every = itertools.product(*values.values())
@@ -223,7 +223,7 @@ def variants(plan: Plan, changes: Sequence[Settings], seeds: Sequence[int] = ())
     """Return a plan for each of the changes and each seed, none twice; MsvizError for too many."""
     count = len(changes) * len(seeds or (plan.seed,))
     if count > MOST:
-        raise refuse("sweep", f"{count:,} trainings", f"at most {MOST}")
+        raise invalid("sweep", f"{count:,} trainings", f"at most {MOST}")
     found: dict[str, Plan] = {}
     for change in changes:
         for seed in seeds or (plan.seed,):

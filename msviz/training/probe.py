@@ -14,7 +14,7 @@ from msviz.data.loader import batches, steps
 from msviz.data.sample import scattered
 from msviz.dataset import Array, Dataset, Rows
 from msviz.errors import MsvizError
-from msviz.nets.base import Layout, Net, parse_config, require
+from msviz.nets.base import InputSpec, Net, parse_config, require
 from msviz.training.loop import Training, choose_device, number_format
 from msviz.training.optimisers import make_optimisers
 from msviz.training.rows import Used, used
@@ -68,7 +68,7 @@ def probe(
     rows = used(dataset, training or Training())
     training = sized(training or Training(), rows.train.rows)
     schema = rows.dataset.schema
-    require(model, Layout.of(schema))
+    require(model, InputSpec.of(schema))
     before, threads = resident(reset=True), torch.get_num_threads()
     devices = [torch.cuda.current_device()] if place.type == "cuda" else []
     if devices:

@@ -8,8 +8,8 @@ import numpy as np
 from msviz.data.regroup import regroup
 from msviz.data.slices import rows
 from msviz.dataset import Array, Dataset, Rows
-from msviz.errors import MsvizError, refuse
-from msviz.nets.base import Layout, net_class, require
+from msviz.errors import MsvizError, invalid
+from msviz.nets.base import InputSpec, net_class, require
 
 if TYPE_CHECKING:
     from msviz.training.loop import Training
@@ -37,18 +37,18 @@ def sees(dataset: Dataset, training: "Training") -> Dataset:
 def fits(model: str, dataset: Dataset) -> None:
     """Raise MsvizError naming what a model needs and the dataset lacks, and where its scenarios are why."""
     try:
-        require(model, Layout.of(dataset.schema))
+        require(model, InputSpec.of(dataset.schema))
     except MsvizError as lacking:
         if not dataset.scenario_of:
             raise
         try:
-            require(model, Layout.of(dataset.logged.schema))
+            require(model, InputSpec.of(dataset.logged.schema))
         except MsvizError:
             raise lacking from None
         wanted = f"not for {model}, which needs what the data has with its own scenarios only"
         if dataset.schema.sequences and "behaviour scenarios" in net_class(model).needs:
             wanted = f"not for {model}, which reads in which of the data's own scenarios past clicks happened"
-        raise refuse("scenario_fields", ",".join(dataset.scenario_of), wanted) from lacking
+        raise invalid("scenario_fields", ",".join(dataset.scenario_of), wanted) from lacking
 
 
 def used(dataset: Dataset, training: "Training") -> Used:
@@ -61,12 +61,12 @@ def used(dataset: Dataset, training: "Training") -> Used:
     dataset = sees(dataset, training)
     train, valid, words = dataset.split("train"), dataset.split("valid"), []
     if not train.rows:
-        raise refuse("data", dataset.name, "its train split has no rows")
+        raise invalid("data", dataset.name, "its train split has no rows")
     if where := training.train_where.strip():
         whole = train.rows
         train, watched = (part.only(_holding(part, where)) for part in (train, valid))
         if not train.rows:
-            raise refuse("train_where", where, f"it holds for none of the {whole:,} rows of train")
+            raise invalid("train_where", where, f"it holds for none of the {whole:,} rows of train")
         words.append(f"only where {where}: {train.rows:,} of {whole:,} rows of train")
         if watched.rows:
             valid = watched

@@ -13,7 +13,7 @@ from msviz.batch import Batch
 from msviz.data.loader import batches
 from msviz.data.regroup import match_run
 from msviz.dataset import Array, Dataset, Rows, open_data
-from msviz.errors import MsvizError, one_of, refuse
+from msviz.errors import MsvizError, invalid, one_of
 from msviz.nets.base import Net
 from msviz.run import Run
 from msviz.schema import Schema
@@ -103,7 +103,7 @@ def find_data(run: Run, data: Dataset | Path | str | None = None) -> Dataset:
             found = open_data(place)
             if found.fingerprint == known.fingerprint:
                 return match_run(found, run.schema)
-    raise refuse(
+    raise invalid(
         "data",
         known.name,
         f"the data that run {run.name} was trained on is not in {shelf}/ (or changed since); "
@@ -117,7 +117,7 @@ def _same_words(run: Run, schema: Schema) -> None:
     theirs = {field.name: field for field in schema.features}
     if list(ours) != list(theirs):
         differing = next((n for n in [*theirs, *ours] if (n in ours) != (n in theirs)), "their order")
-        raise refuse("data: fields", differing, f"run {run.name} was trained with {one_of(ours)}")
+        raise invalid("data: fields", differing, f"run {run.name} was trained with {one_of(ours)}")
     for name, field in ours.items():
         if (field.vocabulary, field.edges) != (theirs[name].vocabulary, theirs[name].edges):
             raise MsvizError(

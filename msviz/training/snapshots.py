@@ -21,7 +21,7 @@ from msviz.finding import Finding
 from msviz.nets.base import Net
 from msviz.nets.batchnorm import kept_statistics
 from msviz.training.checkpoint import State
-from msviz.training.frames import POINTS, Mark, Measures, Point, Writer
+from msviz.training.frames import POINTS, CurvePoint, Measures, Snapshot, SnapshotWriter
 from msviz.training.metrics import measure
 
 SHARE = 12  # all marks together look at one row for so many that are trained on,
@@ -32,19 +32,19 @@ SEED = 0
 
 
 @dataclass(frozen=True)
-class Seen:
+class SnapshotPicture:
     """What a look at a net gives: the click probability of each row (n,), and a picture of the net."""
 
     scores: Array
     picture: Finding | None = None
 
 
-class Watch(Protocol):
+class SnapshotRecorder(Protocol):
     """Looks at a net at the moments of a training."""
 
     frames: int  # how many moments there are after the first, at most
 
-    def look(self, net: Net, dataset: Dataset, part: Rows) -> Seen:
+    def look(self, net: Net, dataset: Dataset, part: Rows) -> SnapshotPicture:
         """Return what is seen of the net on the rows of `part`, without changing the net.
 
         `dataset` is the data as this training sees it.
@@ -56,7 +56,7 @@ class Watching:
 
     def __init__(
         self,
-        watch: Watch,
+        watch: SnapshotRecorder,
         out: Path,
         net: Net,
         dataset: Dataset,
@@ -77,8 +77,8 @@ class Watching:
         self.steps, self.total, self.planned = steps, steps * epochs, train.rows * epochs
         self.moments = moments(self.total, watch.frames)
         self.part = sampled(valid if valid.rows else train, self.planned, watch.frames)
-        self.writer = Writer(out)
-        self.last: Mark | None = None
+        self.writer = SnapshotWriter(out)
+        self.last: Snapshot | None = None
         self.off = False
 
     def begin(self, state: State) -> None:
@@ -123,7 +123,7 @@ class Watching:
 
     def _point(self, state: State) -> None:
         seconds = state.seconds - state.curve_seconds
-        point = Point(
+        point = CurvePoint(
             rows=state.rows,
             epoch=self._position(state) / self.steps,
             step=self._position(state),
@@ -149,7 +149,7 @@ class Watching:
         number = 0 if self.last is None else self.last.number + 1
         if seen.picture is not None:
             self.writer.picture(number, state.rows, seen.picture)
-        mark = Mark(
+        mark = Snapshot(
             number=number,
             rows=state.rows,
             epoch=position / self.steps,

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from msviz.batch import Batch
-from msviz.nets.base import Layout, Net, NetConfig
+from msviz.nets.base import InputSpec, Net, NetConfig
 from msviz.nets.tap import Tap
 
 
@@ -17,7 +17,7 @@ class ByHand(Net):
 
     needs = ("behaviours", "behaviour scenarios")
 
-    def __init__(self, layout: Layout, weight: Tensor, unrelated: float = 1.0) -> None:
+    def __init__(self, layout: InputSpec, weight: Tensor, unrelated: float = 1.0) -> None:
         super().__init__(NetConfig(), layout)
         self.weight, self.unrelated = weight, unrelated
         self.self_attention_tap = Tap("head", "behaviour", "behaviour")

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from msviz.batch import Batch
-from msviz.nets.base import Layout, Net, NetConfig
+from msviz.nets.base import InputSpec, Net, NetConfig
 from msviz.nets.tap import Tap
 
 
@@ -17,7 +17,7 @@ class _Layer(nn.Module):
 class Planted(Net):
     """Shows `table` (L, H, N, N) in layers, in the given scenario alone turned over from key to key."""
 
-    def __init__(self, layout: Layout, table: Tensor, turned: int = -1) -> None:
+    def __init__(self, layout: InputSpec, table: Tensor, turned: int = -1) -> None:
         super().__init__(NetConfig(), layout)
         self.table, self.turned = table, turned
         self.blocks = nn.ModuleList(_Layer() for _ in table)

@@ -10,14 +10,14 @@ from msviz.analyses.questions.behaviour_attention import Options, analyse
 from msviz.analyses.shared.behaviours import age, attending, divergence, interesting
 from msviz.dataset import Dataset
 from msviz.errors import MsvizError
-from msviz.nets.base import Layout, build
+from msviz.nets.base import InputSpec, build
 from msviz.probing.study import Study
 
 
 @pytest.fixture(scope="module")
 def study(tiny_world: Dataset) -> Study:
     weight = torch.arange(36.0).view(6, 6) / 100
-    return Study(None, tiny_world, net=attentive_net.ByHand(Layout.of(tiny_world.schema), weight))
+    return Study(None, tiny_world, net=attentive_net.ByHand(InputSpec.of(tiny_world.schema), weight))
 
 
 @pytest.fixture(scope="module")

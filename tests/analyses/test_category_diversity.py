@@ -10,7 +10,7 @@ from msviz.analyses.shared import ranking
 from msviz.batch import Batch
 from msviz.dataset import Dataset
 from msviz.errors import MsvizError
-from msviz.nets.base import Layout, Net, NetConfig
+from msviz.nets.base import InputSpec, Net, NetConfig
 from msviz.probing.study import Study
 from msviz.run import Run
 
@@ -18,7 +18,7 @@ from msviz.run import Run
 class ByCategory(Net):
     """Rates items by their category alone; past clicks do not matter."""
 
-    def __init__(self, layout: Layout, column: int) -> None:
+    def __init__(self, layout: InputSpec, column: int) -> None:
         super().__init__(NetConfig(), layout)
         self.column = column
 
@@ -29,7 +29,7 @@ class ByCategory(Net):
 @pytest.fixture(scope="module")
 def study(tiny_world: Dataset) -> Study:
     schema = tiny_world.schema
-    return Study(None, tiny_world, net=ByCategory(Layout.of(schema), schema.index("category")))
+    return Study(None, tiny_world, net=ByCategory(InputSpec.of(schema), schema.index("category")))
 
 
 def test_clicks_and_best_items_are_counted_for_the_same_users(study: Study) -> None:

@@ -19,7 +19,7 @@ from msviz.analyses.shared.cells import Cells, agreement, matched, sums
 from msviz.dataset import Dataset
 from msviz.errors import MsvizError
 from msviz.finding import Finding
-from msviz.nets.base import Layout, Net, build
+from msviz.nets.base import InputSpec, Net, build
 from msviz.nets.tap import Tap
 from msviz.probing.study import Study
 from msviz.registry import QUESTIONS
@@ -63,7 +63,7 @@ def planted(
     """Let a run, the same net untrained, and a second seed show tables; the seed only where one is given."""
 
     def of(trained: torch.Tensor, fresh: torch.Tensor, second: torch.Tensor | None = None) -> Run:
-        layout = Layout.of(lone.schema)
+        layout = InputSpec.of(lone.schema)
         tables = {lone.name: trained}
         if second is not None:
             tables["second"] = second

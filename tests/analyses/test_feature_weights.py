@@ -15,7 +15,7 @@ from msviz.batch import Batch
 from msviz.dataset import Dataset
 from msviz.errors import MsvizError
 from msviz.finding import Finding
-from msviz.nets.base import Layout, Net, NetConfig
+from msviz.nets.base import InputSpec, Net, NetConfig
 from msviz.nets.tap import Tap
 from msviz.probing.study import Study
 
@@ -26,7 +26,7 @@ COLUMNS = (1, 4, 5, 8)
 class Heads(Net):
     """Weights (3 heads, 4 fields) that the scenario alone makes."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: InputSpec) -> None:
         super().__init__(NetConfig(), layout)
         self.weights_tap = Tap("head", "field")
 
@@ -42,7 +42,7 @@ class Gate(Net):
 
     COUNT: ClassVar[int] = 5
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: InputSpec) -> None:
         super().__init__(NetConfig(), layout)
         self.gate_tap = Tap("scenario", "field")
 
@@ -69,7 +69,7 @@ def gates_of(fields: np.ndarray) -> np.ndarray:
 
 
 def study_of(kind: type[Net], world: Dataset) -> Study:
-    study = Study(None, world, net=kind(Layout.of(world.schema)))  # type: ignore[call-arg, arg-type]
+    study = Study(None, world, net=kind(InputSpec.of(world.schema)))  # type: ignore[call-arg, arg-type]
     study.keep = False
     return study
 

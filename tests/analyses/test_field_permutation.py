@@ -12,7 +12,7 @@ from msviz.analyses.shared.permute import SIGNALS, shuffles
 from msviz.batch import Batch
 from msviz.dataset import Dataset
 from msviz.finding import Finding
-from msviz.nets.base import Layout, Need, Net, NetConfig
+from msviz.nets.base import InputSpec, Need, Net, NetConfig
 from msviz.probing.study import Study
 from msviz.training.metrics import auc, row_losses
 
@@ -22,7 +22,7 @@ ALL = "All scenarios"
 class OneField(Net):
     """Clicks by one field alone."""
 
-    def __init__(self, layout: Layout, column: int) -> None:
+    def __init__(self, layout: InputSpec, column: int) -> None:
         super().__init__(NetConfig(), layout)
         self.column = column
 
@@ -35,7 +35,7 @@ class PastAndSignals(Net):
 
     needs: ClassVar[tuple[Need, ...]] = ("behaviours", "signals")
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: InputSpec) -> None:
         super().__init__(NetConfig(), layout)
 
     def forward(self, batch: Batch) -> Tensor:
@@ -46,7 +46,7 @@ class PastAndSignals(Net):
 class Tables(Net):
     """Clicks by the click rate of each value of each field, as training counts it: naive Bayes."""
 
-    def __init__(self, layout: Layout, world: Dataset) -> None:
+    def __init__(self, layout: InputSpec, world: Dataset) -> None:
         super().__init__(NetConfig(), layout)
         part = world.split("train")
         fields, label = part.fields(slice(0, part.rows)), np.array(part.label)
@@ -75,7 +75,7 @@ def study_of(net: Net, world: Dataset, size: int = 500) -> Study:
 @pytest.fixture(scope="module")
 def by_position(tiny_world: Dataset) -> tuple[Study, Finding]:
     column = tiny_world.schema.index("position")
-    study = study_of(OneField(Layout.of(tiny_world.schema), column), tiny_world)
+    study = study_of(OneField(InputSpec.of(tiny_world.schema), column), tiny_world)
     return study, analyse(study, Options(rows=1_500, draws=2))
 
 
@@ -123,7 +123,7 @@ def test_the_cost_is_the_mean_rise_of_the_loss_paired_by_row(by_position: tuple[
 
 
 def test_histories_and_signals_are_exchanged_as_a_whole(tiny_world: Dataset) -> None:
-    study = study_of(PastAndSignals(Layout.of(tiny_world.schema)), tiny_world)
+    study = study_of(PastAndSignals(InputSpec.of(tiny_world.schema)), tiny_world)
     data = analyse(study, Options(rows=1_000, draws=1)).data
     past = tiny_world.schema.sequences[0].label
     assert data["field"].values[-2:].tolist() == [past, SIGNALS]
@@ -143,7 +143,7 @@ def test_rows_are_exchanged_inside_their_scenario_only() -> None:
 
 
 def test_a_scenario_of_one_row_has_no_interval(tiny_world: Dataset) -> None:
-    study = study_of(OneField(Layout.of(tiny_world.schema), 3), tiny_world)
+    study = study_of(OneField(InputSpec.of(tiny_world.schema), 3), tiny_world)
     part = study.part
     part.scenario = np.where(np.arange(part.rows) == 0, 1, 2).astype(np.int32)
     data = analyse(study, Options(rows=200_000, draws=1)).data
@@ -154,7 +154,7 @@ def test_a_scenario_of_one_row_has_no_interval(tiny_world: Dataset) -> None:
 def test_what_a_model_learned_of_the_planted_world_is_told_from_noise(tiny_world: Dataset) -> None:
     truth = tiny_world.truth
     assert truth is not None
-    net = Tables(Layout.of(tiny_world.schema), tiny_world)
+    net = Tables(InputSpec.of(tiny_world.schema), tiny_world)
     finding = analyse(study_of(net, tiny_world), Options(rows=6_000, draws=2))
     cost = finding.data.sel(metric="logloss", scenario=ALL)
     # The two strongest fields that matter alone, and those that mean nothing anywhere.
@@ -170,7 +170,7 @@ def test_what_a_model_learned_of_the_planted_world_is_told_from_noise(tiny_world
 
 def test_progress_is_told_field_by_field(tiny_world: Dataset) -> None:
     told: list[tuple[float, str]] = []
-    study = study_of(OneField(Layout.of(tiny_world.schema), 3), tiny_world)
+    study = study_of(OneField(InputSpec.of(tiny_world.schema), 3), tiny_world)
     study.progress = lambda share, words: told.append((share, words))
     analyse(study, Options(rows=200, draws=2))
     shares = [share for share, _ in told]

@@ -11,7 +11,7 @@ from msviz.batch import Batch
 from msviz.dataset import SPLITS, Dataset
 from msviz.errors import MsvizError
 from msviz.finding import Finding
-from msviz.nets.base import Layout, Net, NetConfig, build
+from msviz.nets.base import InputSpec, Net, NetConfig, build
 from msviz.nets.tap import Tap
 from msviz.probing.study import Study
 from msviz.training.metrics import auc
@@ -23,7 +23,7 @@ SIGNAL = "promotion_traffic_today"
 class Follows(Net):
     """Two experts: the first one's weight falls with today's promotion traffic, tilted by scenario."""
 
-    def __init__(self, layout: Layout, place: int) -> None:
+    def __init__(self, layout: InputSpec, place: int) -> None:
         super().__init__(NetConfig(), layout)
         self.place = place
         self.gate_tap = Tap("expert")
@@ -39,7 +39,7 @@ class Follows(Net):
 class Own(Net):
     """A mixture for each scenario: expert 1 has the scenario's number in tenths."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: InputSpec) -> None:
         super().__init__(NetConfig(), layout)
         self.mixture_tap = Tap("scenario", "expert")
         self.output_tap = Tap("expert", "unit")
@@ -57,7 +57,7 @@ def place(world: Dataset) -> int:
 
 @pytest.fixture(scope="module")
 def study(tiny_world: Dataset) -> Study:
-    net = Follows(Layout.of(tiny_world.schema), place(tiny_world))
+    net = Follows(InputSpec.of(tiny_world.schema), place(tiny_world))
     return Study(None, tiny_world, split="all", net=net)
 
 
@@ -134,7 +134,7 @@ def test_the_score_finds_the_planted_mixture(found: Finding, tiny_world: Dataset
 
 
 def test_a_gate_for_every_scenario_shows_the_rows_own(tiny_world: Dataset) -> None:
-    study = Study(None, tiny_world, split="test", net=Own(Layout.of(tiny_world.schema)))
+    study = Study(None, tiny_world, split="test", net=Own(InputSpec.of(tiny_world.schema)))
     data = gates_over_time.analyse(
         study, gates_over_time.Options(periods="2025-04-24..2025-04-27 My sale")
     ).data
@@ -217,7 +217,7 @@ def test_a_net_without_a_gate_and_an_unknown_tap_are_refused(tiny_world: Dataset
         gates_over_time.analyse(study, gates_over_time.Options(by="day"))
     with pytest.raises(MsvizError, match="no_such_field"):
         gates_over_time.analyse(study, gates_over_time.Options(by="no_such_field"))
-    net = Net(NetConfig(), Layout.of(tiny_world.schema))
+    net = Net(NetConfig(), InputSpec.of(tiny_world.schema))
     with pytest.raises(MsvizError, match="weighs no experts"):
         gates_over_time.analyse(Study(None, tiny_world, split="all", net=net), gates_over_time.Options())
 

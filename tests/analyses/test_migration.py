@@ -9,14 +9,14 @@ from scipy.stats import ttest_1samp
 from msviz.analyses.questions.migration import Options, analyse, score
 from msviz.dataset import Dataset
 from msviz.errors import MsvizError
-from msviz.nets.base import Layout
+from msviz.nets.base import InputSpec
 from msviz.probing.study import Study
 from msviz.probing.truth.migration import migration_scores, planted
 from msviz.statistics.comparison import adjust_p_values
 
 
 def study_of(world: Dataset, weight: torch.Tensor, unrelated: float = 1.0, **more: object) -> Study:
-    net = attentive_net.ByHand(Layout.of(world.schema), weight, unrelated)
+    net = attentive_net.ByHand(InputSpec.of(world.schema), weight, unrelated)
     return Study(None, world, net=net, batch_size=700, **more)  # type: ignore[arg-type]
 
 

@@ -7,7 +7,7 @@ import pytest
 
 import msviz
 from msviz.analyses.questions import model_cost
-from msviz.nets.base import Layout, build
+from msviz.nets.base import InputSpec, build
 from msviz.run import Run
 from msviz.schema import Schema
 
@@ -46,7 +46,7 @@ def test_growth_goes_through_the_real_net(satrans: Run, finding: "msviz.Finding"
 def test_several_scenario_fields_share_the_scenarios(satrans: Run) -> None:
     content = satrans.schema.model_dump(mode="json")
     schema = Schema.model_validate(content)
-    layout = Layout.of(schema)
+    layout = InputSpec.of(schema)
     two = model_cost._laid_out(model_cost.replace(layout, scenario_columns=(0, 1)), 100)
     assert two.sizes[:2] == (12, 12) and two.sizes[2:] == layout.sizes[2:] and two.scenarios == 100
     assert (

@@ -8,7 +8,7 @@ import pytest
 from msviz.analyses.questions.representation import compared, score
 from msviz.analyses.run import analyse, why_not
 from msviz.analyses.shared.distinguish import distinguishing, in_words
-from msviz.analyses.shared.vectors import Kept, drawn, main_directions, taps, ways
+from msviz.analyses.shared.vectors import KeptVectors, drawn, main_directions, taps, ways
 from msviz.dataset import Dataset
 from msviz.errors import MsvizError
 from msviz.probing.study import Study
@@ -46,7 +46,7 @@ def test_halves_merge_into_the_whole(optmsm: Run, tiny_world: Dataset) -> None:
     study = Study.open(optmsm, tiny_world)
     positions = drawn(study, 40)
     whole, first, second = (
-        Kept("representation", part, [0, 2]) for part in (positions, positions[::2], positions[1::2])
+        KeptVectors("representation", part, [0, 2]) for part in (positions, positions[::2], positions[1::2])
     )
     for part in (whole, first, second):
         study.stream([part], part.positions)

@@ -122,8 +122,8 @@ def test_the_mean_over_seeds_has_their_deviation(satrans: Run, tmp_path: Path) -
     assert list(itertools.chain(data["run"].values)) == ["satrans (2 seeds)"]
 
 
-def entry(run: Run, name: str, **settings: str) -> side_by_side.Entry:
-    return side_by_side.Entry((Run(run.path.parent / name, run.card),), settings)
+def entry(run: Run, name: str, **settings: str) -> side_by_side.ComparedRun:
+    return side_by_side.ComparedRun((Run(run.path.parent / name, run.card),), settings)
 
 
 def test_runs_with_and_without_what_can_be_switched_off_are_pairs(satrans: Run) -> None:

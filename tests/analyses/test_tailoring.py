@@ -8,7 +8,7 @@ import torch
 from msviz.analyses.questions.tailoring import Options, analyse
 from msviz.dataset import Dataset
 from msviz.errors import MsvizError
-from msviz.nets.base import Layout, build
+from msviz.nets.base import InputSpec, build
 from msviz.probing.study import Study
 
 
@@ -60,6 +60,6 @@ def test_few_scenarios_are_kept_apart_and_nets_without_gates_are_told(
 ) -> None:
     data = analyse(study, Options(most=2)).data
     assert data["source"].values.tolist() == [*data["target"].values.tolist(), "Other scenarios"]
-    plain = attentive_net.ByHand(Layout.of(tiny_world.schema), torch.zeros(6, 6))
+    plain = attentive_net.ByHand(InputSpec.of(tiny_world.schema), torch.zeros(6, 6))
     with pytest.raises(MsvizError, match="shows nothing by layer, behaviour, unit"):
         analyse(Study(None, tiny_world, net=plain), Options())

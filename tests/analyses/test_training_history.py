@@ -9,11 +9,11 @@ import pytest
 
 import msviz
 from msviz.analyses.questions.training_history import told
-from msviz.analyses.snapshots import Look
+from msviz.analyses.snapshots import SnapshotMaker
 from msviz.dataset import Dataset
 from msviz.errors import MsvizError
 from msviz.run import Run
-from msviz.training.frames import Frames
+from msviz.training.frames import SnapshotReader
 from msviz.training.loop import Training, train
 
 ALL = "All scenarios"
@@ -28,19 +28,19 @@ def run(tiny_world: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
         values={"width": 4, "heads": 2, "bottleneck": 4},
         training=Training(epochs=2, batch_size=1024, learning_rate=0.01, threads=1),
         report=lambda line: None,
-        watch=Look(4),
+        watch=SnapshotMaker(4),
     )
 
 
 def test_numbers_are_those_of_the_frames_and_the_history(run: Run, tiny_world: Dataset) -> None:
     finding = msviz.analyse("training_history", run, tiny_world, keep=False)
-    data, marks = finding.data, Frames(run.path).marks()
+    data, marks = finding.data, SnapshotReader(run.path).marks()
     assert [str(name) for name in data["scenario"].values] == [ALL, *tiny_world.schema.scenario_names[1:]]
     assert data["auc"].sel(scenario=ALL).values.tolist() == [mark.auc for mark in marks]
     search = [mark.scenarios["Search"] for mark in marks]
     assert data["auc_low"].sel(scenario="Search").values.tolist() == [one.auc.low for one in search]
     assert data["logloss"].sel(scenario="Search").values.tolist() == [one.logloss.value for one in search]
-    assert data["loss"].values.tolist() == Frames(run.path).curve()["loss"].tolist()
+    assert data["loss"].values.tolist() == SnapshotReader(run.path).curve()["loss"].tolist()
     assert data["valid_auc"].sel(scenario=ALL).values.tolist() == run.history["valid_auc"].tolist()
     place = tiny_world.schema.scenario_names.index("Search") - 1
     each = [row[place] for row in run.history["valid_auc_by_scenario"]]

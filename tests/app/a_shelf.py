@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from msviz.analyses.run import analyse
-from msviz.analyses.snapshots import Look
+from msviz.analyses.snapshots import SnapshotMaker
 from msviz.dataset import Dataset
 from msviz.run import Run
 from msviz.training.loop import Training, train
@@ -49,5 +49,5 @@ def _trained(name: str, world: Dataset, models: Path) -> Run:
         values=values,
         training=Training(epochs=1, batch_size=1024, threads=1),
         report=lambda *told: None,
-        watch=Look(FRAMES) if name in WATCHED else None,
+        watch=SnapshotMaker(FRAMES) if name in WATCHED else None,
     )

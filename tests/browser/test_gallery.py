@@ -27,7 +27,7 @@ def drawn(shelf_folder: Path, tiny_world: Dataset) -> int:
         shutil.copy(ROOT / "data" / name, folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MSVIZ_MODELS", str(shelf_folder))  # whose runs a comparison takes
-        hung = items.wall(shelf(shelf_folder), tiny_world, items.ab_log(folder))
+        hung = items.gallery_items(shelf(shelf_folder), tiny_world, items.ab_log(folder))
         found = list(items.findings(hung))
     wrong = [(one.paper, one.tile.label, why) for one, finding, why in found if one.ready and finding is None]
     assert not wrong

@@ -10,7 +10,7 @@ from msviz.cli import run
 from msviz.dataset import Dataset
 from msviz.gallery import items
 from msviz.gallery import studies as gallery_studies
-from msviz.papers.study import Study
+from msviz.papers.study import PaperStudy
 from msviz.papers.tile import of_study, ready
 from msviz.training.loop import Training, train
 
@@ -62,8 +62,8 @@ def test_seeds_are_trained_one_after_another_and_nothing_twice(
     models: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     studies = [
-        Study("One", "t", "same", "demo-same-2", variants=({}, {"experts": 3})),
-        Study("Two", "t", "same", "demo-same-2", variants=({"experts": 3}, {"experts": 4})),
+        PaperStudy("One", "t", "same", "demo-same-2", variants=({}, {"experts": 3})),
+        PaperStudy("Two", "t", "same", "demo-same-2", variants=({"experts": 3}, {"experts": 4})),
     ]
     found = gallery_studies.trainings(studies, models, 2, "cpu")
     assert [(one.name, one.known and one.known.name) for one in found] == [
@@ -89,15 +89,15 @@ def test_what_cannot_be_is_refused_in_one_line(models: Path, capsys: pytest.Capt
 
 
 def test_the_tables_tell_what_is_there_and_what_is_not(models: Path) -> None:
-    study = Study("Table IV", "AUC", "same", "demo-same-2", grid={"experts": (2, 3)}, note="A note.")
+    study = PaperStudy("Table IV", "AUC", "same", "demo-same-2", grid={"experts": (2, 3)}, note="A note.")
     tile = of_study(study)
     runs = items.runs_of(models)
-    missing = items.Hung("same", tile, ready(tile, runs), "needs same with experts = 3")
+    missing = items.GalleryItem("same", tile, ready(tile, runs), "needs same with experts = 3")
     text = gallery_studies.page([(missing, None, missing.missing)])
     assert "## same, Table IV\n\nAUC. A note.\n\nNot trained yet: needs same with experts = 3.\n" in text
-    whole = Study("Table IV", "AUC", "same", "demo-same-2", variants=({},))
+    whole = PaperStudy("Table IV", "AUC", "same", "demo-same-2", variants=({},))
     tile = of_study(whole)
-    hung = [items.Hung("same", tile, ready(tile, runs))]
+    hung = [items.GalleryItem("same", tile, ready(tile, runs))]
     auc = runs[0].metrics["test"]["overall"]["auc"]["value"]
     lines = gallery_studies.page(list(items.findings(hung))).splitlines()
     assert lines[-3].startswith("| run | seeds | All scenarios | Home feed |")

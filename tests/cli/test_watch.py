@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from msviz.analyses.questions import attention_by_scenario, feature_weights, migration, representation
-from msviz.analyses.snapshots import Look, snapshot_questions, telling
+from msviz.analyses.snapshots import SnapshotMaker, snapshot_questions, telling
 from msviz.cli import run
 from msviz.dataset import Dataset
 from msviz.errors import MsvizError
@@ -18,7 +18,7 @@ from msviz.probing.study import Study
 from msviz.run import Run
 from msviz.shelving.notes import read_notes
 from msviz.training.bundle import load_net
-from msviz.training.frames import Frames
+from msviz.training.frames import SnapshotReader
 from msviz.training.loop import Training, train
 from msviz.training.scoring import predict
 
@@ -38,7 +38,7 @@ SHORT = Training(epochs=1, batch_size=4096, threads=1)
 
 def trained(world: Dataset, out: Path, model: str, frames: int = 2, **more: object) -> tuple[Run, list[str]]:
     told: list[str] = []
-    watch = Look(frames, told.append) if frames else None
+    watch = SnapshotMaker(frames, told.append) if frames else None
     made = train(
         model, world, out, values=SMALL[model][1], training=SHORT, device="cpu", report=told.append,
         watch=watch, **more,
@@ -56,7 +56,7 @@ def test_every_model_is_watched_by_its_telling_picture(
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
     assert plain.metrics == seen.metrics
     assert not any("picture" in line or "frames" in line for line in told)
-    frames = Frames(seen.path)
+    frames = SnapshotReader(seen.path)
     marks = frames.marks()
     assert [mark.number for mark in marks] == [0, 1, 2]
     findings = [frames.finding(mark.number) for mark in marks]
@@ -77,7 +77,7 @@ def test_every_model_is_watched_by_its_telling_picture(
 def test_scores_of_a_pass_are_those_of_scoring(model: str, tiny_world: Dataset, tmp_path: Path) -> None:
     net = load_net(trained(tiny_world, tmp_path / "run", model, 0)[0])
     part = tiny_world.split("valid").only(np.arange(700))
-    seen = Look(1).look(net, tiny_world, part)
+    seen = SnapshotMaker(1).look(net, tiny_world, part)
     np.testing.assert_allclose(seen.scores, predict(net, part), atol=1e-6)
     assert seen.picture is not None
 
@@ -100,7 +100,7 @@ def test_pictures_are_chosen_by_what_taps_show() -> None:
 
 def test_gates_are_looked_at_over_all_days(tiny_world: Dataset, tmp_path: Path) -> None:
     run, _ = trained(tiny_world, tmp_path / "run", "same", 1)
-    first, last = (Frames(run.path).finding(number) for number in (0, 1))
+    first, last = (SnapshotReader(run.path).finding(number) for number in (0, 1))
     days = {
         str(np.datetime64(int(t), "s"))[:10] for name in tiny_world.rows for t in tiny_world.split(name).time
     }
@@ -115,7 +115,11 @@ def test_attention_of_many_scenarios_and_fields_stays_small(
     run, _ = trained(tiny_world, tmp_path / "run", "autoint", 0)
     fields = len(tiny_world.schema.features)
     monkeypatch.setattr(attention_by_scenario, "SNAPSHOT_CELLS", 3 * (2 + 1) * fields * fields)
-    picture = Look(1).look(load_net(run), tiny_world, tiny_world.split("valid").only(np.arange(700))).picture
+    picture = (
+        SnapshotMaker(1)
+        .look(load_net(run), tiny_world, tiny_world.split("valid").only(np.arange(700)))
+        .picture
+    )
     assert picture.data.sizes["scenario"] == 3 and picture.data.attrs["left_out"] == 3
 
 
@@ -134,7 +138,7 @@ def test_a_picture_that_the_data_does_not_allow_makes_room_for_the_next_best(
         monkeypatch.setattr(module, "ask", ask)
     run, told = trained(tiny_world, tmp_path / "run", "sainet")
     assert asked == ["migration", *["representation"] * 3]
-    assert Frames(run.path).finding(0).analysis == "representation"
+    assert SnapshotReader(run.path).finding(0).analysis == "representation"
     assert not any("picture" in line for line in told)
 
 
@@ -150,7 +154,7 @@ def test_no_picture_is_told_once_and_marks_go_on(
     assert [line for line in told if "picture" in line] == [
         "no picture of this training: split valid: it has no rows to look at"
     ]
-    frames = Frames(run.path)
+    frames = SnapshotReader(run.path)
     assert len(frames.marks()) == 3 and frames.finding(0) is None
     assert frames.marks()[-1].auc is not None
 
@@ -165,11 +169,11 @@ def test_the_command_keeps_frames_and_notes_the_parent(
     tiny_world: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(command(tiny_world, tmp_path / "first")) == 0
-    assert not Frames(tmp_path / "first")
+    assert not SnapshotReader(tmp_path / "first")
     assert not (tmp_path / "first" / "notes.json").exists()
     asked = command(tiny_world, tmp_path / "second", "--frames", 1, "--parent", tmp_path / "first")
     assert run(asked) == 0
-    marks = Frames(tmp_path / "second").marks()
+    marks = SnapshotReader(tmp_path / "second").marks()
     assert [mark.share for mark in marks] == [0, 1]
     parent = read_notes(tmp_path / "second").parent
     assert parent is not None

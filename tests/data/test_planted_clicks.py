@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from planted_rows import SPLITS, column, each, fitted, histories, quiet, response_of
 
-from msviz.data.planted.clicks import START, Clicks
+from msviz.data.planted.clicks import START, PlantedClicks
 from msviz.data.planted.days import DAY
 from msviz.data.planted.effects import MIGRATION_STRENGTH
 from msviz.data.planted.plant import Options, plant
@@ -21,7 +21,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 
 @pytest.fixture(scope="module")
-def clicks(world: Dataset) -> Clicks:
+def clicks(world: Dataset) -> PlantedClicks:
     return response_of(world).shop.clicks
 
 
@@ -30,7 +30,7 @@ def history_spans(data: Dataset) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([start for start, _ in found]), np.concatenate([length for _, length in found])
 
 
-def test_the_clicks_on_disk_are_sorted_by_user_and_time(world: Dataset, clicks: Clicks):
+def test_the_clicks_on_disk_are_sorted_by_user_and_time(world: Dataset, clicks: PlantedClicks):
     ids, scenario, time = world.split("test").events
     assert (np.asarray(ids[0]) == FIRST + clicks.item).all()
     assert (np.asarray(ids[1]) == FIRST + clicks.category).all()
@@ -44,7 +44,7 @@ def test_the_clicks_on_disk_are_sorted_by_user_and_time(world: Dataset, clicks: 
     assert all(known.get(item, category) == category for item, category in pairs)
 
 
-def test_a_history_is_the_users_latest_clicks_before_the_row(world: Dataset, clicks: Clicks):
+def test_a_history_is_the_users_latest_clicks_before_the_row(world: Dataset, clicks: PlantedClicks):
     start, length = history_spans(world)
     user, time, category = column(world, "user_id"), each(world, "time"), column(world, "category")
     bins = column(world, "category_clicks_7d")
@@ -67,7 +67,7 @@ def test_no_history_reaches_its_row_or_later(world: Dataset):
     assert (np.diff(ages, axis=1) <= 0).all()  # latest last
 
 
-def test_histories_are_as_long_and_as_related_as_a_shops(world: Dataset, clicks: Clicks):
+def test_histories_are_as_long_and_as_related_as_a_shops(world: Dataset, clicks: PlantedClicks):
     _, length = history_spans(world)
     assert 7 < length.mean() < 12
     of_users = np.bincount(clicks.user, minlength=response_of(world).shop.people.count)
@@ -80,7 +80,7 @@ def test_histories_are_as_long_and_as_related_as_a_shops(world: Dataset, clicks:
     assert share.min() > 0.02 and share.argmax() == 0
 
 
-def test_who_joined_later_never_clicked_before(clicks: Clicks, world: Dataset):
+def test_who_joined_later_never_clicked_before(clicks: PlantedClicks, world: Dataset):
     joined = response_of(world).shop.people.joined
     assert (clicks.time // DAY - START // DAY - 14 >= joined[clicks.user]).all()
 

@@ -23,7 +23,7 @@ from msviz.data.planted.days import LEAD, phases, signals_of
 from msviz.data.planted.effects import OPPOSED
 from msviz.data.planted.plant import Options, plant
 from msviz.data.planted.response import Response, purify
-from msviz.data.planted.scenarios import Scenarios
+from msviz.data.planted.scenarios import PlantedScenarios
 from msviz.data.planted.words import SIGNALS, TEST_DAY
 from msviz.dataset import Dataset
 from msviz.schema import FIRST
@@ -218,7 +218,7 @@ def test_signals_do_not_know_the_future():
 
 
 def test_scenarios_are_drawn_by_their_shares():
-    scenarios = Scenarios(12)
+    scenarios = PlantedScenarios(12)
     share = np.array([[0.5, 0.2, 0.1, 0.1, 0.1]])
     rng = np.random.default_rng(3)
     family = scenarios.draw_family(share, np.zeros(200_000, int), rng.random(200_000))

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from msviz.data.importing.read import Source
+from msviz.data.importing.read import LogFiles
 from msviz.data.sources import table
 from msviz.dataset import Dataset, open_data
 from msviz.errors import MsvizError
@@ -147,8 +147,8 @@ def test_blocks_make_no_difference(load: Load, monkeypatch: pytest.MonkeyPatch) 
     whole = load(log)
     assert whole.schema.field("item").value_name(2) == 'v2, "q"'  # 24 training rows, v0 has 23
     monkeypatch.setattr("msviz.data.importing.learn.WINDOW", 13)
-    original = Source.chunks
-    monkeypatch.setattr(Source, "chunks", lambda self, columns: original(self, columns, 97))
+    original = LogFiles.chunks
+    monkeypatch.setattr(LogFiles, "chunks", lambda self, columns: original(self, columns, 97))
     assert load(log, overwrite=True).fingerprint == whole.fingerprint
 
 

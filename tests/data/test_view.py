@@ -10,7 +10,7 @@ from msviz.data.regroup import match_run, regroup
 from msviz.data.slices import one_value, rows
 from msviz.dataset import Dataset
 from msviz.errors import MsvizError
-from msviz.nets.base import Layout
+from msviz.nets.base import InputSpec
 from msviz.schema import Field, Schema
 
 SCHEMA = Schema(
@@ -86,7 +86,7 @@ def test_all_but_the_scenario_is_the_logs(log: Dataset) -> None:
     assert roles == {
         "user": "user", "sex": "scenario", "scenario": "context", "item": "item", "price": "item"
     }  # fmt: skip
-    layout = Layout.of(view.schema)
+    layout = InputSpec.of(view.schema)
     # The old scenario field stays specific since the schema says so, the new one is by its role.
     assert (layout.scenario_columns, layout.scenarios, layout.specific) == ((1,), 3, (1, 2))
     whole = log.split("test").batch(np.array([2, 0]), behaviours=True)
@@ -106,7 +106,7 @@ def test_behaviours_tell_no_scenario_of_another_kind(log: Dataset) -> None:
     assert own.histories is not None and own.histories.scenario.tolist() == [[1, 2]] * 3
     view = regroup(log, ["sex"])
     assert view.schema.sequences[0].scenario is None
-    assert not Layout.of(view.schema).behaviour_scenarios
+    assert not InputSpec.of(view.schema).behaviour_scenarios
     batch = view.split("test").batch(slice(0, 3), behaviours=True)
     assert batch.histories is not None and batch.histories.scenario.tolist() == [[0, 0]] * 3
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from msviz.analyses.run import analyse
-from msviz.analyses.snapshots import Look
+from msviz.analyses.snapshots import SnapshotMaker
 from msviz.dataset import Dataset
 from msviz.finding import Finding
 from msviz.run import Run
@@ -50,7 +50,7 @@ class Asked:
             train(
                 model, self.world, self.shelf / name, values=values, device="cpu",
                 training=Training(epochs=1, batch_size=1024, threads=1), seed=seed,
-                watch=Look(3) if name == WATCHED else None, report=lambda *told: None,
+                watch=SnapshotMaker(3) if name == WATCHED else None, report=lambda *told: None,
             )  # fmt: skip
         return Run.open(self.shelf / name)
 

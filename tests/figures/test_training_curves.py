@@ -19,7 +19,7 @@ from msviz.figures.pictures import (
     training_history,
 )
 from msviz.finding import Finding
-from msviz.training.frames import Mark, Measures, Number, Point, Writer
+from msviz.training.frames import CurvePoint, Measures, Number, Snapshot, SnapshotWriter
 
 ROWS = 600_000
 
@@ -34,7 +34,7 @@ def history(
 ) -> Finding:
     """Write frames as a training does, and return what is told of them."""
     names = [f"Scenario {number}" for number in range(scenarios)]
-    writer = Writer(folder)
+    writer = SnapshotWriter(folder)
     writer.keep(0)
     for number in range(marks):
         share = (number / max(marks - 1, 1)) ** 2
@@ -42,7 +42,7 @@ def history(
         each = {name: measures(value + place / 10_000, 10 + place) for place, name in enumerate(names)}
         about = {"rows": int(share * ROWS), "epoch": 4 * share, "step": number, "seconds": share * 60}
         writer.mark(
-            Mark(
+            Snapshot(
                 **about, number=number, share=share, loss=0.5, split="valid", overall=measures(value, 2000),
                 scenarios=each,
             )
@@ -50,7 +50,7 @@ def history(
     for number in range(1, points + 1):
         share = number / points
         about = {"rows": int(share * ROWS), "epoch": 4 * share, "step": number, "seconds": share * 60}
-        writer.point(Point(**about, loss=0.7 - 0.2 * share, rate=5_000))
+        writer.point(CurvePoint(**about, loss=0.7 - 0.2 * share, rate=5_000))
     checks = pd.DataFrame(
         {
             "epoch": [1.0, 2.0, 3.0, 4.0],

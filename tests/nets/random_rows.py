@@ -3,13 +3,13 @@
 import torch
 
 from msviz.batch import Batch, Histories
-from msviz.nets.base import Layout, Net, net_class, parse_config
+from msviz.nets.base import InputSpec, Net, net_class, parse_config
 
 # Five fields; the second and the fourth make the scenario, of which 11 combinations are known.
-LAYOUT = Layout((7, 5, 9, 4, 6), (1, 3), 11)
+LAYOUT = InputSpec((7, 5, 9, 4, 6), (1, 3), 11)
 # Everything that a log can have: user, user's city, scenario, item, its category, place in the scenario,
 # clicks of the user in the category, hour. Behaviours hold item and category.
-FULL = Layout(
+FULL = InputSpec(
     sizes=(8, 5, 6, 9, 5, 4, 6, 7),
     scenario_columns=(2,),
     scenarios=4,
@@ -21,7 +21,7 @@ FULL = Layout(
 )
 
 
-def random_batch(rows: int, seed: int = 0, layout: Layout = LAYOUT, longest: int = 6) -> Batch:
+def random_batch(rows: int, seed: int = 0, layout: InputSpec = LAYOUT, longest: int = 6) -> Batch:
     """Return random rows; each combination of scenario fields has one id, those beyond the last are 0.
 
     Where the layout has behaviours, histories are 0 to `longest` long; where it has signals, there are some.
@@ -56,7 +56,7 @@ def with_past(batch: Batch, **changes: torch.Tensor) -> Batch:
     return batch.replace(histories=past(batch).replace(**changes))
 
 
-def _histories(rows: int, draw: torch.Generator, layout: Layout, longest: int) -> Histories:
+def _histories(rows: int, draw: torch.Generator, layout: InputSpec, longest: int) -> Histories:
     length = torch.randint(0, longest + 1, (rows,), generator=draw)
     mask = torch.arange(longest) >= longest - length[:, None]
     shape = (rows, longest)
@@ -69,7 +69,7 @@ def _histories(rows: int, draw: torch.Generator, layout: Layout, longest: int) -
     )
 
 
-def make(model: str, layout: Layout = LAYOUT, seed: int = 0, **values: object) -> Net:
+def make(model: str, layout: InputSpec = LAYOUT, seed: int = 0, **values: object) -> Net:
     """Return a net with larger random weights than it starts with, so that nothing is nearly zero."""
     torch.manual_seed(seed)
     net = net_class(model)(parse_config(model, values), layout)

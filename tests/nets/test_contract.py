@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from msviz import registry
 from msviz.batch import Batch
 from msviz.errors import MsvizError
-from msviz.nets.base import Layout, Net, net_class, parse_config, require
+from msviz.nets.base import InputSpec, Net, net_class, parse_config, require
 from msviz.nets.tap import Tap
 from msviz.probing import hooks
 
@@ -60,7 +60,7 @@ each_case = pytest.mark.parametrize(("model", "values"), CASES)
 each_model = pytest.mark.parametrize("model", MODELS)
 
 
-def made(model: str, values: dict[str, Any] | None = None, layout: Layout = FULL, seed: int = 0) -> Net:
+def made(model: str, values: dict[str, Any] | None = None, layout: InputSpec = FULL, seed: int = 0) -> Net:
     """Return a small net with weights so large that nothing is nearly zero."""
     torch.manual_seed(seed)
     net = net_class(model)(parse_config(model, small(model) | (values or {})), layout)
@@ -134,7 +134,7 @@ def test_one_scenario_and_unseen_ones(model: str, values: dict[str, Any]) -> Non
         assert net.loss(rows).isfinite()
         net.loss(rows).backward()
     # A world of one scenario: nothing to tell apart, and nothing to divide by.
-    alone = Layout(**{**FULL.__dict__, "scenarios": 1})
+    alone = InputSpec(**{**FULL.__dict__, "scenarios": 1})
     net = made(model, values, alone).train()
     assert net.loss(random_batch(30, layout=alone)).isfinite()
 
@@ -218,7 +218,7 @@ def test_what_is_put_in_at_a_tap_flows_on(model: str, values: dict[str, Any]) ->
     net, batch = made(model, values).eval(), random_batch(48, layout=FULL)
     before = logits(net, batch)
     for name in {point.name for point in hooks.points(net)}:
-        with hooks.replaced(net, name, lambda seen, layer: seen * 0.5 + 0.1):
+        with hooks.patched(net, name, lambda seen, layer: seen * 0.5 + 0.1):
             assert not torch.allclose(logits(net, batch), before, atol=1e-6), name
         assert torch.equal(logits(net, batch), before), name
 
@@ -260,7 +260,7 @@ def test_the_same_seed_gives_the_same_weights(model: str) -> None:
 def test_a_log_that_lacks_something_is_told_what(model: str, lost: dict[str, Any], told: str) -> None:
     require(model, FULL)
     with pytest.raises(MsvizError) as error:
-        require(model, Layout(**{**FULL.__dict__, **lost}))
+        require(model, InputSpec(**{**FULL.__dict__, **lost}))
     assert str(error.value).startswith(f"model: got '{model}'; the data lacks what it needs: ")
     assert told in str(error.value)
     assert "\n" not in str(error.value)

@@ -11,7 +11,7 @@ from random_rows import LAYOUT, random_batch
 from msviz.batch import Batch
 from msviz.errors import MsvizError
 from msviz.nets import hierarchical
-from msviz.nets.base import Layout, net_class, parse_config
+from msviz.nets.base import InputSpec, net_class, parse_config
 from msviz.nets.batchnorm import BatchNorm
 from msviz.probing import hooks
 from msviz.training.optimisers import make_optimisers
@@ -36,7 +36,7 @@ KINDS = [
     {"heads": 2, "explicit": False, "width": 1, "units": 1, "bottleneck": 1},
 ]
 each_kind = pytest.mark.parametrize("values", KINDS, ids=str)
-WIDE = Layout((4, 6, 3, 5, 2, 7), (3,), 3)
+WIDE = InputSpec((4, 6, 3, 5, 2, 7), (3,), 3)
 
 
 def with_one(x):
@@ -167,7 +167,7 @@ def test_training_norms_over_rows(net_of, values):
 
 def test_a_row_worked_by_hand():
     # One scenario field, two others, all widths 1, two heads.
-    layout = Layout((3, 1, 1), (0,), 1)
+    layout = InputSpec((3, 1, 1), (0,), 1)
     settings = {"width": 1, "units": 1, "bottleneck": 1, "heads": 2, "condition": ""}
     net = net_class("hierrec")(parse_config("hierrec", settings), layout).eval()
     values = {
@@ -242,7 +242,7 @@ def test_hand_written_gradients_are_finite_differences(sizes):
 
 def test_what_backward_keeps_does_not_hold_conditions_of_rows(net_of):
     # Sizes as by default: a condition is 2,128 numbers, a row has four of them.
-    layout = Layout((6, *[50] * 19), (0,), 4)
+    layout = InputSpec((6, *[50] * 19), (0,), 4)
     net, batch = net_of("hierrec", layout), random_batch(256, layout=layout)
     kept = []
     with torch.autograd.graph.saved_tensors_hooks(lambda t: (kept.append(t.numel()), t)[1], lambda t: t):
@@ -352,8 +352,8 @@ def test_another_scenarios_condition_and_weights_are_the_other_scenario(net_of, 
     fields[:, [1, 3]] = torch.tensor([4, 2])
     moved = batch.replace(fields=fields)
     other = {name: torch.from_numpy(seen) for name, seen in shown_by(net, moved).items()}
-    with torch.no_grad(), hooks.replaced(net, "explicit", lambda seen, layer: other["explicit"]):
-        with hooks.replaced(net, "weights", lambda seen, layer: other["weights"]):
+    with torch.no_grad(), hooks.patched(net, "explicit", lambda seen, layer: other["explicit"]):
+        with hooks.patched(net, "weights", lambda seen, layer: other["weights"]):
             exchanged = net(batch)
         wanted = net(moved)
         torch.testing.assert_close(exchanged, wanted, rtol=1e-4, atol=1e-4)
@@ -376,7 +376,7 @@ def test_hidden_scenarios_train_the_ids_of_unknown_values(net_of):
 def test_learns_two_groups_of_one_scenario_that_respond_in_opposite_ways():
     # Users of one kind click when the next two fields agree, users of the other kind when they differ.
     draw = torch.Generator().manual_seed(0)
-    layout = Layout((4, 4, 4, 4), (3,), 2)
+    layout = InputSpec((4, 4, 4, 4), (3,), 2)
     ids = torch.randint(2, 4, (2048, 4), generator=draw)
     clicked = ((ids[:, 1] == ids[:, 2]) == (ids[:, 0] == 2)).float()
     batch = Batch(ids, ids[:, 3] - 1, clicked, torch.arange(2048), torch.zeros(2048))
@@ -409,4 +409,4 @@ def test_wrong_settings_are_told_in_one_line(values, message):
 @pytest.mark.parametrize("columns", [(0, 1), ()], ids=["nothing but the scenario", "no scenario"])
 def test_a_log_needs_a_scenario_and_something_beside_it(columns):
     with pytest.raises(MsvizError, match="scenario fields and others beside them"):
-        net_class("hierrec")(parse_config("hierrec", {}), Layout((3, 3), columns, 2))
+        net_class("hierrec")(parse_config("hierrec", {}), InputSpec((3, 3), columns, 2))

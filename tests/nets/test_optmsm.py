@@ -12,7 +12,7 @@ from random_rows import FULL, LAYOUT, random_batch
 
 from msviz.batch import Batch
 from msviz.errors import MsvizError
-from msviz.nets.base import Layout, Net, net_class, parse_config
+from msviz.nets.base import InputSpec, Net, net_class, parse_config
 from msviz.nets.models import optmsm
 from msviz.probing import hooks
 from msviz.training.optimisers import make_optimisers
@@ -172,7 +172,7 @@ def test_the_loss_equals_the_equations(net_of, values, measure, contrast):
 
 def tiny(**values) -> Net:
     """Return a net of one shared field and one scenario field, both of width 1, for two scenarios."""
-    layout = Layout((1, 1), (1,), 2, specific=(1,))
+    layout = InputSpec((1, 1), (1,), 2, specific=(1,))
     small = {"hidden": "2", "tower": "", "width": 1, "hyper_width": 1, "measure": "signed"}
     net = net_class("optmsm")(parse_config("optmsm", small | values), layout)
     ln3 = math.log(3)
@@ -286,9 +286,9 @@ def test_exchanged_representations_decide_the_logit_of_the_row_s_own_scenario(ne
     own = torch.arange(1, 5)[:, None] == batch.scenario[:, None, None]
     with torch.no_grad():
         before = net(batch)
-        with hooks.replaced(net, "representation", lambda values, layer: values * own):
+        with hooks.patched(net, "representation", lambda values, layer: values * own):
             torch.testing.assert_close(net(batch), before)
-        with hooks.replaced(net, "representation", lambda values, layer: values * ~own):
+        with hooks.patched(net, "representation", lambda values, layer: values * ~own):
             changed = (net(batch) - before).abs() > 1e-4
     # A row of the scenario never seen has a representation of its own, which is not shown.
     assert changed[batch.scenario > 0].all()
@@ -338,7 +338,7 @@ def test_hidden_scenarios_train_the_weights_of_the_unseen(net_of):
 
 
 def test_only_drawn_scenarios_and_those_of_the_rows_are_touched(net_of):
-    layout = Layout((102, 9), (0,), 100, specific=(0,))
+    layout = InputSpec((102, 9), (0,), 100, specific=(0,))
     fields = torch.stack([torch.full((40,), 12), torch.arange(40) % 9], 1)
     batch = random_batch(40, layout=layout).replace(fields=fields, scenario=torch.full((40,), 11))
     net = net_of("optmsm", layout, **SMALL, contrast=3)
@@ -352,7 +352,7 @@ def test_only_drawn_scenarios_and_those_of_the_rows_are_touched(net_of):
 
 
 def test_pieces_hold_as_many_pairs_of_row_and_scenario_as_a_cache(net_of):
-    many = Layout((40, 9), (0,), 38, specific=(0,))
+    many = InputSpec((40, 9), (0,), 38, specific=(0,))
     assert net_of("optmsm", many).piece < net_of("optmsm", many, constraint=False).piece
     assert net_of("optmsm", many, transfer="moe").piece < net_of("optmsm", many).piece
 
@@ -374,7 +374,7 @@ def test_wrong_settings_are_told_in_one_line(values, message):
 
 
 def test_a_log_of_specific_fields_alone_is_refused(net_of):
-    layout = Layout((5, 5), (0,), 3, specific=(0, 1))
+    layout = InputSpec((5, 5), (0,), 3, specific=(0, 1))
     with pytest.raises(MsvizError, match="optmsm priors: got True; every field is scenario-specific"):
         net_of("optmsm", layout, **SMALL)
     net_of("optmsm", layout, **SMALL, priors=False)

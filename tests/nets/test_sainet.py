@@ -11,14 +11,14 @@ from random_rows import FULL, make, past, random_batch, with_past
 from msviz.batch import Batch, Histories
 from msviz.errors import MsvizError
 from msviz.nets import behaviours as net_behaviours
-from msviz.nets.base import Layout, net_class, parse_config
+from msviz.nets.base import InputSpec, net_class, parse_config
 from msviz.probing import hooks
 from msviz.training.optimisers import make_optimisers
 from msviz.training.step import step
 
 SMALL = {"width": 4, "heads": 2, "hidden": "6,5", "unseen_rate": 0.0}
 # Behaviours of an item alone, without sides.
-PLAIN = Layout(**{**FULL.__dict__, "behaviours": (3,)})
+PLAIN = InputSpec(**{**FULL.__dict__, "behaviours": (3,)})
 
 
 def sigmoid(x):
@@ -137,7 +137,7 @@ def test_every_number_is_the_papers(values, layout):
 
 def test_a_net_worked_by_hand():
     # One behaviour is one number, and so is everything else: d = 1, one head, one block, one hidden unit.
-    layout = Layout(
+    layout = InputSpec(
         sizes=(3, 4), scenario_columns=(0,), scenarios=2, roles=("scenario", "item"),
         behaviours=(1,), behaviour_scenarios=True,
     )  # fmt: skip
@@ -281,7 +281,7 @@ def test_settings_that_will_not_do_are_refused(values, told):
 
 def test_a_batch_without_histories_is_refused():
     net = make("sainet", FULL, **SMALL)
-    batch = random_batch(3, layout=Layout(**{**FULL.__dict__, "behaviours": (), "signals": ()}))
+    batch = random_batch(3, layout=InputSpec(**{**FULL.__dict__, "behaviours": (), "signals": ()}))
     with pytest.raises(MsvizError, match="it has no behaviours"):
         net(batch)
 

@@ -11,7 +11,7 @@ from random_rows import FULL, make, past, random_batch, with_past
 from msviz.batch import Batch, Histories
 from msviz.errors import MsvizError
 from msviz.nets import pooling
-from msviz.nets.base import Layout, Net, net_class, parse_config
+from msviz.nets.base import InputSpec, Net, net_class, parse_config
 from msviz.nets.experts import Spau
 from msviz.nets.pooling import pool
 from msviz.nets.tap import Tap
@@ -31,7 +31,7 @@ KINDS = [
     {"history": 3},
 ]
 # Behaviours also hold a field of the context, and the features are in no helpful order.
-MIXED = Layout(
+MIXED = InputSpec(
     sizes=(6, 5, 9, 4, 8, 3, 7),
     scenario_columns=(3,),
     scenarios=2,
@@ -202,7 +202,7 @@ def test_equals_the_equations_row_by_row(values, layout):
 
 
 def test_a_row_worked_by_hand():
-    layout = Layout((4, 4), (), 0, roles=("user", "item"), behaviours=(1,), signals=((1.0, 2.0),))
+    layout = InputSpec((4, 4), (), 0, roles=("user", "item"), behaviours=(1,), signals=((1.0, 2.0),))
     ones = {"main_net": "1", "bias_net": "1", "gate_net": "1", "gate_units": 1, "prediction": ""}
     widths = {"width": 1, "heads": 1, "item_width": 1, "other_width": 1}
     net = net_class("same")(parse_config("same", {"norm": False, **ones, **widths}), layout).eval()

@@ -8,7 +8,7 @@ from random_rows import random_batch
 
 from msviz.batch import Batch
 from msviz.errors import MsvizError
-from msviz.nets.base import Layout, Net, net_class, parse_config
+from msviz.nets.base import InputSpec, Net, net_class, parse_config
 from msviz.nets.tap import Tap
 
 KINDS = [
@@ -54,7 +54,7 @@ def test_equals_the_equations_row_by_row(net_of, batch, values, extra):
 
 def test_a_bilinear_score_worked_by_hand():
     # Two fields, width 2, one head, W_Q = W_K = 1, S = [[1, 2], [0, 1]] for the only scenario.
-    layout = Layout((1, 1), (0,), 1)
+    layout = InputSpec((1, 1), (0,), 1)
     config = parse_config(
         "satrans", {"encoder": "ie", "attention": "bilinear", "layers": 1, "width": 2, "heads": 1}
     )
@@ -87,9 +87,9 @@ def test_a_row_does_not_see_its_batch(net_of, batch, values):
 @pytest.mark.parametrize("rows", [5, 400], ids=["one product a row", "one product a scenario"])
 def test_gradients_equal_those_of_watched_plain_operations(net_of, values, rows):
     # Watching attention takes plain torch operations, not the hand-written ones, and does not move rows.
-    batch = random_batch(rows, layout=Layout((7, 3, 9, 2, 6), (1, 3), 5))
+    batch = random_batch(rows, layout=InputSpec((7, 3, 9, 2, 6), (1, 3), 5))
     net = net_of(
-        "satrans", Layout((7, 3, 9, 2, 6), (1, 3), 5), **SMALL, **values, dropout=0.0, unseen_rate=0.0
+        "satrans", InputSpec((7, 3, 9, 2, 6), (1, 3), 5), **SMALL, **values, dropout=0.0, unseen_rate=0.0
     )
 
     def gradients():
@@ -125,7 +125,7 @@ def test_tables_have_sparse_gradients(net_of, batch):
 
 @pytest.mark.parametrize("encoder", ["ie", "en", "enp"])
 def test_a_thousand_scenarios_and_one(net_of, encoder):
-    many = Layout((1200, 4), (0,), 1199)
+    many = InputSpec((1200, 4), (0,), 1199)
     batch = random_batch(1000, layout=many)
     net = net_of("satrans", many, **SMALL, encoder=encoder).eval()
     weights = weights_of(net)
@@ -216,8 +216,8 @@ def test_wrong_settings_are_told_in_one_line(values, message):
 
 def test_a_log_without_scenarios_needs_plain_attention(net_of):
     with pytest.raises(MsvizError, match="no scenario field"):
-        net_of("satrans", Layout((3, 3), (), 0), **SMALL)
-    net_of("satrans", Layout((3, 3), (), 0), **SMALL, attention="none")
+        net_of("satrans", InputSpec((3, 3), (), 0), **SMALL)
+    net_of("satrans", InputSpec((3, 3), (), 0), **SMALL, attention="none")
 
 
 def test_every_setting_says_what_it_is():

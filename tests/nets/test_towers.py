@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from msviz.batch import Batch
-from msviz.nets.base import Layout, Net, NetConfig
+from msviz.nets.base import InputSpec, Net, NetConfig
 from msviz.nets.layers import FusedEmbedding
 from msviz.nets.towers import Blocks, Experts, ScenarioLinear, Towers
 from msviz.training.optimisers import make_optimisers
@@ -53,12 +53,12 @@ def test_a_layer_equals_plain_operations_in_values_and_gradients(blocks: Blocks,
         out.backward(slope)
         return out, {name: tensor.grad.to_dense().clone() for name, tensor in inputs.items()}
 
-    fast, slopes = run(layer(values, blocks))
+    fast, gradients = run(layer(values, blocks))
     plain, wanted = run(plainly(layer, values, blocks))
     torch.testing.assert_close(fast, plain)
-    assert set(slopes) == set(wanted)
-    for name in slopes:
-        torch.testing.assert_close(slopes[name], wanted[name], msg=name)
+    assert set(gradients) == set(wanted)
+    for name in gradients:
+        torch.testing.assert_close(gradients[name], wanted[name], msg=name)
 
 
 @pytest.mark.parametrize("shared", [False, True])
@@ -145,7 +145,7 @@ class Star(Net):
     piece = 64
     config: NetConfig
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: InputSpec) -> None:
         super().__init__(NetConfig(), layout)
         self.embedding = FusedEmbedding(layout.sizes, 4, 0.1)
         self.towers = Towers(layout.scenarios, 4 * len(layout.sizes), [8, 1], shared=True)
@@ -171,7 +171,7 @@ def learnable(rows: int, seed: int) -> Batch:
 
 def test_towers_learn_what_differs_by_scenario_and_leave_the_others_alone() -> None:
     torch.manual_seed(0)
-    net = Star(Layout((10, 10), (0,), 6))
+    net = Star(InputSpec((10, 10), (0,), 6))
     untouched = net.towers.layers[0].weights.weight.detach().view(7, -1)[[0, 4, 5, 6]].clone()
     optimisers = make_optimisers(net, 0.03)
     losses = [step(net, learnable(512, seed), optimisers) for seed in range(60)]
@@ -182,7 +182,7 @@ def test_towers_learn_what_differs_by_scenario_and_leave_the_others_alone() -> N
 
 def test_pieces_add_up_to_the_batch() -> None:
     torch.manual_seed(0)
-    net, batch = Star(Layout((10, 10), (0,), 6)), learnable(300, 0)
+    net, batch = Star(InputSpec((10, 10), (0,), 6)), learnable(300, 0)
     net.loss(batch).backward()
     whole = {name: parameter.grad.to_dense().clone() for name, parameter in net.named_parameters()}
     net.zero_grad()

@@ -7,7 +7,7 @@ import pytest
 
 from msviz.dataset import Dataset, open_data
 from msviz.papers.paper import load_paper
-from msviz.papers.study import Study, settings, without
+from msviz.papers.study import PaperStudy, settings, without
 from msviz.registry import PAPERS
 from msviz.run import Card, Run, TrainedOn, shelf
 from msviz.training.loop import Training
@@ -47,7 +47,9 @@ def runs() -> list[Run]:
 
 
 @pytest.mark.parametrize("study", STUDIES)
-def test_a_study_can_be_trained_from_the_run_it_names(study: Study, demo: Dataset, runs: list[Run]) -> None:
+def test_a_study_can_be_trained_from_the_run_it_names(
+    study: PaperStudy, demo: Dataset, runs: list[Run]
+) -> None:
     start = study.begins(runs)
     assert start is not None and start.name == study.start
     known = set(by_name(study.model))
@@ -99,7 +101,7 @@ def test_the_demo_runs_are_part_of_their_studies(runs: list[Run]) -> None:
 
 
 def test_changes_are_all_combinations_beside_the_single_ones() -> None:
-    study = Study(
+    study = PaperStudy(
         "L", "t", "satrans", grid={"layers": (1, 2), "heads": (2, 4)}, variants=({"attention": "none"},)
     )
     assert study.changes == [
@@ -109,12 +111,12 @@ def test_changes_are_all_combinations_beside_the_single_ones() -> None:
         {"layers": 2, "heads": 2},
         {"layers": 2, "heads": 4},
     ]
-    based = Study("L", "t", "sainet", base={"heads": 2}, variants=without("extract"))
+    based = PaperStudy("L", "t", "sainet", base={"heads": 2}, variants=without("extract"))
     assert based.changes == [{"heads": 2}, {"heads": 2, "extract": False}]
 
 
 def test_settings_are_those_of_the_run_of_that_name_or_of_the_newest_ordinary_one() -> None:
-    study = Study("L", "t", "same", "demo-same", variants=({}, {"experts": 3}))
+    study = PaperStudy("L", "t", "same", "demo-same", variants=({}, {"experts": 3}))
     quick, newer, demo = run("quick", train_share=0.1), run("newer", epochs=2), run("demo-same")
     assert study.begins([quick, newer, demo]) is demo
     assert study.begins([quick, newer]) is newer
@@ -123,7 +125,7 @@ def test_settings_are_those_of_the_run_of_that_name_or_of_the_newest_ordinary_on
 
 
 def test_a_studys_runs_differ_from_the_start_in_the_change_alone_one_a_seed() -> None:
-    study = Study(
+    study = PaperStudy(
         "L", "t", "same", "demo", variants=({}, {"experts": 3}, {"epochs": 1}, {"scenario_fields": "g"})
     )
     shelf = [

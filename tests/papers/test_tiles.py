@@ -9,7 +9,7 @@ from msviz.analyses.question import load_question
 from msviz.figures.picture import load_picture
 from msviz.nets.base import net_class
 from msviz.papers.paper import load_paper
-from msviz.papers.study import Study
+from msviz.papers.study import PaperStudy
 from msviz.papers.tile import Tile, Wants, of_study, ready
 from msviz.registry import PAPERS
 from msviz.run import Card, Run, TrainedOn
@@ -80,7 +80,7 @@ def test_a_paper_s_figure_is_not_drawn_from_a_quick_look_or_other_scenarios() ->
 
 
 def test_a_tile_of_a_study_has_all_its_runs_and_every_seed_of_them() -> None:
-    study = Study("T", "t", "same", "two", variants=({"experts": 3}, {}), show="Table")
+    study = PaperStudy("T", "t", "same", "two", variants=({"experts": 3}, {}), show="Table")
     tile = of_study(study, {"view": "table"}, title="another")
     shelf = [
         run("two", "same", experts=2),

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from msviz.batch import Batch
 from msviz.data.importing.write import DatasetWriter
 from msviz.dataset import Dataset
-from msviz.nets.base import Layout, Net, NetConfig
+from msviz.nets.base import InputSpec, Net, NetConfig
 from msviz.nets.tap import Tap
 from msviz.probing.study import Study
 from msviz.schema import Field, Schema
@@ -31,7 +31,7 @@ class Block(nn.Module):
 class Tiny(Net):
     """Two layers of two heads over three fields; a tap outside any list; taken in pieces of seven rows."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: InputSpec) -> None:
         super().__init__(NetConfig(), layout)
         self.blocks = nn.ModuleList(Block(number) for number in range(2))
         self.own_tap = Tap("field")
@@ -77,4 +77,4 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 @pytest.fixture
 def study(log: Dataset) -> Study:
-    return Study(None, log, net=Tiny(Layout.of(log.schema)), batch_size=16)
+    return Study(None, log, net=Tiny(InputSpec.of(log.schema)), batch_size=16)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from msviz.batch import Batch
 from msviz.dataset import Dataset
-from msviz.nets.base import Layout, Net, NetConfig
+from msviz.nets.base import InputSpec, Net, NetConfig
 from msviz.nets.tap import Tap
 from msviz.probing.learned import Learned, learned
 from msviz.probing.study import Study
@@ -22,7 +22,7 @@ ROWS = 6_000
 class Known(Net):
     """Answers with what passes its tap: each row's own click, turned by a weight; and shows it."""
 
-    def __init__(self, layout: Layout, weight: float) -> None:
+    def __init__(self, layout: InputSpec, weight: float) -> None:
         super().__init__(NetConfig(), layout)
         self.weight = nn.Parameter(torch.tensor(weight))
         self.gate_tap = Tap("expert")
@@ -36,7 +36,7 @@ class Known(Net):
 
 @pytest.fixture
 def study_of(tiny_world: Dataset, monkeypatch: pytest.MonkeyPatch) -> Callable[[float, float], Study]:
-    layout = Layout.of(tiny_world.schema)
+    layout = InputSpec.of(tiny_world.schema)
 
     def of(trained: float, before: float) -> Study:
         def other(self: Study) -> Study:

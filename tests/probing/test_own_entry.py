@@ -8,12 +8,12 @@ from torch import Tensor
 from msviz.analyses.questions.representation import Options
 from msviz.analyses.questions.representation import analyse as represented
 from msviz.analyses.questions.scenario_similarity import _Means
-from msviz.analyses.shared.vectors import Kept
+from msviz.analyses.shared.vectors import KeptVectors
 from msviz.analyses.shared.weights import _OwnScenario
 from msviz.batch import Batch
 from msviz.dataset import Dataset
 from msviz.errors import MsvizError
-from msviz.nets.base import Layout, Net, NetConfig
+from msviz.nets.base import InputSpec, Net, NetConfig
 from msviz.nets.tap import Tap
 from msviz.probing.groups import Groups
 from msviz.probing.over_time import WeightsByDay
@@ -73,7 +73,7 @@ def test_weights_of_fields_are_the_rows_own() -> None:
 
 
 def test_kept_vectors_are_the_rows_own() -> None:
-    reader = Kept("representation", np.arange(4), "own")
+    reader = KeptVectors("representation", np.arange(4), "own")
     reader.begin(BatchRows(np.arange(4), a_batch(SCENARIOS)))
     reader.see("representation", None, SHOWN, slice(0, 4))
     np.testing.assert_array_equal(reader.values[:, 0], OWN)
@@ -101,7 +101,7 @@ def test_weights_of_experts_are_the_rows_own_and_unseen_ones_are_left_out() -> N
 class OfScenarios(Net):
     """Shows a vector for every scenario."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: InputSpec) -> None:
         super().__init__(NetConfig(), layout)
         self.representation_tap = Tap("scenario", "unit")
 
@@ -110,7 +110,7 @@ class OfScenarios(Net):
 
 
 def test_where_no_row_has_a_scenario_there_is_no_vector_of_its_own(tiny_world: Dataset) -> None:
-    study = Study(None, tiny_world, net=OfScenarios(Layout.of(tiny_world.schema)))
+    study = Study(None, tiny_world, net=OfScenarios(InputSpec.of(tiny_world.schema)))
     study.part.scenario = np.zeros(study.part.rows, np.int64)
     with pytest.raises(MsvizError, match=r"entries.*'own'.*no row is of a scenario that training saw"):
         represented(study, Options(entries="own"))

@@ -13,10 +13,10 @@ from torch import Tensor
 from msviz.batch import Batch
 from msviz.dataset import Dataset
 from msviz.errors import MsvizError
-from msviz.nets.base import Layout, Net, NetConfig
+from msviz.nets.base import InputSpec, Net, NetConfig
 from msviz.nets.tap import Tap
 from msviz.probing.groups import Groups
-from msviz.probing.moments import ENOUGH, Moments, mean_over
+from msviz.probing.moments import ENOUGH, GroupMoments, mean_over
 from msviz.probing.reducers import BatchRows, Count, Histogram, Reducer, Sample, row_keys
 from msviz.probing.study import Study
 
@@ -40,7 +40,7 @@ def whole(study: Study) -> tuple[np.ndarray[Any, Any], Any]:
 def test_moments_are_numpys_in_every_grouping(study: Study, by: str | None, over: tuple[str, ...]) -> None:
     attention, batch = whole(study)
     groups = study.groups(by)
-    found = fed(study, Moments("attention", groups, AXES, OVER)).result(over)
+    found = fed(study, GroupMoments("attention", groups, AXES, OVER)).result(over)
     values = attention.mean(tuple(2 + AXES.index(axis) for axis in over)) if over else attention
     ids = groups.of(batch).numpy()
     assert found.rows.tolist() == np.bincount(ids, minlength=len(groups)).tolist()
@@ -58,7 +58,7 @@ def test_moments_are_numpys_in_every_grouping(study: Study, by: str | None, over
 
 def test_pooled_moments_are_those_of_all_rows(study: Study) -> None:
     attention, _ = whole(study)
-    found = fed(study, Moments("attention", study.groups("scenario"), AXES)).result(pooled=True)
+    found = fed(study, GroupMoments("attention", study.groups("scenario"), AXES)).result(pooled=True)
     assert found.rows.tolist() == [60]
     np.testing.assert_allclose(found.mean[0], attention.mean(0), rtol=1e-6)
     np.testing.assert_allclose(found.deviation[0], attention.std(0, ddof=1), rtol=1e-5, atol=1e-7)
@@ -66,7 +66,7 @@ def test_pooled_moments_are_those_of_all_rows(study: Study) -> None:
 
 MAKERS: dict[str, Callable[[Groups], Reducer]] = {
     "count": Count,
-    "moments": lambda groups: Moments("attention", groups, AXES, OVER),
+    "moments": lambda groups: GroupMoments("attention", groups, AXES, OVER),
     "histogram": lambda groups: Histogram("attention", groups, np.linspace(0, 1, 11).tolist()),
     "sample": lambda groups: Sample(12, ("prediction", "attention"), seed=4),
 }
@@ -124,13 +124,13 @@ def test_every_reducer_says_how_two_are_added_up() -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.ClassDef) and any(ast.unparse(base) == "Reducer" for base in node.bases)
     }
-    assert {"Count", "Histogram", "Sample", "Moments"} < set(found)
+    assert {"Count", "Histogram", "Sample", "GroupMoments"} < set(found)
     assert all("merge" in methods for methods in found.values())
 
 
 def test_a_small_variance_behind_a_large_mean_is_not_lost() -> None:
     values = 1000 + torch.tensor([0.0, 0.25, 0.5, 0.75] * 500)
-    moments = Moments("prediction", Groups(("all",), lambda batch: torch.zeros_like(batch.scenario)))
+    moments = GroupMoments("prediction", Groups(("all",), lambda batch: torch.zeros_like(batch.scenario)))
     zeros = torch.zeros(2000, dtype=torch.long)
     batch = Batch(zeros[:, None], zeros, zeros.float(), zeros, zeros)
     for _ in range(3):
@@ -175,11 +175,11 @@ def test_mean_over_any_axis_is_the_mean() -> None:
 def test_what_cannot_be_merged_or_asked_is_refused(study: Study) -> None:
     groups = study.groups("scenario")
     with pytest.raises(MsvizError, match="watched different things"):
-        Moments("attention", groups).merge(Moments("own", groups))
+        GroupMoments("attention", groups).merge(GroupMoments("own", groups))
     with pytest.raises(MsvizError, match="edges: got"):
         Histogram("prediction", groups, [1, 0])
     with pytest.raises(MsvizError, match="no row was seen"):
-        Moments("attention", groups).result()
+        GroupMoments("attention", groups).result()
     with pytest.raises(MsvizError, match="drawn by different rules"):
         Sample(3).merge(Sample(4))
 
@@ -187,7 +187,7 @@ def test_what_cannot_be_merged_or_asked_is_refused(study: Study) -> None:
 class Drawn(Net):
     """One layer of attention over two fields that looks at the row's number alone."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: InputSpec) -> None:
         super().__init__(NetConfig(), layout)
         self.attention_tap = Tap("head", "query", "key")
 
@@ -198,16 +198,16 @@ class Drawn(Net):
 
 @pytest.fixture(scope="module")
 def many(tiny_world: Dataset) -> Study:
-    return Study(None, tiny_world, split="train", net=Drawn(Layout.of(tiny_world.schema)))
+    return Study(None, tiny_world, split="train", net=Drawn(InputSpec.of(tiny_world.schema)))
 
 
 def test_deviations_of_large_groups_come_from_a_share_of_the_rows_and_are_close(many: Study) -> None:
     groups = many.groups("scenario")
     count = np.bincount(many.part.scenario, minlength=len(groups))
     small = count < 1000
-    exact = fed(many, Moments("attention", groups, AXES, OVER))
+    exact = fed(many, GroupMoments("attention", groups, AXES, OVER))
     # Told that the groups are larger than they are, the reducer takes squares of every fifth row.
-    thinned = fed(many, Moments("attention", groups, AXES, OVER, expected=5 * ENOUGH * ~small))
+    thinned = fed(many, GroupMoments("attention", groups, AXES, OVER, expected=5 * ENOUGH * ~small))
     for over in ((), ("head",), ("head", "query")):
         whole, part = exact.result(over), thinned.result(over)
         np.testing.assert_array_equal(part.rows, whole.rows)
@@ -224,7 +224,7 @@ def test_the_share_of_a_log_that_repeats_itself_is_fair() -> None:
     """Pages of any number of places, rows in their order: each place gives its share of the squares."""
     rows = 6 * ENOUGH
     groups = Groups(("all",), lambda batch: torch.zeros(len(batch), dtype=torch.long))
-    moments = Moments("prediction", groups, expected=np.array([5 * ENOUGH]))
+    moments = GroupMoments("prediction", groups, expected=np.array([5 * ENOUGH]))
     chosen = []
     for start in range(0, rows, 4096):
         row = torch.arange(start, min(start + 4096, rows))
@@ -244,8 +244,8 @@ def test_halves_of_a_thinned_pass_add_up_to_the_whole(many: Study) -> None:
     groups = many.groups("scenario")
     expected = np.full(len(groups), 5 * ENOUGH)
 
-    def part(rows: slice) -> Moments:
-        moments = Moments("attention", groups, AXES, OVER, expected=expected)
+    def part(rows: slice) -> GroupMoments:
+        moments = GroupMoments("attention", groups, AXES, OVER, expected=expected)
         many.stream([moments], np.arange(many.part.rows)[rows])
         return moments
 
@@ -260,6 +260,9 @@ def test_halves_of_a_thinned_pass_add_up_to_the_whole(many: Study) -> None:
 
 def test_reducers_that_expect_other_numbers_of_rows_do_not_merge(many: Study) -> None:
     groups = many.groups("scenario")
-    one, two = Moments("attention", groups), Moments("attention", groups, expected=np.full(6, 5 * ENOUGH))
+    one, two = (
+        GroupMoments("attention", groups),
+        GroupMoments("attention", groups, expected=np.full(6, 5 * ENOUGH)),
+    )
     with pytest.raises(MsvizError, match="expected other numbers"):
         one.merge(two)

@@ -8,7 +8,7 @@ from msviz.dataset import Dataset
 from msviz.errors import MsvizError
 from msviz.nets.base import build
 from msviz.nets.tap import Tap
-from msviz.probing.moments import Moments
+from msviz.probing.moments import GroupMoments
 from msviz.probing.study import Study
 
 
@@ -18,9 +18,9 @@ def hooked(study: Study) -> int:
 
 def test_axes_are_read_off_the_taps_with_the_layer_of_lists(study: Study) -> None:
     assert study.axes() == {"attention": ("layer", "head", "query", "key"), "own": ("field",)}
-    assert study.showing("layer", "head", "query", "key") == "attention"
+    assert study.find_tap("layer", "head", "query", "key") == "attention"
     with pytest.raises(MsvizError, match=r"shows nothing by expert; it shows: attention \(layer"):
-        study.showing("expert")
+        study.find_tap("expert")
 
 
 def test_a_trace_belongs_to_its_rows_in_the_order_asked(study: Study) -> None:
@@ -37,7 +37,7 @@ def test_a_trace_belongs_to_its_rows_in_the_order_asked(study: Study) -> None:
 
 def test_a_stream_sees_every_row_once_and_tells_progress(study: Study) -> None:
     heard: list[tuple[float, str]] = []
-    moments = Moments("own", study.groups(), ("field",))
+    moments = GroupMoments("own", study.groups(), ("field",))
     assert study.stream([moments], progress=lambda share, words: heard.append((share, words))) == 60
     assert heard[-1] == (1.0, "60 of 60 rows")
     assert len(heard) == 4
@@ -49,7 +49,7 @@ def test_parts_stand_in_for_splits_and_nothing_of_them_is_kept(study: Study, log
     narrow = Study(None, log, net=study.net, parts={"test": some})
     assert not narrow.keep and study.keep
     assert narrow.part.row.tolist() == [30, 300, 590]
-    assert narrow.stream([Moments("own", narrow.groups(), ("field",))]) == 3
+    assert narrow.stream([GroupMoments("own", narrow.groups(), ("field",))]) == 3
     assert narrow.on("test").part.rows == 3
     # A split without a part is looked at whole; a part without rows is a part.
     assert narrow.on("train").part.rows == log.rows["train"]
@@ -57,7 +57,7 @@ def test_parts_stand_in_for_splits_and_nothing_of_them_is_kept(study: Study, log
 
 
 def test_hooks_go_also_after_an_exception(study: Study) -> None:
-    class Breaks(Moments):
+    class Breaks(GroupMoments):
         def see(self, *given: object) -> None:
             assert hooked(study) == 2
             raise RuntimeError("broken")
@@ -66,14 +66,14 @@ def test_hooks_go_also_after_an_exception(study: Study) -> None:
         study.stream([Breaks("attention", study.groups())])
     assert hooked(study) == 0
     with pytest.raises(MsvizError, match="tap: got 'nothing'; valid choices: attention, own"):
-        study.stream([Moments("nothing", study.groups())])
+        study.stream([GroupMoments("nothing", study.groups())])
     assert hooked(study) == 0
 
 
 def test_a_tap_can_be_replaced_in_one_layer_and_is_itself_again(study: Study) -> None:
     batch = study.part.batch(slice(0, 20))
     before = study.predict(batch)
-    with study.replaced("attention", lambda values, layer: torch.zeros_like(values) if layer else values):
+    with study.patched("attention", lambda values, layer: torch.zeros_like(values) if layer else values):
         without = study.predict(batch)
     first = study.trace_of(batch).seen["attention"].values[:, 0, 0, 0, 1]
     expected = torch.sigmoid(batch.fields.float().sum(1) * 0.1 + first - 1)
@@ -86,7 +86,7 @@ def test_a_tap_can_be_replaced_in_one_layer_and_is_itself_again(study: Study) ->
 def test_a_replacement_of_another_shape_is_refused(study: Study) -> None:
     with (
         pytest.raises(MsvizError, match="replacement at tap attention: got \\(7, 2, 3\\)"),
-        study.replaced("attention", lambda values, layer: values[..., 0]),
+        study.patched("attention", lambda values, layer: values[..., 0]),
     ):
         study.predict(study.part.batch(slice(0, 20)))
     assert hooked(study) == 0

@@ -9,7 +9,7 @@ from shelf_helpers import everything, refused, twin
 
 from msviz.run import Run
 from msviz.run import shelf as listed
-from msviz.shelving import rooms
+from msviz.shelving import folders
 from msviz.shelving.notes import change_notes
 from msviz.training.checkpoint import Checkpoint
 
@@ -20,10 +20,10 @@ def names(shelf: Path) -> list[str]:
 
 def test_a_run_gets_another_name(shelf: Path) -> None:
     digest = Run.open(shelf / "small").card.digest
-    assert rooms.rename(shelf / "small", "Better-1.0_x") == shelf / "Better-1.0_x"
+    assert folders.rename(shelf / "small", "Better-1.0_x") == shelf / "Better-1.0_x"
     assert Run.open(shelf / "Better-1.0_x").card.digest == digest
     assert names(shelf) == ["Better-1.0_x"]
-    assert rooms.rename(shelf / "Better-1.0_x", "Better-1.0_x") == shelf / "Better-1.0_x"
+    assert folders.rename(shelf / "Better-1.0_x", "Better-1.0_x") == shelf / "Better-1.0_x"
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_a_run_gets_another_name(shelf: Path) -> None:
 )
 def test_a_name_that_no_folder_may_have(shelf: Path, name: str) -> None:
     before = everything(shelf)
-    assert refused(rooms.rename, shelf / "small", name).startswith("name: got ")
+    assert refused(folders.rename, shelf / "small", name).startswith("name: got ")
     assert everything(shelf) == before
 
 
@@ -39,91 +39,91 @@ def test_a_name_that_is_taken_also_by_what_is_no_run(shelf: Path) -> None:
     twin(shelf / "small", "other")
     (shelf / "empty").mkdir()
     for name in ("other", "empty"):
-        assert "it is taken" in refused(rooms.rename, shelf / "small", name)
+        assert "it is taken" in refused(folders.rename, shelf / "small", name)
     assert names(shelf) == ["other", "small"]
 
 
 def test_a_longest_name_keeps_to_its_length_where_it_comes_back_to_a_shelf_that_has_it(shelf: Path) -> None:
-    long = rooms.rename(shelf / "small", "x" * 100)
+    long = folders.rename(shelf / "small", "x" * 100)
     twin(long, "other")
-    rooms.delete(long)
-    rooms.rename(shelf / "other", long.name)
-    (entry,) = rooms.trash(shelf)
-    assert rooms.restore(entry).name == "x" * 98 + "-2"
+    folders.delete(long)
+    folders.rename(shelf / "other", long.name)
+    (entry,) = folders.trash(shelf)
+    assert folders.restore(entry).name == "x" * 98 + "-2"
 
 
 def test_deleting_and_the_way_back(shelf: Path) -> None:
     twin(shelf / "small", "other")
     before = everything(shelf)
-    gone = rooms.delete(shelf / "small")
+    gone = folders.delete(shelf / "small")
     assert names(shelf) == ["other"]
     assert gone.parent == shelf / ".trash"
-    (entry,) = rooms.trash(shelf)
+    (entry,) = folders.trash(shelf)
     assert (entry.name, entry.path, entry.shelf) == ("small", gone, shelf)
-    assert rooms.restore(entry) == shelf / "small"
+    assert folders.restore(entry) == shelf / "small"
     after = everything(shelf)
     assert after.pop(".trash", "") is None
     assert after == before
-    assert "deleted run: got" in refused(rooms.restore, entry)
+    assert "deleted run: got" in refused(folders.restore, entry)
 
 
 def test_the_last_deleted_comes_first_and_a_taken_name_gives_a_free_one(shelf: Path) -> None:
-    first = rooms.delete(shelf / "small")
+    first = folders.delete(shelf / "small")
     shutil.copytree(first, shelf / "small")
-    second = rooms.delete(shelf / "small")
-    assert [one.path for one in rooms.trash(shelf)] == [second, first]
-    assert rooms.restore(second).name == "small"
-    assert rooms.restore(first).name == "small-2"
+    second = folders.delete(shelf / "small")
+    assert [one.path for one in folders.trash(shelf)] == [second, first]
+    assert folders.restore(second).name == "small"
+    assert folders.restore(first).name == "small-2"
 
 
 def test_answers_that_ended_too_late_are_no_reason_for_another_name(shelf: Path) -> None:
-    gone = rooms.delete(shelf / "small")
+    gone = folders.delete(shelf / "small")
     (shelf / "small" / "findings").mkdir(parents=True)
     (shelf / "small" / "findings" / "late.nc").write_bytes(b"")
-    assert rooms.restore(gone).name == "small"
-    gone = rooms.delete(shelf / "small")
+    assert folders.restore(gone).name == "small"
+    gone = folders.delete(shelf / "small")
     (shelf / "small" / "findings").mkdir(parents=True)
     (shelf / "small" / "mine.txt").write_text("")
-    assert rooms.restore(gone).name == "small-2"
+    assert folders.restore(gone).name == "small-2"
     assert (shelf / "small" / "mine.txt").exists()
 
 
 def test_the_bin_is_emptied_of_what_is_old(shelf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     twin(shelf / "small", "other")
-    gone = rooms.delete(shelf / "small")
-    assert rooms.empty(shelf) == 0
-    old = rooms.trash(shelf)[0].when - timedelta(days=31)
-    gone.rename(gone.with_name(f"{old.strftime(rooms.STAMP)}-small"))
-    rooms.delete(shelf / "other")
-    assert rooms.empty(shelf) == 1
-    assert [one.name for one in rooms.trash(shelf)] == ["other"]
-    assert rooms.empty(shelf, days=0) == 1
-    assert rooms.trash(shelf) == []
-    assert rooms.trash(shelf / "nowhere") == []
+    gone = folders.delete(shelf / "small")
+    assert folders.empty(shelf) == 0
+    old = folders.trash(shelf)[0].when - timedelta(days=31)
+    gone.rename(gone.with_name(f"{old.strftime(folders.STAMP)}-small"))
+    folders.delete(shelf / "other")
+    assert folders.empty(shelf) == 1
+    assert [one.name for one in folders.trash(shelf)] == ["other"]
+    assert folders.empty(shelf, days=0) == 1
+    assert folders.trash(shelf) == []
+    assert folders.trash(shelf / "nowhere") == []
 
 
 def test_not_while_a_training_writes_there(shelf: Path) -> None:
     before = everything(shelf / "small")
     with Checkpoint(shelf / "small"):
-        for act, given in ((rooms.rename, ("new",)), (rooms.delete, ())):
+        for act, given in ((folders.rename, ("new",)), (folders.delete, ())):
             assert "a training writes there now" in refused(act, shelf / "small", *given)
     after = everything(shelf / "small")
     assert {key: after[key] for key in before} == before
-    assert rooms.rename(shelf / "small", "new").name == "new"
+    assert folders.rename(shelf / "small", "new").name == "new"
 
 
 def test_what_is_kept_is_not_deleted(shelf: Path) -> None:
     change_notes(shelf / "small", kept=True)
-    assert "it is marked as kept" in refused(rooms.delete, shelf / "small")
+    assert "it is pinned" in refused(folders.delete, shelf / "small")
     change_notes(shelf / "small", kept=False)
-    rooms.delete(shelf / "small")
+    folders.delete(shelf / "small")
 
 
 def test_what_is_no_run_is_left_alone(shelf: Path, tmp_path: Path) -> None:
     (shelf / "mine").mkdir()
     (shelf / "link").symlink_to(shelf / "small")
     for name in ("mine", "gone", ""):
-        assert "wanted: a folder that holds run.json" in refused(rooms.delete, shelf / name)
-    assert "a link to a folder elsewhere" in refused(rooms.delete, shelf / "link")
+        assert "wanted: a folder that holds run.json" in refused(folders.delete, shelf / name)
+    assert "a link to a folder elsewhere" in refused(folders.delete, shelf / "link")
     (shelf / "small" / "run.json").write_text("{")
-    assert rooms.delete(shelf / "small").is_dir(), "a run that cannot be read can be deleted"
+    assert folders.delete(shelf / "small").is_dir(), "a run that cannot be read can be deleted"

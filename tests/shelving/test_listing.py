@@ -9,9 +9,9 @@ from shelf_helpers import refused, twin
 
 from msviz.run import Run
 from msviz.run_folder import NOTES
-from msviz.shelving.listing import Entry, Listing, listed
+from msviz.shelving.folders import delete, rename
+from msviz.shelving.listing import Listing, ShelfEntry, listed
 from msviz.shelving.notes import Parent, change_notes
-from msviz.shelving.rooms import delete, rename
 from msviz.shelving.search import ORDERS, change_words, chosen, differences
 
 
@@ -35,7 +35,7 @@ def many(shelf: Path) -> Path:
     return shelf
 
 
-def names(entries: list[Entry]) -> list[str]:
+def names(entries: list[ShelfEntry]) -> list[str]:
     return [entry.name for entry in entries]
 
 
@@ -174,4 +174,4 @@ def test_the_shape_of_a_run_is_what_its_questions_depend_on(many: Path) -> None:
     seen = listed(many)
     assert seen.named("small").shape != seen.named("wide-10").shape != seen.named("wide-9").shape
     other = twin(many / "small", "seed", seed=5, training={"epochs": 9}, headline={})
-    assert Entry(other, seen.named("small").notes).shape == seen.named("small").shape
+    assert ShelfEntry(other, seen.named("small").notes).shape == seen.named("small").shape

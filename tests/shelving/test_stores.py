@@ -13,7 +13,7 @@ from shelf_helpers import everything, refused
 from msviz.run import Run
 from msviz.run_folder import FILES
 from msviz.shelving.notes import change_notes, read_notes
-from msviz.shelving.transfer import Limits, bring, check_address, take
+from msviz.shelving.transfer import Limits, check_address, export_run, import_run
 
 NAMES = ("run.json", *FILES)
 
@@ -51,26 +51,26 @@ def test_there_and_back(shelf: Path, empty: Path, tmp_path: Path, memory: Any, p
     (shelf / "small" / "frames").mkdir()
     (shelf / "small" / "frames" / "000.json").write_text("{}")
     before, heard = everything(shelf), list[float]()
-    assert take(shelf / "small", address, progress=lambda share, words: heard.append(share)) == address
+    assert export_run(shelf / "small", address, progress=lambda share, words: heard.append(share)) == address
     assert heard == sorted(heard) and heard[-1] == 1
     assert everything(shelf) == before
     heard.clear()
-    made = bring(address, empty, progress=lambda share, words: heard.append(share))
+    made = import_run(address, empty, progress=lambda share, words: heard.append(share))
     assert heard == sorted(heard) and heard[-1] == 1
     assert made == empty / "small"
     assert Run.open(made).card == Run.open(shelf / "small").card
     assert read_notes(made).tags == ("good",)
     assert (made / "frames" / "000.json").read_text() == "{}"
     assert [path.name for path in empty.iterdir()] == ["small"]
-    assert "this very run is on the shelf already" in refused(bring, address, empty, "again")
-    assert "something is there already" in refused(take, shelf / "small", address)
+    assert "this very run is on the shelf already" in refused(import_run, address, empty, "again")
+    assert "something is there already" in refused(export_run, shelf / "small", address)
 
 
 def test_what_is_there_is_not_touched(shelf: Path, tmp_path: Path, memory: Any) -> None:
     memory.pipe_file("/bucket/small/mine.txt", b"mine")
     (tmp_path / "store" / "small").mkdir(parents=True)
     for address in ("memory://bucket/small", f"{tmp_path}/store/small", f"{tmp_path}/store"):
-        assert "something is there already" in refused(take, shelf / "small", address)
+        assert "something is there already" in refused(export_run, shelf / "small", address)
     assert memory.find("/") == ["/bucket/small/mine.txt"]
     assert list((tmp_path / "store" / "small").iterdir()) == []
 
@@ -90,7 +90,7 @@ def test_a_store_that_fails_keeps_nothing(
             raise TimeoutError("the store\nis tired")
 
     monkeypatch.setattr(type(fs), "put_file", put)
-    assert refused(take, shelf / "small", address).endswith("TimeoutError: the store is tired")
+    assert refused(export_run, shelf / "small", address).endswith("TimeoutError: the store is tired")
     assert memory.find("/") == []
     assert list((tmp_path / "store").iterdir()) == [] if store == "file" else True
 
@@ -104,7 +104,7 @@ def test_the_card_goes_last(shelf: Path, memory: Any, monkeypatch: pytest.Monkey
         real(self, path, target, **more)
 
     monkeypatch.setattr(type(memory), "put_file", put)
-    take(shelf / "small", "memory://bucket/small")
+    export_run(shelf / "small", "memory://bucket/small")
     assert sent[-1] == "run.json" and sorted(sent) == sorted(NAMES)
 
 
@@ -114,46 +114,46 @@ def test_what_did_not_arrive_whole_is_taken_back(
     monkeypatch.setattr(
         type(memory), "put_file", lambda self, path, target, **more: self.pipe_file(target, b"short")
     )
-    assert "did not arrive whole" in refused(take, shelf / "small", "memory://bucket/small")
+    assert "did not arrive whole" in refused(export_run, shelf / "small", "memory://bucket/small")
     assert memory.find("/") == []
 
 
 def test_only_a_sound_run_leaves(shelf: Path, memory: Any) -> None:
     (shelf / "small" / "metrics.json").write_text("{}")
-    assert "was edited" in refused(take, shelf / "small", "memory://bucket/small")
+    assert "was edited" in refused(export_run, shelf / "small", "memory://bucket/small")
     assert memory.find("/") == []
 
 
 def test_what_arrives_is_limited_and_checked(
     shelf: Path, empty: Path, memory: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    take(shelf / "small", "memory://bucket/small")
-    take(shelf / "small", "memory://bucket/small.zip")
+    export_run(shelf / "small", "memory://bucket/small")
+    export_run(shelf / "small", "memory://bucket/small.zip")
     for address in ("memory://bucket/small", "memory://bucket/small.zip"):
-        assert "it may have 0.1 MB" in refused(bring, address, empty, limits=Limits(total=100_000))
+        assert "it may have 0.1 MB" in refused(import_run, address, empty, limits=Limits(total=100_000))
     # A store that says one size and sends another.
     info = type(memory).info
     monkeypatch.setattr(type(memory), "info", lambda self, path, **more: info(self, path) | {"size": 70})
-    assert "is not of the 70 bytes" in refused(bring, "memory://bucket/small.zip", empty)
+    assert "is not of the 70 bytes" in refused(import_run, "memory://bucket/small.zip", empty)
     monkeypatch.undo()
     memory.pipe_file("/bucket/small/extra.pkl", b"left alone")
     memory.pipe_file("/bucket/small/metrics.json", b"{}")
-    assert "metrics.json is truncated or was edited" in refused(bring, "memory://bucket/small", empty)
+    assert "metrics.json is truncated or was edited" in refused(import_run, "memory://bucket/small", empty)
     memory.rm_file("/bucket/small/run.json")
-    assert "there is no run.json" in refused(bring, "memory://bucket/small", empty)
+    assert "there is no run.json" in refused(import_run, "memory://bucket/small", empty)
     memory.pipe_file("/bucket/bad.zip", b"no zip")
-    assert "it cannot be read as a zip" in refused(bring, "memory://bucket/bad.zip", empty)
+    assert "it cannot be read as a zip" in refused(import_run, "memory://bucket/bad.zip", empty)
     assert everything(empty) == {}
 
 
 def test_a_name_of_ones_own(shelf: Path, empty: Path, memory: Any) -> None:
-    take(shelf / "small", "memory://bucket/it's mine.zip")
-    take(shelf / "small", "memory://bucket/it's mine")
-    assert bring("memory://bucket/it's mine", empty / "a").name == "it-s-mine"
-    assert bring("memory://bucket/it's mine.zip", empty / "b").name == "small", (
+    export_run(shelf / "small", "memory://bucket/it's mine.zip")
+    export_run(shelf / "small", "memory://bucket/it's mine")
+    assert import_run("memory://bucket/it's mine", empty / "a").name == "it-s-mine"
+    assert import_run("memory://bucket/it's mine.zip", empty / "b").name == "small", (
         "the folder in the zip says so"
     )
-    assert bring("memory://bucket/it's mine.zip", empty / "c", "new").name == "new"
+    assert import_run("memory://bucket/it's mine.zip", empty / "c", "new").name == "new"
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_a_name_of_ones_own(shelf: Path, empty: Path, memory: Any) -> None:
     ],
 )
 def test_an_address_that_will_not_do(empty: Path, memory: Any, address: str, told: str) -> None:
-    line = refused(bring, address, empty)
+    line = refused(import_run, address, empty)
     assert line.startswith("address: ") and told in line and "secret" not in line
     assert everything(empty) == {}
 
@@ -186,7 +186,7 @@ def test_an_address_can_be_asked_about_before_a_job_starts() -> None:
 
 def test_a_package_that_is_missing_is_named(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "s3fs", None)
-    assert refused(bring, "s3://bucket/x", empty).endswith("s3:// needs a package: pip install s3fs")
+    assert refused(import_run, "s3://bucket/x", empty).endswith("s3:// needs a package: pip install s3fs")
 
 
 def test_no_store_is_imported_before_it_is_asked_for() -> None:

@@ -19,10 +19,10 @@ from msviz.finding import Finding
 from msviz.run import Run
 from msviz.training import frames as room
 from msviz.training import snapshots
-from msviz.training.frames import Frames, Mark, Measures, Number, Point, Writer
+from msviz.training.frames import CurvePoint, Measures, Number, Snapshot, SnapshotReader, SnapshotWriter
 from msviz.training.metrics import measure
 from msviz.training.scoring import predict
-from msviz.training.snapshots import LEAST, MOST, Seen, moments, sampled
+from msviz.training.snapshots import LEAST, MOST, SnapshotPicture, moments, sampled
 from msviz.training.stop import Interrupted
 
 TIMED = ("seconds", "rate", "looked")
@@ -34,13 +34,13 @@ class Glance:
     def __init__(self, frames: int = 6) -> None:
         self.frames = frames
 
-    def look(self, net, dataset: Dataset, part: Rows) -> Seen:
+    def look(self, net, dataset: Dataset, part: Rows) -> SnapshotPicture:
         net.eval()
         noise = float(torch.rand(3).sum())
         torch.set_num_threads(2)
         weight = next(net.parameters()).detach().double().sum().item()
         data = xr.Dataset({"weight": ((), weight), "drawn": ((), noise > 0)})
-        return Seen(predict(net, part), Finding("none", "How?", "So: 1.", data))
+        return SnapshotPicture(predict(net, part), Finding("none", "How?", "So: 1.", data))
 
 
 def watched(world: Dataset, out: Path, **changes) -> Run:
@@ -49,7 +49,7 @@ def watched(world: Dataset, out: Path, **changes) -> Run:
 
 def kept(run: Path) -> tuple[list[dict], list[dict], list[float]]:
     """Return marks, points and pictures of a run without what a clock says."""
-    frames = Frames(run)
+    frames = SnapshotReader(run)
     marks, points = ([one.model_dump() for one in frames.marks()], frames.curve().to_dict("records"))
     pictures = [float(frames.finding(mark["number"]).data["weight"]) for mark in marks]
     for one in (*marks, *points):
@@ -73,11 +73,11 @@ def seen(tiny_world, tmp_path_factory) -> Run:
 def test_watching_changes_nothing(whole, seen):
     assert same(seen, whole)
     assert seen.card.epochs == whole.card.epochs
-    assert not Frames(whole.path)
+    assert not SnapshotReader(whole.path)
 
 
 def test_marks_lie_at_the_squares_of_the_planned_rows_and_end_with_the_training(tiny_world, seen):
-    marks = Frames(seen.path).marks()
+    marks = SnapshotReader(seen.path).marks()
     # 16 steps and 6 moments: 16 k² / 36 rounded up.
     assert [mark.step for mark in marks] == [0, 1, 2, 4, 8, 12, 16]
     assert [mark.number for mark in marks] == list(range(7))
@@ -95,7 +95,7 @@ def test_marks_lie_at_the_squares_of_the_planned_rows_and_end_with_the_training(
 def test_the_numbers_of_a_mark_are_those_of_the_net_on_the_sample(tiny_world, seen):
     from msviz.training.bundle import load_net
 
-    mark = Frames(seen.path).marks()[-1]
+    mark = SnapshotReader(seen.path).marks()[-1]
     # The last validation was the best one, so the run's weights are those of the last mark.
     part = sampled(tiny_world.split("valid"), 2 * tiny_world.rows["train"], 6)
     scores = predict(load_net(seen), part)
@@ -108,7 +108,7 @@ def test_the_numbers_of_a_mark_are_those_of_the_net_on_the_sample(tiny_world, se
 
 
 def test_the_curve_is_the_mean_loss_of_the_rows_since_the_last_point(tiny_world, seen):
-    curve = Frames(seen.path).curve()
+    curve = SnapshotReader(seen.path).curve()
     rows = tiny_world.rows["train"]
     assert len(curve) == 16  # fewer steps than points: each is one
     assert curve["rows"].tolist()[7::8] == [rows, 2 * rows]
@@ -122,7 +122,7 @@ def test_the_curve_is_the_mean_loss_of_the_rows_since_the_last_point(tiny_world,
 def test_points_are_at_most_400(tiny_world, tmp_path, monkeypatch):
     monkeypatch.setattr("msviz.training.snapshots.POINTS", 5)
     run = watched(tiny_world, tmp_path / "run")
-    curve = Frames(run.path).curve()
+    curve = SnapshotReader(run.path).curve()
     # Every fifth of the planned rows, at the first step that reaches it.
     planned = 2 * tiny_world.rows["train"]
     assert (curve["rows"] * 5 // planned).tolist() == [1, 2, 3, 4, 5]
@@ -140,7 +140,7 @@ def test_stopped_and_resumed_leaves_the_same_marks(tiny_world, tmp_path, whole, 
     stop = After(count)
     with pytest.raises(Interrupted):
         watched(tiny_world, tmp_path / "run", stop=stop, progress=stop.progress)
-    assert Frames(tmp_path / "run"), "the first picture is there before the first step"
+    assert SnapshotReader(tmp_path / "run"), "the first picture is there before the first step"
     run = watched(tiny_world, tmp_path / "run", resume=True)
     assert same(run, whole)
     assert kept(run.path) == kept(seen.path)
@@ -168,7 +168,7 @@ watched(open_data({str(tiny_world.path)!r}), Path({str(tmp_path / "run")!r}), pr
     ) as child:
         assert child.stdout.readline() == "now\n"
         child.send_signal(signal.SIGKILL)
-    frames = Frames(tmp_path / "run")
+    frames = SnapshotReader(tmp_path / "run")
     assert [mark.step for mark in frames.marks()] == [0, 1, 2, 4, 8, 12]
     # What a kill in the middle of a write leaves: half a line, a picture without a mark, a partial file.
     with (frames.folder / "curve.jsonl").open("a") as file:
@@ -182,11 +182,11 @@ watched(open_data({str(tiny_world.path)!r}), Path({str(tmp_path / "run")!r}), pr
 
 
 def test_what_lies_after_the_checkpoint_is_forgotten(tmp_path):
-    writer = Writer(tmp_path)
+    writer = SnapshotWriter(tmp_path)
     assert writer.keep(0) is None
     measures = Measures(rows=2, clicks=1, auc=Number(value=0.5), logloss=Number(value=0.7))
     marks = [
-        Mark(
+        Snapshot(
             number=n, rows=100 * n, epoch=n / 2, step=n, share=n / 3, seconds=n, loss=None, split="valid",
             overall=measures,
         )
@@ -195,7 +195,7 @@ def test_what_lies_after_the_checkpoint_is_forgotten(tmp_path):
     for mark in marks:
         writer.mark(mark)
         about = {"rows": mark.rows, "epoch": mark.epoch, "step": mark.step, "seconds": mark.seconds}
-        writer.point(Point(**about, loss=0.5, rate=10.0))
+        writer.point(CurvePoint(**about, loss=0.5, rate=10.0))
     assert writer.keep(200) == marks[2]
     assert writer.frames.marks() == marks[:3]
     assert writer.frames.curve()["rows"].tolist() == [0, 100, 200]
@@ -208,7 +208,7 @@ def test_a_resumed_training_may_ask_for_another_number(tiny_world, tmp_path, who
         watched(tiny_world, tmp_path / "run", stop=stop, progress=stop.progress)
     run = watched(tiny_world, tmp_path / "run", resume=True, watch=Glance(2))
     assert same(run, whole)
-    marks = Frames(run.path).marks()
+    marks = SnapshotReader(run.path).marks()
     # 16 steps at (k / 2)²: 0, 4 and 16; what was seen before stays.
     assert [mark.step for mark in marks] == [0, 1, 2, 4, 8, 16]
     assert [mark.number for mark in marks] == list(range(6))
@@ -229,25 +229,25 @@ def test_a_training_that_ends_early_is_looked_at_as_it_ends(tiny_world, tmp_path
     monkeypatch.setattr(loop, "measure", worse_and_worse)
     training = SHORT.model_copy(update={"epochs": 9})
     run = watched(tiny_world, tmp_path / "run", training=training)
-    marks = Frames(run.path).marks()
+    marks = SnapshotReader(run.path).marks()
     assert marks[-1].step == 12 and marks[-1].share == pytest.approx(1.5 / 9, abs=0.01)
     assert len({mark.step for mark in marks}) == len(marks)
 
 
 def test_a_full_disk_ends_the_frames_and_not_the_training(tiny_world, tmp_path, whole, monkeypatch):
-    real = room.Writer.mark
+    real = room.SnapshotWriter.mark
 
-    def full(self, mark: Mark) -> None:
+    def full(self, mark: Snapshot) -> None:
         if mark.step >= 4:
             raise OSError(errno.ENOSPC, "No space left on device", "frames/003.json")
         real(self, mark)
 
-    monkeypatch.setattr(room.Writer, "mark", full)
+    monkeypatch.setattr(room.SnapshotWriter, "mark", full)
     told = []
     run = watched(tiny_world, tmp_path / "run", report=told.append)
     assert same(run, whole)
-    assert [mark.step for mark in Frames(run.path).marks()] == [0, 1, 2]
-    assert len(Frames(run.path).curve()) == 4
+    assert [mark.step for mark in SnapshotReader(run.path).marks()] == [0, 1, 2]
+    assert len(SnapshotReader(run.path).curve()) == 4
     assert [line for line in told if "frames" in line] == [
         "training goes on, but no more frames are kept: [Errno 28] No space left on device: 'frames/003.json'"
     ]
@@ -262,7 +262,7 @@ def test_a_look_that_fails_ends_the_frames_and_not_the_training(tiny_world, tmp_
     run = watched(tiny_world, tmp_path / "run", report=told.append, watch=Bad())
     assert same(run, whole)
     assert sum("no more frames are kept: ZeroDivisionError" in line for line in told) == 1
-    assert not Frames(run.path) and not Frames(run.path).curve().size
+    assert not SnapshotReader(run.path) and not SnapshotReader(run.path).curve().size
 
 
 def test_the_sample_shows_small_scenarios_and_follows_the_plan_alone(tiny_world):
@@ -304,11 +304,15 @@ def test_moments_are_dense_in_the_beginning_and_never_doubled():
 
 
 def test_readers_bear_what_is_half_written(tmp_path, seen):
-    assert not Frames(tmp_path) and Frames(tmp_path).marks() == [] and Frames(tmp_path).finding(0) is None
-    assert Frames(tmp_path).curve().empty and Frames(tmp_path).stamp == (0, 0, 0, 0)
+    assert (
+        not SnapshotReader(tmp_path)
+        and SnapshotReader(tmp_path).marks() == []
+        and SnapshotReader(tmp_path).finding(0) is None
+    )
+    assert SnapshotReader(tmp_path).curve().empty and SnapshotReader(tmp_path).stamp == (0, 0, 0, 0)
     shutil.copytree(seen.path / "frames", tmp_path / "frames")
-    frames = Frames(tmp_path)
-    assert frames.marks() == Frames(seen.path).marks()
+    frames = SnapshotReader(tmp_path)
+    assert frames.marks() == SnapshotReader(seen.path).marks()
     before = frames.stamp
     whole_curve = frames.curve()
     curve = frames.folder / "curve.jsonl"
@@ -330,7 +334,7 @@ def test_readers_bear_what_is_half_written(tmp_path, seen):
 
 
 def test_a_picture_tells_the_run_and_how_far_it_was(seen):
-    frames = Frames(seen.path)
+    frames = SnapshotReader(seen.path)
     finding = frames.finding(4)
     assert finding.provenance.run == seen.name
     assert finding.provenance.parameters["trained_rows"] == frames.marks()[4].rows
@@ -339,9 +343,9 @@ def test_a_picture_tells_the_run_and_how_far_it_was(seen):
 def test_overwriting_a_run_starts_its_frames_anew(tiny_world, tmp_path, seen):
     shutil.copytree(seen.path, tmp_path / "run")
     run = watched(tiny_world, tmp_path / "run", overwrite=True, watch=Glance(1))
-    assert [mark.step for mark in Frames(run.path).marks()] == [0, 16]
+    assert [mark.step for mark in SnapshotReader(run.path).marks()] == [0, 16]
     quick(tiny_world, tmp_path / "run", overwrite=True)
-    assert not Frames(run.path)
+    assert not SnapshotReader(run.path)
 
 
 def test_history_tells_every_scenario(tiny_world, whole):

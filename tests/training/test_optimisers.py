@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from msviz.nets.base import Layout, build, net_class, parse_config
+from msviz.nets.base import InputSpec, build, net_class, parse_config
 from msviz.registry import MODELS
 from msviz.training import optimisers
 from msviz.training.optimisers import RowwiseAdagrad, RowwiseAdam, make_optimisers
@@ -115,13 +115,13 @@ def test_a_dense_gradient_is_refused():
 
 
 def test_tables_are_rowwise_and_the_rest_is_not():
-    net = net_class("satrans")(parse_config("satrans", {"encoder": "en"}), Layout((5, 4), (1,), 3))
+    net = net_class("satrans")(parse_config("satrans", {"encoder": "en"}), InputSpec((5, 4), (1,), 3))
     rowwise, dense = make_optimisers(net, 0.01, l2=0.1)
     tables = {id(net.embedding.weight), id(net.encoder.tables[0].weight)}
     assert {id(p) for p in rowwise.param_groups[0]["params"]} == tables
     assert rowwise.param_groups[0]["l2"] == 0.1
     assert len(dense.param_groups[0]["params"]) == len(list(net.parameters())) - 2
-    towers = net_class("optmsm")(parse_config("optmsm", {"gate_rate": 1.0}), Layout((5, 4), (1,), 3))
+    towers = net_class("optmsm")(parse_config("optmsm", {"gate_rate": 1.0}), InputSpec((5, 4), (1,), 3))
     embeddings, weights = make_optimisers(towers, 0.01, l2=0.1)[0].param_groups
     assert (embeddings["l2"], weights["l2"]) == (0.1, 0.0)
     assert id(towers.embedding.weight) in {id(table) for table in embeddings["params"]}
@@ -133,7 +133,7 @@ def test_tables_are_rowwise_and_the_rest_is_not():
 
 def test_inner_parts_learn_at_their_own_rate():
     """A first step of Adam moves every weight by its learning rate, whatever the gradient."""
-    layout = Layout((5, 4), (1,), 3)
+    layout = InputSpec((5, 4), (1,), 3)
     net = net_class("optmsm")(parse_config("optmsm", {"gate_rate": 10.0, "hyper_width": 4}), layout)
     before = {name: value.detach().clone() for name, value in net.named_parameters()}
     for optimiser in make_optimisers(net, 0.01):

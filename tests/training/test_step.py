@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from msviz.batch import Batch
-from msviz.nets.base import Layout, net_class, parse_config
+from msviz.nets.base import InputSpec, net_class, parse_config
 from msviz.training.optimisers import make_optimisers
 from msviz.training.step import pieces, step
 
-LAYOUT = Layout((30, 6, 12), (1,), 5)
+LAYOUT = InputSpec((30, 6, 12), (1,), 5)
 
 
 def rows(count: int) -> Batch:

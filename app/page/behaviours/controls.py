@@ -147,10 +147,10 @@ def _choose_diversity(run: Run) -> dict[str, Any] | None:
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _count_gated_layers(path: str, digest: str) -> int:
     """Return how many layers have gates on past clicks."""
-    from msviz.analyses.run import laid_out
+    from msviz.analyses.run import meta_net
     from msviz.probing import hooks
 
-    points = hooks.points(laid_out(Run.peek(path)))
+    points = hooks.points(meta_net(Run.peek(path)))
     return sum(point.axes == ("layer", "behaviour", "unit") for point in points)
 
 
@@ -191,11 +191,11 @@ def _choose_migration(run: Run) -> dict[str, Any]:
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _attentions(path: str, digest: str) -> dict[str, tuple[int, str | None]]:
     """Return where a model looks at past clicks, with how many layers or experts it does so in."""
-    from msviz.analyses.run import laid_out
+    from msviz.analyses.run import meta_net
     from msviz.analyses.shared.behaviours import PARTS, attending
     from msviz.probing import hooks
 
-    net = laid_out(Run.peek(path))
+    net = meta_net(Run.peek(path))
     points = hooks.points(net)
     axes = {point.name: point.axes for point in points}
     attentions: dict[str, tuple[int, str | None]] = {}

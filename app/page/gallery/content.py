@@ -11,7 +11,7 @@ from msviz.errors import MsvizError
 from msviz.figures import export
 from msviz.finding import Finding
 from msviz.gallery import items as gallery
-from msviz.gallery.items import Hung
+from msviz.gallery.items import GalleryItem
 from msviz.registry import PAPERS
 
 ACROSS = 3
@@ -21,7 +21,7 @@ ACROSS = 3
 class DrawnTile:
     """A tile with the runs that draw it, its kept answer, and why there is none where that is an error."""
 
-    item: Hung
+    item: GalleryItem
     finding: Finding | None
     trouble: str = ""
 
@@ -59,16 +59,16 @@ def _count(tiles: list[DrawnTile]) -> str:
     )
 
 
-def _list_items(paper: str) -> list[Hung]:
+def _list_items(paper: str) -> list[GalleryItem]:
     """Return the paper's tiles with the runs that draw them."""
     datasets = shelf.datasets()
     dataset = next((dataset for dataset in datasets if dataset.truth is not None), next(iter(datasets), None))
     runs = [*shelf.runs(), *shelf.study_runs()]
-    items = gallery.wall(runs, dataset, gallery.ab_log(shelf.data()))
+    items = gallery.gallery_items(runs, dataset, gallery.ab_log(shelf.data()))
     return [item for item in items if item.paper == paper]
 
 
-def _load_tile(item: Hung) -> DrawnTile:
+def _load_tile(item: GalleryItem) -> DrawnTile:
     """Return a tile with its kept answer, or why there is none."""
     from msviz.analyses.answers import find_answer
 
@@ -114,7 +114,7 @@ def _show_tile(tile: DrawnTile, number: int) -> None:
         _look_closer(item, tile.finding)
 
 
-def _show_picture(item: Hung, finding: Finding, key: str) -> None:
+def _show_picture(item: GalleryItem, finding: Finding, key: str) -> None:
     assert item.ready is not None
     try:
         figure = export.small(finding.figure(**item.ready.choices))
@@ -125,7 +125,7 @@ def _show_picture(item: Hung, finding: Finding, key: str) -> None:
 
 
 @st.dialog("A closer look", width="large")
-def _look_closer(item: Hung, finding: Finding) -> None:
+def _look_closer(item: GalleryItem, finding: Finding) -> None:
     """Show a tile's picture whole: its runs are not on the shelf, so no other page can."""
     assert item.ready is not None
     st.caption(escape_markdown(f"{item.tile.label}: {item.tile.title}"))

@@ -14,7 +14,7 @@ from app.markdown import escape_markdown
 from app.missing import NO_RUNS, TRAIN
 from app.page.shelf import export_runs, import_runs, organise
 from app.page.shelf.controls import ShelfChoice, clear_filters
-from msviz.shelving.listing import Entry, Seen
+from msviz.shelving.listing import ShelfEntry, ShelfListing
 from msviz.shelving.search import change_words, differences
 from msviz.shelving.transfer import pack
 
@@ -59,7 +59,7 @@ def show(choice: ShelfChoice) -> None:
     organise.list_deleted()
 
 
-def _choose_runs(entries: Sequence[Entry], seen: Seen) -> list[Entry]:
+def _choose_runs(entries: Sequence[ShelfEntry], seen: ShelfListing) -> list[ShelfEntry]:
     """List runs and return those that the reader selected."""
     parents = [seen.parent(entry) for entry in entries]
     cards = [entry.card for entry in entries]
@@ -105,7 +105,7 @@ def _choose_runs(entries: Sequence[Entry], seen: Seen) -> list[Entry]:
     return [entries[row] for row in event["selection"]["rows"] if row < len(entries)]
 
 
-def _show_actions(picked: Sequence[Entry]) -> None:
+def _show_actions(picked: Sequence[ShelfEntry]) -> None:
     """Offer what can be done with the selected runs."""
     if not picked:
         st.caption("Select runs to open, compare, retrain, tag, download or delete them.")
@@ -158,7 +158,7 @@ def _show_actions(picked: Sequence[Entry]) -> None:
         )
 
 
-def _offer_downloads(picked: Sequence[Entry]) -> None:
+def _offer_downloads(picked: Sequence[ShelfEntry]) -> None:
     """Offer the runs as zips; each is packed when its button is pressed, not before."""
     if len(picked) == 1:
         _offer_download(picked[0], "Download")
@@ -167,10 +167,10 @@ def _offer_downloads(picked: Sequence[Entry]) -> None:
         for entry in picked[:DOWNLOADS]:
             _offer_download(entry, entry.name)
         if len(picked) > DOWNLOADS:
-            st.caption(f"The first {DOWNLOADS}; msviz shelf take copies any number elsewhere.")
+            st.caption(f"The first {DOWNLOADS}; msviz shelf export copies any number elsewhere.")
 
 
-def _offer_download(entry: Entry, label: str) -> None:
+def _offer_download(entry: ShelfEntry, label: str) -> None:
     st.download_button(
         escape_markdown(label),
         partial(_zip, entry.run.path),
@@ -188,7 +188,7 @@ def _zip(path: Path) -> bytes:
     return out.getvalue()
 
 
-def _offer_tags(picked: Sequence[Entry]) -> None:
+def _offer_tags(picked: Sequence[ShelfEntry]) -> None:
     """Offer to tag the selected runs, or to take tags from them."""
     have = sorted({tag for entry in picked for tag in entry.notes.tags})
     with st.popover("Tags", icon=":material/sell:"), st.form("shelf-tags", border=False):
@@ -201,7 +201,7 @@ def _offer_tags(picked: Sequence[Entry]) -> None:
         )
 
 
-def _show_run(entry: Entry, seen: Seen) -> None:
+def _show_run(entry: ShelfEntry, seen: ShelfListing) -> None:
     """Show what is known about the only run that is selected."""
     with st.container(border=True):
         parent, card = seen.parent(entry), entry.card
@@ -218,7 +218,7 @@ def _show_run(entry: Entry, seen: Seen) -> None:
         organise.show_form(entry)
 
 
-def _list_broken(seen: Seen) -> None:
+def _list_broken(seen: ShelfListing) -> None:
     """List the folders whose run cannot be read, with the reason."""
     if not seen.broken:
         return

@@ -8,7 +8,7 @@ import streamlit as st
 from app import links, shelf
 from app.navigation import PageInfo
 from msviz.run import Run
-from msviz.shelving.listing import Entry, Seen
+from msviz.shelving.listing import ShelfEntry, ShelfListing
 from msviz.shelving.search import chosen as search
 
 PAGE = PageInfo(title="Shelf", icon=":material/shelves:", section="Models", order=3)
@@ -33,8 +33,8 @@ HELP = (
 class ShelfChoice:
     """The whole shelf, and the runs of it that are listed."""
 
-    seen: Seen
-    listed: tuple[Entry, ...]
+    seen: ShelfListing
+    listed: tuple[ShelfEntry, ...]
 
 
 def choose(run: Run | None) -> ShelfChoice:

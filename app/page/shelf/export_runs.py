@@ -35,7 +35,7 @@ def _start(runs: Sequence[Path]) -> None:
         check_address(folder)
         for number, run in enumerate(runs, 1):
             job = work.submit(
-                ["shelf", "take", "--shelf", models, "--", run.name, f"{folder}/{run.name}"],
+                ["shelf", "export", "--shelf", models, "--", run.name, f"{folder}/{run.name}"],
                 kind="answer",
                 title=f"Take {run.name} to {folder}",
                 start=number == len(runs),

@@ -35,7 +35,7 @@ def _upload() -> None:
             type=["zip"],
             accept_multiple_files=True,
             key="shelf-files",
-            help=f"As this page, or msviz shelf take, makes them; up to {most:,} MB each",
+            help=f"As this page, or msviz shelf export, makes them; up to {most:,} MB each",
         )
         sent = st.form_submit_button("Put on the shelf", icon=":material/upload:")
     if not sent:
@@ -82,7 +82,7 @@ def _start() -> None:
     try:
         check_address(address)
         job = work.submit(
-            ["shelf", "bring", "--shelf", str(shelf.models().resolve()), "--", address],
+            ["shelf", "import", "--shelf", str(shelf.models().resolve()), "--", address],
             kind="answer",
             title=f"Bring in {address}",
         )

@@ -10,8 +10,8 @@ from app import shelf
 from app.markdown import escape_markdown
 from msviz import run_folder
 from msviz.errors import MsvizError
-from msviz.shelving import rooms
-from msviz.shelving.listing import Entry
+from msviz.shelving import folders
+from msviz.shelving.listing import ShelfEntry
 from msviz.shelving.notes import LONGEST, change_notes, read_notes
 
 MESSAGES, DELETED = "_shelf_said", "_shelf_deleted"
@@ -28,7 +28,7 @@ def show_messages() -> None:
     """Show what was done, and the way back from what was deleted last."""
     for kind, text in st.session_state.pop(MESSAGES, []):
         getattr(st, kind)(escape_markdown(text), icon=ICONS[kind])
-    in_trash = {deleted.path for deleted in rooms.trash(shelf.models())}
+    in_trash = {deleted.path for deleted in folders.trash(shelf.models())}
     deleted = [path for path in st.session_state.get(DELETED, []) if path in in_trash]
     if not deleted:
         return
@@ -37,7 +37,7 @@ def show_messages() -> None:
         what = names[0] if len(names) == 1 else f"{len(names):,} runs"
         st.markdown(f"Deleted {escape_markdown(what)}.", width="content")
         st.button("Undo", key="shelf-undo", icon=":material/undo:", on_click=restore, args=(deleted,))
-        st.caption(f"Kept for {rooms.DAYS} days under Deleted runs.")
+        st.caption(f"Kept for {folders.DAYS} days under Deleted runs.")
 
 
 def delete(runs: Sequence[Path]) -> None:
@@ -45,20 +45,20 @@ def delete(runs: Sequence[Path]) -> None:
     gone = []
     for run in runs:
         with _report_errors():
-            gone.append((run.name, rooms.delete(run)))
+            gone.append((run.name, folders.delete(run)))
     if not gone:
         return
     st.session_state[DELETED] = [path for _, path in gone]
     _follow_run({name: None for name, _ in gone})
     with _report_errors():
-        rooms.empty(shelf.models())
+        folders.empty(shelf.models())
 
 
 def restore(deleted: Sequence[Path]) -> None:
     """Put deleted runs back; for a button's on_click."""
     for path in deleted:
         with _report_errors():
-            back = rooms.restore(path)
+            back = folders.restore(path)
             old = path.name.partition("-")[2]
             add_message("success", f"{old} is back" + (f", as {back.name}" if back.name != old else ""))
     st.session_state[DELETED] = []
@@ -67,7 +67,7 @@ def restore(deleted: Sequence[Path]) -> None:
 def empty_trash() -> None:
     """Remove deleted runs for good; for a button's on_click."""
     with _report_errors():
-        add_message("success", f"{rooms.empty(shelf.models(), days=0):,} deleted runs are removed for good")
+        add_message("success", f"{folders.empty(shelf.models(), days=0):,} deleted runs are removed for good")
 
 
 def pin(runs: Sequence[Path], kept: bool) -> None:
@@ -98,11 +98,11 @@ def save(run: Path, keys: str) -> None:
         gone = set(read_notes(run).tags) - set(tags)
         change_notes(run, description=str(st.session_state[f"{keys}-words"]).strip(), add=tags, remove=gone)
         if name != run.name:
-            rooms.rename(run, name)
+            folders.rename(run, name)
             _follow_run({run.name: name})
 
 
-def show_form(entry: Entry) -> None:
+def show_form(entry: ShelfEntry) -> None:
     """Show what is said about a run, with a form to change it."""
     notes, run = entry.notes, entry.run
     if notes.trouble:
@@ -121,11 +121,11 @@ def show_form(entry: Entry) -> None:
 
 def list_deleted() -> None:
     """List the deleted runs, with a way back for each and a way to be rid of all."""
-    deleted = rooms.trash(shelf.models())
+    deleted = folders.trash(shelf.models())
     if not deleted:
         return
     with st.expander(f"Deleted runs ({len(deleted):,})", icon=":material/delete:"):
-        st.caption(f"They are removed for good {rooms.DAYS} days after they were deleted.")
+        st.caption(f"They are removed for good {folders.DAYS} days after they were deleted.")
         for run in deleted[:MOST_LISTED]:
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 st.button(

@@ -11,7 +11,7 @@ from app.setting_text import CHANGES, GRID
 from msviz.dataset import Dataset
 from msviz.errors import MsvizError
 from msviz.papers.paper import load_papers
-from msviz.papers.study import Study
+from msviz.papers.study import PaperStudy
 from msviz.registry import MODELS
 from msviz.run import Run
 
@@ -33,7 +33,7 @@ class TrainChoice:
     model: str = ""
     origin: Run | None = None
     dataset: Dataset | None = None
-    study: Study | None = None
+    study: PaperStudy | None = None
     job: str = ""
 
 
@@ -108,7 +108,7 @@ def _choose_data(run: Run | None, datasets: dict[str, Dataset]) -> Dataset | Non
     return own if name == OWN_DATA else datasets[name]
 
 
-def _choose_study() -> Study | None:
+def _choose_study() -> PaperStudy | None:
     """Choose values of one's own, or a table or a curve of a paper."""
     studies = {
         f"{paper}:{study.label}": study

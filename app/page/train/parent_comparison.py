@@ -92,17 +92,17 @@ def _show_pictures(run: Run, parent: Run) -> None:
     else:
         parents = [parent]
     answers = [
-        (shown, work.answer(name, shown, None, f"the picture of {escape_markdown(shown.name)}"))
-        for shown in (*parents, run)
+        (each, work.answer(name, each, None, f"the picture of {escape_markdown(each.name)}"))
+        for each in (*parents, run)
     ]
     if any(finding is None for _, finding in answers):
         return
     columns = st.columns(len(answers), gap="medium")
-    for column, (shown, finding) in zip(columns, answers, strict=True):
+    for column, (each, finding) in zip(columns, answers, strict=True):
         assert finding is not None
         with column:
-            st.markdown(f"**{escape_markdown(shown.name)}** {'before' if shown in parents else 'now'}")
-            view.show(finding, f"beside-{shown.name}", question="", **_first_choices(name, shown))
+            st.markdown(f"**{escape_markdown(each.name)}** {'before' if each in parents else 'now'}")
+            view.show(finding, f"beside-{each.name}", question="", **_first_choices(name, each))
     if name == "attention_by_scenario" and parents:
         navigation.link_to(
             "attention",
@@ -126,9 +126,9 @@ def _first_choices(name: str, run: Run) -> dict[str, Any]:
 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _telling_question_of(path: str, digest: str) -> str:
-    from msviz.analyses.run import shown
+    from msviz.analyses.run import tap_axes
 
-    return telling(shown(Run.peek(path)))
+    return telling(tap_axes(Run.peek(path)))
 
 
 def _telling_question(run: Run) -> str:

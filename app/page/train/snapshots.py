@@ -15,7 +15,7 @@ from msviz.figures.picture import Picture, load_picture
 from msviz.finding import Finding
 from msviz.registry import QUESTIONS
 from msviz.run import Run
-from msviz.training.frames import Frames, Mark
+from msviz.training.frames import Snapshot, SnapshotReader
 
 SCALED = 48  # moments, evenly spaced, that the common scale is made of
 CURVE = 512  # bytes of a curve, some four points, for which it is drawn anew
@@ -35,13 +35,13 @@ class Snapshots:
     @classmethod
     def of(cls, out: Path, run: Run | None = None, order: tuple[str, ...] = ()) -> "Snapshots":
         """Look at the folder of a training; while it goes on, a few points more of its curve are no news."""
-        stamp = Frames(out).stamp
+        stamp = SnapshotReader(out).stamp
         if run is None:
             stamp = (0, -(-stamp[1] // CURVE), *stamp[2:])
         return cls(out, stamp, run, order)
 
     @property
-    def marks(self) -> list[Mark]:
+    def marks(self) -> list[Snapshot]:
         """Return what was measured, moment by moment."""
         return _marks(str(self.out), self.stamp[2:])
 
@@ -81,8 +81,8 @@ def picture_of(finding: Finding) -> Picture:
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _marks(out: str, stamp: Stamp) -> list[Mark]:
-    return Frames(out).marks()
+def _marks(out: str, stamp: Stamp) -> list[Snapshot]:
+    return SnapshotReader(out).marks()
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
@@ -110,7 +110,7 @@ def _curves(
 
 def _finding(out: str, number: int) -> Finding | None:
     try:
-        finding = _loaded(out, number, Frames(out).picture(number).stat().st_mtime_ns)
+        finding = _loaded(out, number, SnapshotReader(out).picture(number).stat().st_mtime_ns)
     except OSError:
         return None
     # Frames are not sealed: a picture from elsewhere may be of a question that is none here.
@@ -120,7 +120,7 @@ def _finding(out: str, number: int) -> Finding | None:
 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _loaded(out: str, number: int, stamp: int) -> Finding | None:
-    return Frames(out).finding(number)
+    return SnapshotReader(out).finding(number)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

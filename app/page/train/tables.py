@@ -5,7 +5,7 @@ import pandas as pd
 
 from msviz.figures.theme import ALL
 from msviz.finding import Finding
-from msviz.training.frames import Mark, Number
+from msviz.training.frames import Number, Snapshot
 
 
 def scenario_table(finding: Finding) -> pd.DataFrame:
@@ -41,12 +41,12 @@ def _format_metric(value: float) -> str:
     return f"{value:.4f}" if np.isfinite(value) else "not defined"
 
 
-def describe_moment(mark: Mark) -> str:
+def describe_moment(mark: Snapshot) -> str:
     """Return when a mark was made, in words."""
     return f"epoch {mark.epoch:.3g}, {mark.rows:,} rows" if mark.rows else "before the first step"
 
 
-def moment_table(mark: Mark) -> pd.DataFrame:
+def moment_table(mark: Snapshot) -> pd.DataFrame:
     """Return AUC with its interval and logloss on the sample, all scenarios first."""
 
     def number(value: float | None) -> str:

@@ -15,7 +15,7 @@ from msviz.errors import MsvizError
 from msviz.finding import Finding
 from msviz.jobs import ACTIVE
 from msviz.run import Run
-from msviz.training.frames import Mark
+from msviz.training.frames import Snapshot
 
 
 class JobStatus(Protocol):
@@ -115,7 +115,7 @@ def show_replay(run: Run) -> None:
             st.dataframe(moment_table(mark), hide_index=True)
 
 
-def _choose_moment(marks: Sequence[Mark], key: str) -> Mark:
+def _choose_moment(marks: Sequence[Snapshot], key: str) -> Snapshot:
     """Choose a moment on a slider, the last one at first."""
     if len(marks) == 1:
         return marks[0]

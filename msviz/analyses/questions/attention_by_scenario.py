@@ -18,7 +18,7 @@ from msviz.analyses.shared.cells import Cells
 from msviz.analyses.shared.words import percent, points, rows
 from msviz.errors import MsvizError
 from msviz.finding import Finding, Provenance
-from msviz.probing.moments import Moments, Summary
+from msviz.probing.moments import GroupMoments, Summary
 from msviz.probing.truth import VIEWS, Score, pair_ranking
 from msviz.schema import UNSEEN
 from msviz.statistics.intervals import half_width
@@ -50,13 +50,13 @@ def analyse(study: Study, options: Options) -> Finding:
     `received_mean`, `received_deviation` (scenario, layer, head, key) those of a key's share averaged
     over the queries; `rows` (scenario). Raises MsvizError when the model shows no attention.
     """
-    tap = study.showing(*AXES)
+    tap = study.find_tap(*AXES)
     chosen = None if options.rows is None else study.sample(options.rows)
     if not study.part.rows:
         raise MsvizError(f"split {study.split}: it has no rows to look at")
     _, layers, heads, fields, keys = study.trace(np.zeros(1, np.int64)).seen[tap].values.shape
     kept, left = _largest(study, chosen, min(options.most, CELLS // (layers * (heads + 1) * fields * keys)))
-    moments = Moments(
+    moments = GroupMoments(
         tap,
         study.groups("scenario", keep=kept),
         axes=("head", "query", "key"),
@@ -147,7 +147,7 @@ def _counts(study: Study, chosen: Array | None) -> Array:
     return np.bincount(scenario, minlength=len(study.schema.scenarios) + 1)
 
 
-def _layout(moments: Moments, scenarios: int) -> xr.Dataset:
+def _layout(moments: GroupMoments, scenarios: int) -> xr.Dataset:
     """Return the moments as arrays with named axes: all scenarios first, mean of heads first."""
 
     def both(over: tuple[str, ...]) -> Summary:
@@ -208,7 +208,7 @@ def _snapshot_rank(axes: Axes) -> int | None:
 
 def _ask_snapshot(study: Study) -> Finding:
     """Ask of so few scenarios, the largest, that the picture stays small."""
-    shape = study.trace(np.zeros(1, np.int64)).seen[study.showing(*AXES)].values.shape[1:]
+    shape = study.trace(np.zeros(1, np.int64)).seen[study.find_tap(*AXES)].values.shape[1:]
     layers, heads, *pairs = shape
     most = max(1, SNAPSHOT_CELLS // (layers * (heads + 1) * int(np.prod(pairs))) - 1)
     return ask(study, "attention_by_scenario", {"most": most})

@@ -15,7 +15,7 @@ from msviz.analyses.run import ask
 from msviz.analyses.shared.attention import ALL, AXES, MEAN
 from msviz.analyses.shared.cells import Cells
 from msviz.analyses.shared.words import percent, rows
-from msviz.errors import MsvizError, one_of, refuse
+from msviz.errors import MsvizError, invalid, one_of
 from msviz.finding import Finding, Provenance
 from msviz.probing.truth import Score, changed_pairs, pair_score
 from msviz.run import Run
@@ -139,16 +139,16 @@ def _scenarios(first: xr.Dataset, second: xr.Dataset, options: Options) -> tuple
         size = first["rows"].values[1:]
         ranked = [known[0][1 + number] for number in np.argsort(-size, kind="stable")]
         if len(ranked) < 2:
-            raise refuse("scenarios", known[0][1:], "a difference needs two with rows in this split")
+            raise invalid("scenarios", known[0][1:], "a difference needs two with rows in this split")
         a = options.a or next(name for name in ranked if name != options.b)
         b = options.b or next(name for name in ranked if name != a)
     for option, name, choices in (("a", a, known[0]), ("b", b, known[1])):
         if name not in choices:
-            raise refuse(f"attention_difference {option}", name, one_of(choices[:21]))
+            raise invalid(f"attention_difference {option}", name, one_of(choices[:21]))
         if options.other is None and name == ALL:
-            raise refuse(f"attention_difference {option}", name, "it holds the rows of the other side")
+            raise invalid(f"attention_difference {option}", name, "it holds the rows of the other side")
     if options.other is None and a == b:
-        raise refuse("attention_difference b", b, "wanted: another scenario than a")
+        raise invalid("attention_difference b", b, "wanted: another scenario than a")
     return a, b
 
 
@@ -165,7 +165,7 @@ def _other(study: Study, options: Options, asked: dict[str, Any]) -> tuple[str, 
         if strange != [one.label for one in study.schema.scenario_fields]:
             names = [str(name) for name in found["scenario"].values][:21]
             wanted = f"scenarios of {run.name} are by {', '.join(strange)}; name b, {one_of(names)}"
-            raise refuse("attention_difference a", options.a, wanted)
+            raise invalid("attention_difference a", options.a, wanted)
     return run.name, found
 
 

@@ -36,7 +36,7 @@ def analyse(study: Study, options: Options) -> Finding:
     `attention` (layer, head, query, key) are shares; `value` (field) the row's values as people read
     them; `prediction` and `label`. Raises MsvizError where the split does not hold the row.
     """
-    tap = study.showing(*AXES)
+    tap = study.find_tap(*AXES)
     batch = study.part.batch(np.array([study.position(options.row)]))
     trace = study.trace_of(batch)
     attention = with_mean(trace.seen[tap].values[0].float().cpu().numpy())

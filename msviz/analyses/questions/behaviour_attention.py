@@ -14,7 +14,7 @@ from msviz.analyses.shared.behaviours import PARTS, age, divergence, entropy, re
 from msviz.analyses.shared.cells import Cells
 from msviz.analyses.shared.migration import without_each
 from msviz.analyses.shared.words import percent
-from msviz.errors import refuse
+from msviz.errors import invalid
 from msviz.finding import Finding, Provenance
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def analyse(study: Study, options: Options) -> Finding:
     there = read(study, batch)[0]
     count = int(there.sum())
     if not count:
-        raise refuse("row", options.row, "it has no past clicks: choose one with a history")
+        raise invalid("row", options.row, "it has no past clicks: choose one with a history")
     trace = study.trace_of(batch)
     axes = study.axes()[tap]
     shown = _present(trace.seen[tap].values[0].float(), axes, there)

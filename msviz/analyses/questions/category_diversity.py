@@ -11,7 +11,7 @@ from pydantic import Field as Setting
 from msviz.analyses.question import Question, QuestionOptions
 from msviz.analyses.shared import ranking
 from msviz.analyses.shared.behaviours import side
-from msviz.errors import MsvizError, refuse
+from msviz.errors import MsvizError, invalid
 from msviz.finding import Finding, Provenance
 from msviz.lazy import LazyModule
 from msviz.run import Run
@@ -60,7 +60,7 @@ def analyse(study: Study, options: Options) -> Finding:
     title, place, column = _field(study, options.field)
     setting = ranking.Setting.of(study, options.users, options.candidates, options.most, options.requests)
     if len(setting.items) < options.top:
-        raise refuse("top", options.top, f"at most the {len(setting.items)} candidates")
+        raise invalid("top", options.top, f"at most the {len(setting.items)} candidates")
     other = _other(study, options.other)
     category = setting.items[:, column]
     ranked = {_name(study): _shown(study, setting, category, options.top, (0.0, 0.5 if other else 1.0))}
@@ -137,7 +137,7 @@ def _other(study: Study, path: str | None) -> Study | None:
         return None
     run = Run.peek(path)
     if run.card.data.fingerprint != study.dataset.fingerprint:
-        raise refuse("other", run.name, f"it was not trained on {study.dataset.name}")
+        raise invalid("other", run.name, f"it was not trained on {study.dataset.name}")
     return study.beside(run)
 
 

@@ -17,7 +17,7 @@ from pydantic import ValidationError, field_validator
 from msviz.analyses.question import Question, QuestionOptions, load_question, load_questions
 from msviz.analyses.run import ask
 from msviz.analyses.shared.cells import agreement, matched, names, of_sums, sums
-from msviz.errors import MsvizError, one_of, refuse
+from msviz.errors import MsvizError, invalid, one_of
 from msviz.finding import Finding, Provenance
 from msviz.probing.learned import learned
 from msviz.probing.study import UNTRAINED
@@ -83,7 +83,7 @@ def analyse(study: Study, options: Options) -> Finding:
     that draws nothing of a model's inside.
     """
     if study.run is None:
-        raise refuse("run", None, "controls needs one")
+        raise invalid("run", None, "controls needs one")
     question, asked = _question(options)
     name, given = options.question, asked.model_dump(mode="json")
     other = twin(study.run, options.other)
@@ -190,7 +190,9 @@ def twin(run: Run, other: str | None) -> Run | None:
     beside = run.path.parent / other
     found = Run.peek(beside if is_run(beside) else Path(other))
     if not other_seeds(run, [found]):
-        raise refuse("controls other", other, f"wanted: a run that differs from {run.name} in the seed alone")
+        raise invalid(
+            "controls other", other, f"wanted: a run that differs from {run.name} in the seed alone"
+        )
     return found
 
 
@@ -287,15 +289,15 @@ def _question(options: Options) -> tuple[Question, QuestionOptions]:
     """Return the question and its options; raise MsvizError for what does not exist."""
     known = [name for name, question in load_questions().items() if question.cells]
     if options.question not in known:
-        raise refuse("controls question", options.question, one_of(known))
+        raise invalid("controls question", options.question, one_of(known))
     question = load_question(options.question)
     values = _values(options.options)
     if options.rows is not None:
         if "rows" not in question.options.model_fields:
-            raise refuse("controls rows", options.rows, f"{options.question} takes no number of rows")
+            raise invalid("controls rows", options.rows, f"{options.question} takes no number of rows")
         values["rows"] = options.rows
     if values.get("other"):
-        raise refuse(
+        raise invalid(
             "controls options", options.options, "two runs are no control of each other: leave out other"
         )
     try:
@@ -311,13 +313,13 @@ def _values(text: str) -> dict[str, Any]:
         try:
             found = json.loads(text)
         except ValueError as error:
-            raise refuse("controls options", text, "it is not a JSON object") from error
+            raise invalid("controls options", text, "it is not a JSON object") from error
         return {name: value for name, value in found.items() if value is not None}
     values = {}
     for part in filter(None, (part.strip() for part in text.split(";"))):
         name, equals, value = part.partition("=")
         if not equals:
-            raise refuse("controls options", part, "wanted: key=value; key=value")
+            raise invalid("controls options", part, "wanted: key=value; key=value")
         values[name.strip()] = value.strip()
     return values
 

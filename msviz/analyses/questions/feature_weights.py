@@ -16,7 +16,7 @@ from msviz.analyses.shared.attention import ALL, MEAN
 from msviz.analyses.shared.cells import Cells, size_of
 from msviz.analyses.shared.weights import SHAPES, agreement, entropy, largest, measured, tap_of
 from msviz.analyses.shared.words import listed, percent
-from msviz.errors import MsvizError, one_of, refuse
+from msviz.errors import MsvizError, invalid, one_of
 from msviz.finding import Finding, Provenance
 from msviz.probing.truth.fields import score_change, score_fields
 from msviz.schema import UNSEEN
@@ -120,7 +120,9 @@ def cells(finding: Finding) -> Cells:
 def _titles(study: Study, tap: str, size: int) -> list[str]:
     columns = study.net.columns(tap)
     if len(columns) != size:
-        raise refuse(f"tap {tap}", f"{size} weights", f"the net says that it runs over {len(columns)} fields")
+        raise invalid(
+            f"tap {tap}", f"{size} weights", f"the net says that it runs over {len(columns)} fields"
+        )
     return [study.schema.features[column].label for column in columns]
 
 
@@ -202,14 +204,14 @@ def _two(data: xr.Dataset, names: list[str], options: Options) -> tuple[str, str
     """Return the two scenarios, the largest others where one is not named; raise MsvizError for a bad one."""
     ranked = [names[i] for i in np.argsort(-data["rows"].values[1:], kind="stable")]
     if len(ranked) < 2:
-        raise refuse("scenarios", names, "a difference needs two with rows in this split")
+        raise invalid("scenarios", names, "a difference needs two with rows in this split")
     a = options.a or next(name for name in ranked if name != options.b)
     b = options.b or next(name for name in ranked if name != a)
     for option, name in (("a", a), ("b", b)):
         if name not in names:
-            raise refuse(f"feature_weights {option}", name, one_of(names[:20]))
+            raise invalid(f"feature_weights {option}", name, one_of(names[:20]))
     if a == b:
-        raise refuse("feature_weights b", b, "wanted: another scenario than a")
+        raise invalid("feature_weights b", b, "wanted: another scenario than a")
     return a, b
 
 

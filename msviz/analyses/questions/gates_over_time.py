@@ -16,7 +16,7 @@ from msviz.analyses.shared.aspects import gates_aspect
 from msviz.analyses.shared.attention import ALL
 from msviz.analyses.shared.cells import Cells, size_of
 from msviz.analyses.shared.words import listed, percent, rows
-from msviz.errors import MsvizError, one_of, refuse
+from msviz.errors import MsvizError, invalid, one_of
 from msviz.finding import Finding, Provenance
 from msviz.probing.groups import Groups, days, groups
 from msviz.probing.over_time import WeightsByDay, quantiles
@@ -72,7 +72,7 @@ def analyse(study: Study, options: Options) -> Finding:
     """
     tap, own = _tap(study, options.tap)
     if options.by == "day":
-        raise refuse(
+        raise invalid(
             "by", options.by, "weights are told by day as it is; wanted: none, scenario, hour or a field"
         )
     daily.calendar([], options.periods, None)  # what cannot be read is refused before the long pass
@@ -133,7 +133,7 @@ def _tap(study: Study, asked: str | None) -> tuple[str, bool]:
         model = "this model" if study.run is None else study.run.card.model
         raise MsvizError(f"{model} weighs no experts against each other: it needs a gate over two or more")
     if asked is not None and asked not in suit:
-        raise refuse("tap", asked, one_of(suit))
+        raise invalid("tap", asked, one_of(suit))
     name = asked or next(iter(suit))
     return name, suit[name] == ("scenario", "expert")
 

@@ -12,7 +12,7 @@ from pydantic import Field as Setting
 from msviz.analyses.question import ComparedView, Question, QuestionOptions, SnapshotView
 from msviz.analyses.run import ask
 from msviz.analyses.shared.aspects import migration_aspect
-from msviz.analyses.shared.behaviours import OTHERS, Look, Scenarios, attending, side, tap_of
+from msviz.analyses.shared.behaviours import OTHERS, BehaviourTap, ScenarioAxis, attending, side, tap_of
 from msviz.analyses.shared.cells import Cells
 from msviz.analyses.shared.migration import Changes, Masses
 from msviz.analyses.shared.words import percent, rows, span
@@ -62,10 +62,10 @@ def analyse(study: Study, options: Options) -> Finding:
     `p`, `q` (corrected over all cells), `significant`, `holding` (rows with such a click), `rows` (target).
     Intervals are normal, 95 %, over impressions.
     """
-    known = Scenarios.largest(study, options.most)
+    known = ScenarioAxis.largest(study, options.most)
     narrowed = side(study, options.only) if options.only else None
     if options.method == "attention":
-        sums = Masses(study, Look.of(study, options.tap, options.part, options.head), known, narrowed)
+        sums = Masses(study, BehaviourTap.of(study, options.tap, options.part, options.head), known, narrowed)
         study.stream([sums])
         arrays, counts = _attended(sums)
         attrs = {"tap": sums.sources[0]}

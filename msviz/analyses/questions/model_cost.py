@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 if TYPE_CHECKING:
     import torch
 
-    from msviz.nets.base import Layout
+    from msviz.nets.base import InputSpec
 else:
     torch = LazyModule("torch")
 
@@ -144,13 +144,13 @@ def _timed(study: Study, run: Run, positions: Array) -> tuple[list[float], float
 
 def _growth(run: Run) -> list[int]:
     """Return how many parameters the run's model has for each number of scenarios in GROWTH."""
-    from msviz.nets.base import Layout, parse_config
+    from msviz.nets.base import InputSpec, parse_config
 
-    config, layout = parse_config(run.card.model, run.card.config), Layout.of(run.schema)
+    config, layout = parse_config(run.card.model, run.card.config), InputSpec.of(run.schema)
     return [_parameters(run.card.model, config, _laid_out(layout, count)) for count in GROWTH]
 
 
-def _laid_out(layout: Layout, scenarios: int) -> Layout:
+def _laid_out(layout: InputSpec, scenarios: int) -> InputSpec:
     """Return the layout for another number of scenarios, spread evenly over the scenario fields."""
     columns = layout.scenario_columns
     if not columns:
@@ -160,7 +160,7 @@ def _laid_out(layout: Layout, scenarios: int) -> Layout:
     return replace(layout, sizes=tuple(sizes), scenarios=scenarios)
 
 
-def _parameters(model: str, config: Any, layout: Layout) -> int:
+def _parameters(model: str, config: Any, layout: InputSpec) -> int:
     with torch.device("meta"):
         from msviz.nets.base import net_class
 

@@ -14,7 +14,7 @@ from msviz.analyses.run import ask
 from msviz.analyses.shared import project
 from msviz.analyses.shared.live import Live
 from msviz.analyses.shared.words import percent
-from msviz.errors import MsvizError, refuse
+from msviz.errors import MsvizError, invalid
 from msviz.finding import Finding, Provenance
 from msviz.run import Run
 
@@ -61,7 +61,7 @@ def analyse(study: Study, options: Options) -> Finding:
     and where the runs have no impressions in common.
     """
     if options.points > MOST[options.method]:
-        raise refuse(
+        raise invalid(
             "projection points",
             options.points,
             f"{TITLES[options.method]} takes up to {MOST[options.method]:,}",
@@ -88,7 +88,7 @@ def _laid_out(study: Study, options: Options) -> tuple[xr.Dataset, Array]:
         source = ask(study, "representation", asked)
     vectors, impression, entry = points_of(source.data, options.points, study.seed)
     if len(vectors) < 20:
-        raise refuse("rows of the split", len(vectors), "a layout needs 20 vectors")
+        raise invalid("rows of the split", len(vectors), "a layout needs 20 vectors")
     if options.method != "pca" and representation.distinct_of(vectors) < FEW:
         raise MsvizError(
             f"projection method: got {options.method!r}; fewer than {FEW} of the vectors differ "
@@ -113,7 +113,7 @@ def _beside(study: Study, options: Options, data: xr.Dataset) -> xr.Dataset:
         found, _ = _laid_out(other, options)
     shared, mine, theirs = np.intersect1d(data["row"].values, found["row"].values, return_indices=True)
     if not len(shared):
-        raise refuse("projection other", run.name, f"it knows no impression of {study.dataset.name}")
+        raise invalid("projection other", run.name, f"it knows no impression of {study.dataset.name}")
     first, second = _matched(data, found)
     # An impression that only the other run shows says nothing here.
     place = np.full(found.sizes["impression"], -1)

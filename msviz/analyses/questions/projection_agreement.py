@@ -12,7 +12,7 @@ from msviz.analyses.questions import projection
 from msviz.analyses.run import ask
 from msviz.analyses.shared import project
 from msviz.analyses.shared.words import percent
-from msviz.errors import refuse
+from msviz.errors import invalid
 from msviz.finding import Finding, Provenance
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def analyse(study: Study, options: Options) -> Finding:
     which the two agree then. Raises MsvizError for pca, which has no start.
     """
     if options.method == "pca":
-        raise refuse("projection_agreement method", options.method, "wanted: umap or tsne; pca has no start")
+        raise invalid("projection_agreement method", options.method, "wanted: umap or tsne; pca has no start")
     asked = options.model_dump()
     with study.stage(0.0, 0.5):
         first = ask(study, "projection", asked)

@@ -12,7 +12,7 @@ from pydantic import Field as Setting
 from msviz.analyses.question import Question, QuestionOptions
 from msviz.analyses.shared import daily
 from msviz.analyses.shared.words import percent
-from msviz.errors import MsvizError, refuse
+from msviz.errors import MsvizError, invalid
 from msviz.finding import Finding, Provenance
 from msviz.lazy import LazyModule
 from msviz.probing.groups import DAY
@@ -72,7 +72,7 @@ def analyse(study: Study, options: Options) -> Finding:
     seen = [np.isfinite(one).sum() for one in clicks]
     kept = [number for number, count in enumerate(seen) if count > 1]
     if not kept:
-        raise refuse("draws", options.draws, "no two users are seen so often; wanted: fewer")
+        raise invalid("draws", options.draws, "no two users are seen so often; wanted: fewer")
     data = _table(clicks[kept], [names[number] for number in kept], options.draws)
     data.attrs.update(by=options.by, draws=options.draws)
     return Finding(
@@ -112,7 +112,7 @@ def _by_day(study: Study, day: Array, periods: str) -> tuple[Array, list[str]]:
     days = [str(np.datetime64(number, "D")) for number in range(first, int(day.max()) + 1)]
     known = daily.calendar(days, periods, study.dataset.truth)
     if not known.known:
-        raise refuse("periods", periods, "no promotions are known here: name them, or ask by scenario")
+        raise invalid("periods", periods, "no promotions are known here: name them, or ask by scenario")
     kind = np.full(len(days), -1)
     for number, phases in enumerate(KINDS.values()):
         kind[known.within(phases)] = number

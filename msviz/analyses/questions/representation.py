@@ -20,7 +20,7 @@ from msviz.analyses.shared.vectors import (
     JOINED,
     OWN,
     WIDE,
-    Kept,
+    KeptVectors,
     drawn,
     entry_names,
     largest,
@@ -30,7 +30,7 @@ from msviz.analyses.shared.vectors import (
 )
 from msviz.analyses.shared.vectors import taps as vector_taps
 from msviz.analyses.shared.words import percent
-from msviz.errors import MsvizError, one_of, refuse
+from msviz.errors import MsvizError, invalid, one_of
 from msviz.finding import Finding, Provenance
 from msviz.probing.truth.sharing import sharing_score
 from msviz.statistics.comparison import adjust_p_values, normal_p
@@ -257,12 +257,12 @@ def _vectors(study: Study, options: Options) -> Vectors:
     able = ways(axes)
     way = options.entries or able[0]
     if way not in able:
-        raise refuse("representation entries", way, f"{one_of(able)} (tap {tap})")
+        raise invalid("representation entries", way, f"{one_of(able)} (tap {tap})")
     positions = drawn(study, options.rows)
     if not len(positions):
         raise MsvizError(f"split {study.split}: it has no rows to look at")
     if way == "own" and not np.asarray(study.part.scenario)[positions].any():
-        raise refuse("representation entries", way, "no row is of a scenario that training saw")
+        raise invalid("representation entries", way, "no row is of a scenario that training saw")
     shape = study.trace(positions[:1]).seen[tap].values.shape[1:]
     entries: list[int] | str = way
     names, left = [OWN if way == "own" else JOINED], 0
@@ -276,7 +276,7 @@ def _vectors(study: Study, options: Options) -> Vectors:
     basis, share = _basis(study, tap, positions, entries) if units > WIDE else (None, 1.0)
     cells = len(names) * min(units, WIDE)
     positions = positions[_first(study, len(positions), max(CELLS // cells, 20))]
-    kept = Kept(tap, positions, entries, basis)
+    kept = KeptVectors(tap, positions, entries, basis)
     study.stream([kept], positions)
     kind = axes[0] if way == "each" else "scenario"
     return Vectors(tap, kind, positions, kept.values, kept.prediction, names, left, units, share)
@@ -286,7 +286,7 @@ def _basis(
     study: Study, tap: str, positions: np.ndarray[Any, Any], entries: list[int] | str
 ) -> tuple[np.ndarray[Any, Any], float]:
     """Return the main directions of vectors with many units, from some of the impressions."""
-    some = Kept(tap, positions[_first(study, len(positions), FIRST)], entries)
+    some = KeptVectors(tap, positions[_first(study, len(positions), FIRST)], entries)
     study.stream([some], some.positions)
     return main_directions(some.values.reshape(-1, some.values.shape[-1])[: 4 * FIRST])
 

@@ -13,7 +13,7 @@ from msviz.analyses.shared import daily
 from msviz.analyses.shared.attention import ALL
 from msviz.analyses.shared.side_by_side import entries, named, switched
 from msviz.analyses.shared.words import listed, rows
-from msviz.errors import MsvizError, refuse
+from msviz.errors import MsvizError, invalid
 from msviz.finding import Finding, Provenance
 from msviz.lazy import LazyModule
 from msviz.probing.groups import DAY
@@ -22,7 +22,7 @@ from msviz.statistics.comparison import NOTHING, adjust_p_values, paired_test
 from msviz.training.metrics import row_losses
 
 if TYPE_CHECKING:
-    from msviz.analyses.shared.side_by_side import Entry
+    from msviz.analyses.shared.side_by_side import ComparedRun
     from msviz.probing.study import Study
     from msviz.run import Run
     from msviz.statistics.auc import Placements
@@ -146,12 +146,12 @@ def _days(study: Study, positions: Array, periods: str) -> tuple[Array, list[str
     days = [str(np.datetime64(number, "D")) for number in range(first, int(day.max(initial=first)) + 1)]
     known = daily.calendar(days, periods, study.dataset.truth)
     if not known.known:
-        raise refuse("periods", periods, "no promotions are known here: name them")
+        raise invalid("periods", periods, "no promotions are known here: name them")
     kind = np.where(known.within([daily.NORMAL]), 1, np.where(known.within(daily.PROMOTION), 2, 0))
     return kind[day - first], [BESIDE_DAYS, NORMAL_DAYS, PROMOTION_DAYS]
 
 
-def _scores(study: Study, listing: list[Entry], positions: Array, options: Options) -> _Scored:
+def _scores(study: Study, listing: list[ComparedRun], positions: Array, options: Options) -> _Scored:
     """Return the predictions of all runs for the same rows."""
     scored = _Scored(study, positions, options)
     total, done = sum(len(one.runs) for one in listing), 0
@@ -182,7 +182,7 @@ def _predicted(study: Study, run: Run, positions: Array) -> Array:
     return out
 
 
-def _read(study: Study, found: list[Entry], scored: _Scored | None) -> list[list[dict[str, Any]]]:
+def _read(study: Study, found: list[ComparedRun], scored: _Scored | None) -> list[list[dict[str, Any]]]:
     """Return per entry and run the measures by scope that training wrote down.
 
     A run with other scenarios wrote them down by those, which may even share a name: it is scored.
@@ -212,7 +212,7 @@ def _by_scope(measured: dict[str, Any]) -> dict[str, Any]:
     return {ALL: measured["overall"], **measured["scenarios"]}
 
 
-def _table(found: list[Entry], measured: list[list[dict[str, Any]]], scopes: list[str]) -> xr.Dataset:
+def _table(found: list[ComparedRun], measured: list[list[dict[str, Any]]], scopes: list[str]) -> xr.Dataset:
     """Return the metrics (run, scope, metric) and what the runs are."""
     shape = (len(found), len(scopes), len(METRICS))
     arrays = {name: np.full(shape, np.nan) for name in ("value", "low", "high", "deviation")}
@@ -262,7 +262,7 @@ def _rows(measured: list[list[dict[str, Any]]], scope: str) -> int:
     return max(int(run[scope]["rows"]) for one in measured for run in one if scope in run)
 
 
-def _changes(one: Entry, found: list[Entry]) -> str:
+def _changes(one: ComparedRun, found: list[ComparedRun]) -> str:
     """Return a run's settings that differ from the first of its model, in words."""
     base = next(other for other in found if other.model == one.model)
     if one is base:

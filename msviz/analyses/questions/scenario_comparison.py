@@ -13,7 +13,7 @@ from msviz.analyses.question import Question, QuestionOptions
 from msviz.analyses.shared.compared import ask_aspects
 from msviz.analyses.shared.special import of_values, ranked
 from msviz.analyses.shared.words import listed
-from msviz.errors import MsvizError, one_of, refuse
+from msviz.errors import MsvizError, invalid, one_of
 from msviz.finding import Finding, Provenance
 from msviz.probing.truth.sharing import sharing_score
 from msviz.schema import UNSEEN
@@ -84,10 +84,10 @@ def _chosen(study: Study, text: str) -> list[int]:
     names = [name.strip() for name in text.split("|" if "|" in text else ",")]
     for name in names:
         if name not in known:
-            raise refuse("scenarios", name, f"with rows here: {one_of(list(known)[:20])}")
+            raise invalid("scenarios", name, f"with rows here: {one_of(list(known)[:20])}")
     names = list(dict.fromkeys(names))
     if not FEWEST <= len(names) <= MOST:
-        raise refuse("scenarios", text, f"wanted: {FEWEST} to {MOST} scenarios")
+        raise invalid("scenarios", text, f"wanted: {FEWEST} to {MOST} scenarios")
     return [known[name] for name in names]
 
 

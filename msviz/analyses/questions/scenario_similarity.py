@@ -13,7 +13,7 @@ from pydantic import Field as Setting
 from msviz.analyses.question import ComparedView, Question, QuestionOptions
 from msviz.analyses.shared.aspects import similarity_aspect
 from msviz.analyses.shared.cells import Cells, pairs
-from msviz.errors import MsvizError, one_of, refuse
+from msviz.errors import MsvizError, invalid, one_of
 from msviz.finding import Finding, Provenance
 from msviz.lazy import LazyModule
 from msviz.probing import hooks
@@ -240,7 +240,7 @@ def _shares(study: Study, scenarios: Array) -> dict[str, float]:
 
 def _chosen(shares: dict[str, float], asked: str | None) -> str:
     if asked is not None and asked not in shares:
-        raise refuse("scenario_similarity tap", asked, one_of(shares))
+        raise invalid("scenario_similarity tap", asked, one_of(shares))
     # Rounding must not choose among those that depend on the scenario alone.
     return asked or max(shares, key=lambda name: round(shares[name], 5))
 

@@ -16,7 +16,7 @@ from msviz.analyses.shared.groups_inside import answers
 from msviz.analyses.shared.weights import largest
 from msviz.analyses.shared.words import listed
 from msviz.data.slices import narrowed
-from msviz.errors import MsvizError, one_of, refuse
+from msviz.errors import MsvizError, invalid, one_of
 from msviz.finding import Finding, Provenance
 from msviz.probing.truth import Score
 from msviz.statistics.auc import newcombe_interval, ranking_auc
@@ -99,7 +99,7 @@ def _third(schema: Schema, name: str, one: Field, other: Field) -> Field:
     for field in features:
         if name in (field.name, field.label):
             return field
-    raise refuse("sub_scenarios on", name, one_of([field.name for field in features][:40]))
+    raise invalid("sub_scenarios on", name, one_of([field.name for field in features][:40]))
 
 
 def _most(data: xr.Dataset, words: dict[str, str]) -> str:

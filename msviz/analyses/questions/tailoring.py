@@ -9,7 +9,7 @@ import xarray as xr
 from pydantic import Field as Setting
 
 from msviz.analyses.question import Question, QuestionOptions
-from msviz.analyses.shared.behaviours import Scenarios, read
+from msviz.analyses.shared.behaviours import ScenarioAxis, read
 from msviz.analyses.shared.cells import Cells, size_of
 from msviz.analyses.shared.words import percent, rows
 from msviz.finding import Finding, Provenance
@@ -51,8 +51,8 @@ def analyse(study: Study, options: Options) -> Finding:
     unit), the share of a unit's variance between impressions that their scenario explains. A gate of 1 lets a
     click through as it is. Intervals are normal, 95 %.
     """
-    tap = study.showing("layer", "behaviour", "unit")
-    known = Scenarios.largest(study, options.most)
+    tap = study.find_tap("layer", "behaviour", "unit")
+    known = ScenarioAxis.largest(study, options.most)
     gates = Gates(study, tap, known)
     study.stream([gates])
     arrays, counts = _cells(gates)
@@ -102,7 +102,7 @@ def cells(finding: Finding) -> Cells:
 class Gates(Reducer):
     """Sums over rows of their mean gate, by layer: of cells (target, source), and of units by target."""
 
-    def __init__(self, study: Study, tap: str, known: Scenarios) -> None:
+    def __init__(self, study: Study, tap: str, known: ScenarioAxis) -> None:
         """Start at zero."""
         self.sources: tuple[str, ...] = (tap,)
         self._study, self._known = study, known

@@ -11,15 +11,15 @@ import xarray as xr
 
 from msviz.analyses.question import Question, QuestionOptions
 from msviz.analyses.shared.attention import ALL
-from msviz.errors import refuse
+from msviz.errors import invalid
 from msviz.finding import Finding, Provenance
-from msviz.training.frames import Frames
+from msviz.training.frames import SnapshotReader
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from msviz.probing.study import Study
-    from msviz.training.frames import Mark, Measures
+    from msviz.training.frames import Measures, Snapshot
 
 TITLE = "How did the training go?"
 SPLIT = "valid"
@@ -41,7 +41,7 @@ def analyse(study: Study, options: Options) -> Finding:
     scenarios stand first. Raises MsvizError for a slice: a training is not told apart by rows.
     """
     if study.slice:
-        raise refuse("slice", study.slice, "what a training wrote down is of all rows: leave it out")
+        raise invalid("slice", study.slice, "what a training wrote down is of all rows: leave it out")
     assert study.run is not None
     rows = study.run.card.data.rows.get(SPLIT, 0)
     return told(study.run.path, study.run.history, study.schema.scenario_names[1:], rows)
@@ -54,7 +54,7 @@ def told(
 
     `history` is a finished run's, `names` the scenarios in the schema's order, `rows` those of valid.
     """
-    frames = Frames(path)
+    frames = SnapshotReader(path)
     marks, curve = frames.marks(), frames.curve()
     if not names and marks:
         names = list(marks[-1].scenarios)
@@ -85,7 +85,7 @@ def _points(rows: pd.Series, epoch: pd.Series, loss: pd.Series, rate: pd.Series)
     return {name: (("point",), values.to_numpy()) for name, values in found.items()}
 
 
-def _marks(marks: Sequence[Mark], names: Sequence[str]) -> dict[str, Any]:
+def _marks(marks: Sequence[Snapshot], names: Sequence[str]) -> dict[str, Any]:
     """Return what was measured on the sample, mark by mark."""
 
     def table(metric: str, key: str) -> Array:
@@ -118,7 +118,7 @@ def _checks(history: pd.DataFrame, scenarios: int) -> dict[str, Any]:
     return found
 
 
-def _facts(marks: Sequence[Mark], history: pd.DataFrame | None) -> dict[str, Any]:
+def _facts(marks: Sequence[Snapshot], history: pd.DataFrame | None) -> dict[str, Any]:
     """Return how much was trained in which time, the rows of the sample, and which weights were kept."""
     facts = {"rows": 0, "epochs": 0.0, "seconds": 0.0, "sample": 0, "kept_rows": -1, "kept_epoch": -1.0}
     if marks:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from msviz.errors import refuse
+from msviz.errors import invalid
 
 if TYPE_CHECKING:
     from msviz.probing.study import Study
@@ -21,7 +21,7 @@ def field_names(study: Study, size: int) -> list[str]:
     """Return the titles of the N fields; raise MsvizError when attention is over something else."""
     names = [field.label for field in study.schema.features]
     if len(names) != size:
-        raise refuse(
+        raise invalid(
             "attention", f"{size} positions", f"the log has {len(names)} fields: it is not over fields"
         )
     return names

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from msviz.errors import MsvizError, one_of, refuse
+from msviz.errors import MsvizError, invalid, one_of
 from msviz.lazy import LazyModule
 from msviz.probing import hooks
 from msviz.schema import FIRST, UNSEEN
@@ -48,12 +48,12 @@ def tap_of(study: Study, tap: str | None) -> str:
         model = "this model" if study.run is None else study.run.card.model
         raise MsvizError(f"{model} shows no attention to past behaviours")
     if tap is not None and tap not in found:
-        raise refuse("tap", tap, one_of(found))
+        raise invalid("tap", tap, one_of(found))
     return tap or found[0]
 
 
 @dataclass(frozen=True)
-class Look:
+class BehaviourTap:
     """Which part of a tap is read: a layer or expert and a head, counted from 1; 0 is their mean."""
 
     tap: str
@@ -62,16 +62,16 @@ class Look:
     head: int = 0
 
     @classmethod
-    def of(cls, study: Study, tap: str | None, part: int = 0, head: int = 0) -> Look:
+    def of(cls, study: Study, tap: str | None, part: int = 0, head: int = 0) -> BehaviourTap:
         """Return what is read; raise MsvizError for a tap, part or head that does not exist."""
         name = tap_of(study, tap)
         axes = study.axes()[name]
         for axis, number in ((cls._part_of(axes), part), ("head", head)):
             if number and axis not in axes:
-                raise refuse("head" if axis == "head" else "part", number, f"tap {name} has none: choose 0")
+                raise invalid("head" if axis == "head" else "part", number, f"tap {name} has none: choose 0")
         layers = sum(point.name == name for point in hooks.points(study.net))
         if "layer" in axes and part > layers:
-            raise refuse("part", part, f"tap {name} has {layers} layers")
+            raise invalid("part", part, f"tap {name} has {layers} layers")
         return cls(name, axes, part, head)
 
     @staticmethod
@@ -94,7 +94,7 @@ class Look:
                 place = axes.index(axis) + 1
                 if number > values.shape[place]:
                     name = "head" if axis == "head" else "part"
-                    raise refuse(name, number, f"tap {self.tap} has {values.shape[place]}")
+                    raise invalid(name, number, f"tap {self.tap} has {values.shape[place]}")
                 values = values.select(place, number - 1) if number else values.mean(place)
                 axes.remove(axis)
         if axes == ["behaviour", "behaviour"]:
@@ -126,7 +126,9 @@ def side(study: Study, name: str) -> tuple[int, int]:
     for place, field in enumerate(known):
         if name in (field.name, field.title):
             return place, columns[place]
-    raise refuse("field", name, one_of(field.label for field in known) if known else "the log has no history")
+    raise invalid(
+        "field", name, one_of(field.label for field in known) if known else "the log has no history"
+    )
 
 
 def related(batch: Batch, place: int, column: int) -> Tensor:
@@ -137,7 +139,7 @@ def related(batch: Batch, place: int, column: int) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Scenarios:
+class ScenarioAxis:
     """The largest scenarios, which have a line each, and which column a past click's scenario has.
 
     The last column, "Other scenarios", holds clicks of all that have none.
@@ -148,7 +150,7 @@ class Scenarios:
     place: Tensor  # (S + 1,) from a scenario's id to its number, len(ids) for all others
 
     @classmethod
-    def largest(cls, study: Study, most: int) -> Scenarios:
+    def largest(cls, study: Study, most: int) -> ScenarioAxis:
         """Return up to `most` scenarios with rows, in the schema's order; raise MsvizError where none has."""
         sequences = study.schema.sequences
         if sequences and sequences[0].scenario is None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from msviz.dataset import SPLITS
-from msviz.errors import refuse
+from msviz.errors import invalid
 from msviz.probing.groups import day_range
 from msviz.statistics.comparison import normal_p, welch_test
 from msviz.statistics.correlation import correlation_interval
@@ -88,15 +88,15 @@ def _parsed(text: str) -> list[tuple[str, str, str]]:
     for part in filter(None, (one.strip() for one in text.split(";"))):
         match = re.fullmatch(r"(\d{4}-\d\d-\d\d)\s*\.\.\s*(\d{4}-\d\d-\d\d)\s+(\S.*)", part)
         if match is None:
-            raise refuse("periods", part, PERIODS)
+            raise invalid("periods", part, PERIODS)
         first, last, name = match.groups()
         for day in (first, last):
             try:
                 date.fromisoformat(day)
             except ValueError as error:
-                raise refuse("periods", day, "wanted: a day of the calendar, as in 2025-03-11") from error
+                raise invalid("periods", day, "wanted: a day of the calendar, as in 2025-03-11") from error
         if first > last:
-            raise refuse("periods", part, "the first day must not come after the last")
+            raise invalid("periods", part, "the first day must not come after the last")
         found.append((first, last, name))
     return found
 

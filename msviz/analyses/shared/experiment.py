@@ -153,7 +153,7 @@ def unit_moments(
 
 
 @dataclass(frozen=True)
-class Split:
+class ArmSplit:
     """How the arms' sizes compare with what was planned."""
 
     share: float  # of treatment
@@ -162,7 +162,7 @@ class Split:
     p: float
 
 
-def arm_split(counts: Array, planned: float) -> Split:
+def arm_split(counts: Array, planned: float) -> ArmSplit:
     """Return the test of a sample ratio mismatch of counts (2, D), control first, against a planned share.
 
     Pearson's chi-square, divided by the dispersion of the daily shares where there are days to measure it
@@ -174,8 +174,8 @@ def arm_split(counts: Array, planned: float) -> Split:
     share = float(counts[1].sum() / total)
     chi = total * (share - planned) ** 2 / (planned * (1 - planned))
     if days <= MIN_DAYS or not 0 < share < 1:
-        return Split(share, 1.0, float(chi), float(stats.chi2.sf(chi, 1)))
+        return ArmSplit(share, 1.0, float(chi), float(stats.chi2.sf(chi, 1)))
     daily = counts.sum(0)
     pearson = ((counts[1] - daily * share) ** 2 / (daily * share * (1 - share))).sum()
     dispersion = max(float(pearson / (days - 1)), 1.0)
-    return Split(share, dispersion, float(chi), float(stats.f.sf(chi / dispersion, 1, days - 1)))
+    return ArmSplit(share, dispersion, float(chi), float(stats.f.sf(chi / dispersion, 1, days - 1)))

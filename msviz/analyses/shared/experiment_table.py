@@ -8,9 +8,9 @@ import numpy as np
 
 from msviz.analyses.shared.experiment import (
     METRICS,
+    ArmSplit,
     Lift,
     Metric,
-    Split,
     arm_split,
     by_counts,
     by_days,
@@ -19,7 +19,7 @@ from msviz.analyses.shared.experiment import (
 )
 from msviz.data import experiment as log_file
 from msviz.data.experiment import SAME, Experiment
-from msviz.errors import one_of, refuse
+from msviz.errors import invalid, one_of
 
 Array = np.ndarray[Any, Any]
 REST = "other days"
@@ -28,7 +28,7 @@ MIN_UNITS = 10  # of both arms; with fewer, days are the units
 
 
 @dataclass(frozen=True)
-class Table:
+class ExperimentTable:
     """Daily sums (S + 1, 2, D) of both arms by what was counted, all scenarios first."""
 
     experiment: Experiment
@@ -103,7 +103,7 @@ class Table:
             moments[0] = np.nan
         return by_units(moments)
 
-    def splits(self, planned: float) -> list[Split]:
+    def splits(self, planned: float) -> list[ArmSplit]:
         """Return for every scenario whether the arms' sizes are as planned, by users where they are known."""
         if self.experiment.unit == "user":
             lines = np.zeros(len(self.scenario), np.int64)
@@ -117,7 +117,7 @@ class Table:
 
 def summed(
     log: str, control: str | None, treatment: str | None, metric: str, periods: str, most: int
-) -> Table:
+) -> ExperimentTable:
     """Read the log and sum it up; raise MsvizError where log and options do not fit."""
     experiment = log_file.read(log)
     control = log_file.arm(control, experiment, "control", treatment)
@@ -133,11 +133,11 @@ def summed(
         for name, values in experiment.value.items()
     }
     if not all(sums["impressions"][0, side].sum() for side in (0, 1)):
-        raise refuse("log", log, f"{control} or {treatment} has no impressions")
+        raise invalid("log", log, f"{control} or {treatment} has no impressions")
     period = _named(periods, experiment)
     if (period == SAME).all():
-        raise refuse("periods", SAME, "there are no other days to compare the arms on")
-    return Table(
+        raise invalid("periods", SAME, "there are no other days to compare the arms on")
+    return ExperimentTable(
         experiment, control, treatment, [experiment.scenarios[k] for k in kept], scenario,
         _metrics(metric, experiment), sums, period, len(size) - len(kept),
     )  # fmt: skip
@@ -167,7 +167,7 @@ def _metrics(asked: str, experiment: Experiment) -> list[str]:
         return able
     if asked not in able:
         known = f"; it needs {METRICS[asked].top} and {METRICS[asked].bottom}" if asked in METRICS else ""
-        raise refuse("metric", asked, one_of(["all", *able]) + known)
+        raise invalid("metric", asked, one_of(["all", *able]) + known)
     return [asked]
 
 
@@ -185,16 +185,16 @@ def _named(text: str, experiment: Experiment) -> Array:
         except ValueError:
             found = None
         if not found or first is None or last is None or first > last:
-            raise refuse("periods", part.strip(), "wanted: 2025-05-11..2025-05-15 Spring sale; …")
+            raise invalid("periods", part.strip(), "wanted: 2025-05-11..2025-05-15 Spring sale; …")
         inside = (experiment.days >= first) & (experiment.days <= last)
         if not inside.any() or (inside & taken).any():
             span = f"{experiment.days[0]}..{experiment.days[-1]}"
-            raise refuse("periods", part.strip(), f"wanted: days of the log ({span}), each in one period")
+            raise invalid("periods", part.strip(), f"wanted: days of the log ({span}), each in one period")
         out[inside], taken = found[3], taken | inside
     return out.astype(str)
 
 
-def daily(table: Table) -> list[Lift]:
+def daily(table: ExperimentTable) -> list[Lift]:
     """Return each metric's lifts (S + 1, D) of single days: units where known, else binomial counts."""
     days = len(table.experiment.days)
     if table.by_unit:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from msviz.errors import one_of, refuse
+from msviz.errors import invalid, one_of
 from msviz.probing.reducers import row_keys
 from msviz.schema import FIRST
 
@@ -24,7 +24,7 @@ def chosen(schema: Schema, fields: str, question: str) -> tuple[Field, Field]:
     if not fields:
         small = [field for field in features if field.size - FIRST <= 16] or features
         if len(features) < 2:
-            raise refuse(
+            raise invalid(
                 f"{question} fields", [field.name for field in features], "the log needs two features"
             )
         found = (small + [field for field in features if field not in small])[:2]
@@ -36,7 +36,7 @@ def chosen(schema: Schema, fields: str, question: str) -> tuple[Field, Field]:
         pair = [known.get(",".join(side).strip()) for side in (wanted[:cut], wanted[cut:])]
         if pair[0] is not None and pair[1] is not None and pair[0] is not pair[1]:
             return pair[0], pair[1]
-    raise refuse(
+    raise invalid(
         f"{question} fields",
         fields,
         f"wanted: two different ones, joined by a comma, of {one_of([f.name for f in features][:40])}",

@@ -13,7 +13,7 @@ from msviz.probing.reducers import Reducer
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from msviz.analyses.shared.behaviours import Array, Look, Scenarios
+    from msviz.analyses.shared.behaviours import Array, BehaviourTap, ScenarioAxis
     from msviz.batch import Batch
     from msviz.probing.reducers import BatchRows
     from msviz.probing.study import Study
@@ -33,7 +33,9 @@ class Masses(Reducer):
     (targets,) and `holding` (targets, sources), the rows that have a click of that source.
     """
 
-    def __init__(self, study: Study, look: Look, known: Scenarios, side: tuple[int, int] | None) -> None:
+    def __init__(
+        self, study: Study, look: BehaviourTap, known: ScenarioAxis, side: tuple[int, int] | None
+    ) -> None:
         """Start at zero; `side` narrows to clicks with the impression's own value of a field."""
         self.sources: tuple[str, ...] = (look.tap,)
         self._study, self._look, self._known, self._side = study, look, known, side
@@ -94,7 +96,7 @@ class Changes:
     Sums (targets, sources) over rows that have such clicks, of the change with less without, and its square.
     """
 
-    def __init__(self, study: Study, known: Scenarios, side: tuple[int, int] | None) -> None:
+    def __init__(self, study: Study, known: ScenarioAxis, side: tuple[int, int] | None) -> None:
         """Start at zero."""
         self._study, self._known, self._side = study, known, side
         shape = (len(known.targets) + 1, len(known.sources))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from msviz.errors import refuse
+from msviz.errors import invalid
 from msviz.run import Run, shelf
 from msviz.run_folder import is_run
 from msviz.same_training import deciding
@@ -16,7 +16,7 @@ UNSET = {"train_where": "all rows", "scenario_fields": "the data's own"}
 
 
 @dataclass(frozen=True)
-class Entry:
+class ComparedRun:
     """Trainings that differ in their seed alone, and the settings in which models of their kind differ."""
 
     runs: tuple[Run, ...]
@@ -46,11 +46,11 @@ def named(text: str | None) -> list[Run]:
         inside = [] if is_run(path) else shelf(path)
         found += inside or [Run.peek(path)]
     if not found:
-        raise refuse("runs", text, "wanted: paths of runs, or of a folder of runs, between commas")
+        raise invalid("runs", text, "wanted: paths of runs, or of a folder of runs, between commas")
     return found
 
 
-def entries(first: Run, others: Sequence[Run], fingerprint: str) -> tuple[list[Entry], int]:
+def entries(first: Run, others: Sequence[Run], fingerprint: str) -> tuple[list[ComparedRun], int]:
     """Return `first` and all others on the same data, alike ones together, and how many saw other data."""
     unique = {run.path.resolve(): run for run in [first, *sorted(others, key=lambda run: run.name)]}
     fitting = [run for run in unique.values() if run.card.data.fingerprint == fingerprint]
@@ -62,7 +62,7 @@ def entries(first: Run, others: Sequence[Run], fingerprint: str) -> tuple[list[E
         kinds.setdefault(runs[0].card.model, []).append(_settings(runs[0]))
     varied = {model: _varied(found) for model, found in kinds.items()}
     found = [
-        Entry(
+        ComparedRun(
             tuple(sorted(runs, key=lambda run: run.card.seed)),
             {key: _settings(runs[0]).get(key, "") for key in varied[runs[0].card.model]},
         )
@@ -102,7 +102,7 @@ class Switched:
     off: int
 
 
-def switched(found: Sequence[Entry]) -> list[Switched]:
+def switched(found: Sequence[ComparedRun]) -> list[Switched]:
     """Return the entries of one model that differ in what is on or off alone: most of it on, most of it off.
 
     Entries that also differ in other settings make pairs of their own. A pair is called 'model, those

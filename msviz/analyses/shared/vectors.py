@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from msviz.data.sample import drawn as sampled
-from msviz.errors import MsvizError, one_of, refuse
+from msviz.errors import MsvizError, invalid, one_of
 from msviz.lazy import LazyModule
 from msviz.probing.reducers import Reducer, own_entry
 
@@ -48,7 +48,7 @@ def tap_of(axes: Mapping[str, tuple[str, ...]], asked: str | None) -> str:
     """Return the tap that was asked for, or the first that shows vectors; raise MsvizError without one."""
     known = taps(axes)
     if asked is not None and asked not in known:
-        raise refuse("representation tap", asked, one_of(known) if known else "this model shows no vectors")
+        raise invalid("representation tap", asked, one_of(known) if known else "this model shows no vectors")
     if not known:
         raise MsvizError("this model shows no vectors (unit)")
     return asked or known[0]
@@ -71,7 +71,7 @@ def drawn(study: Study, size: int) -> Array:
     return sampled(study.part.scenario, size, study.seed)
 
 
-class Kept(Reducer):
+class KeptVectors(Reducer):
     """The vectors (n, E, units) of chosen positions, their predictions (n,), and nothing else."""
 
     def __init__(
@@ -116,7 +116,7 @@ class Kept(Reducer):
             return own_entry(values, ("scenario", UNIT), scenario)[:, None]
         return values[:, torch.as_tensor(self._entries, device=values.device)]
 
-    def merge(self, other: Kept) -> None:
+    def merge(self, other: KeptVectors) -> None:
         """Add the positions that the other saw."""
         positions = np.concatenate([self.positions, other.positions])
         order = np.argsort(positions, kind="stable")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from msviz.errors import one_of, refuse
+from msviz.errors import invalid, one_of
 from msviz.lazy import LazyModule
-from msviz.probing.moments import Moments
+from msviz.probing.moments import GroupMoments
 from msviz.probing.reducers import Reducer, own_entry
 from msviz.schema import UNSEEN
 
@@ -50,9 +50,9 @@ def tap_of(study: Study, wanted: str | None) -> str:
     """Return the tap to read, the first that suits where none is named; raise MsvizError with the choices."""
     fits = [name for name, axes in study.axes().items() if axes in SHAPES]
     if wanted is not None and wanted not in fits:
-        raise refuse("feature_weights tap", wanted, one_of(fits) if fits else "this model has none")
+        raise invalid("feature_weights tap", wanted, one_of(fits) if fits else "this model has none")
     if not fits:
-        study.showing("head", "field")  # raises, with all that the model shows
+        study.find_tap("head", "field")  # raises, with all that the model shows
     return wanted or fits[0]
 
 
@@ -65,7 +65,7 @@ def measured(study: Study, tap: str, kept: list[int], known: Array) -> Weights:
     heads = "head" in study.axes()[tap]
     axes = ("head", "field") if heads else ("field",)
     over = (("head",),) if heads else ()
-    moments = Moments(tap, study.groups("scenario", keep=kept), axes=axes, over=over)
+    moments = GroupMoments(tap, study.groups("scenario", keep=kept), axes=axes, over=over)
     study.stream([_OwnScenario(moments) if "scenario" in study.axes()[tap] else moments], known)
     views: list[tuple[str, ...]] = [("head",), ()] if heads else [()]
     parts = []
@@ -84,7 +84,7 @@ def measured(study: Study, tap: str, kept: list[int], known: Array) -> Weights:
 class _OwnScenario(Reducer):
     """Feeds a reducer the entry of each row's own scenario, of a tap that shows all of them."""
 
-    def __init__(self, inner: Moments) -> None:
+    def __init__(self, inner: GroupMoments) -> None:
         self.inner, self.sources = inner, inner.sources
 
     def begin(self, rows: BatchRows) -> None:

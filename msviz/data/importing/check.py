@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from msviz.errors import one_of, refuse
+from msviz.errors import invalid, one_of
 from msviz.schema import Field, Schema
 
 LONGEST = 2**16 - 1  # behaviours of a row: what the dataset's lengths can say
@@ -17,14 +17,14 @@ def check(
     """
     for role in ("label", "scenario"):
         if not any(field.role == role for field in schema.fields):
-            raise refuse("schema", role, f"no field has this role; give role: {role} to one of the fields")
+            raise invalid("schema", role, f"no field has this role; give role: {role} to one of the fields")
     for name in needed(log_schema(schema, events is not None, daily)):
         if name not in columns:
-            raise refuse("schema: column", name, f"the source does not have it; {one_of(columns)}")
+            raise invalid("schema: column", name, f"the source does not have it; {one_of(columns)}")
     if schema.split.by == "time" and schema.role("time") is None:
-        raise refuse("split: by", "time", "no field has role time; wanted random, given, or such a field")
+        raise invalid("split: by", "time", "no field has role time; wanted random, given, or such a field")
     if len(schema.sequences) > 1:
-        raise refuse(
+        raise invalid(
             "schema: sequences", [f.name for f in schema.sequences], "one behaviour sequence at most"
         )
     for field in schema.sequences:
@@ -33,7 +33,7 @@ def check(
         _check_events(schema, events)
     for field in schema.fields:
         if field.role == "time" and field.unit not in (None, "s", "ms", "us", "date"):
-            raise refuse(f"schema: {field.name}: unit", field.unit, one_of(("s", "ms", "us", "date")))
+            raise invalid(f"schema: {field.name}: unit", field.unit, one_of(("s", "ms", "us", "date")))
 
 
 def log_schema(schema: Schema, events: bool, daily: Collection[str] = ()) -> Schema:
@@ -79,42 +79,44 @@ def item_column(schema: Schema, columns: Sequence[str]) -> str:
 def _check_sequence(field: Field, schema: Schema) -> None:
     items = [f.name for f in schema.features if f.kind == "categorical"]
     if field.of not in items:
-        raise refuse(f"schema: {field.name}: of", field.of, one_of(items))
+        raise invalid(f"schema: {field.name}: of", field.of, one_of(items))
     for side in field.sides:
         if side not in items or side == field.of:
             wanted = "wanted categorical features of the items; " + one_of(n for n in items if n != field.of)
-            raise refuse(f"schema: {field.name}: sides", side, wanted)
+            raise invalid(f"schema: {field.name}: sides", side, wanted)
     named = [name for name in (field.name, *field.sides.values(), field.scenario, field.time) if name]
     for name in named:
         if named.count(name) > 1:
-            raise refuse(f"schema: {field.name}: column", name, "the sequence names this column twice")
+            raise invalid(f"schema: {field.name}: column", name, "the sequence names this column twice")
     if field.max > LONGEST:
-        raise refuse(f"schema: {field.name}: max", field.max, f"{LONGEST:,} at most")
+        raise invalid(f"schema: {field.name}: max", field.max, f"{LONGEST:,} at most")
     if field.time and schema.role("time") is None:
-        raise refuse(f"schema: {field.name}: time", field.time, "the log itself needs a field with role time")
+        raise invalid(
+            f"schema: {field.name}: time", field.time, "the log itself needs a field with role time"
+        )
     if field.scenario and len(schema.scenario_fields) != 1:
         wanted = "behaviours can carry a scenario where exactly one field is the scenario"
-        raise refuse(f"schema: {field.name}: scenario", field.scenario, wanted)
+        raise invalid(f"schema: {field.name}: scenario", field.scenario, wanted)
 
 
 def _check_events(schema: Schema, columns: Sequence[str]) -> None:
     """Raise MsvizError when impressions and events cannot be joined by user and time."""
     if not schema.sequences:
-        raise refuse("events", "no sequence", "the schema needs a field of role behaviour, kind sequence")
+        raise invalid("events", "no sequence", "the schema needs a field of role behaviour, kind sequence")
     sequence, user = schema.sequences[0], user_field(schema)
     if schema.role("time") is None:
-        raise refuse("events", "no time", "the log needs a field with role time, at which histories are cut")
+        raise invalid("events", "no time", "the log needs a field with role time, at which histories are cut")
     if not sequence.time:
-        raise refuse(
+        raise invalid(
             f"schema: {sequence.name}: time", sequence.time, f"wanted the events' time; {one_of(columns)}"
         )
     if user is None:
-        raise refuse("events", "no user", "the log needs a categorical field with role user")
+        raise invalid("events", "no user", "the log needs a categorical field with role user")
     item = item_column(schema, columns)
     others = [name for name, _ in parts(schema).values() if name != sequence.name]
     named = [user.name, item, *others, sequence.time]
     for name in named:
         if name not in columns:
-            raise refuse("schema: column", name, f"the events do not have it; {one_of(columns)}")
+            raise invalid("schema: column", name, f"the events do not have it; {one_of(columns)}")
         if named.count(name) > 1:
-            raise refuse("schema: column", name, "it is read twice from the events")
+            raise invalid("schema: column", name, "it is read twice from the events")

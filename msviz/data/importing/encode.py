@@ -13,8 +13,8 @@ import numpy as np
 
 from msviz.data.importing.arrow_columns import Codes
 from msviz.data.importing.check import log_schema, parts
-from msviz.data.importing.events import Events, Histories, Lists, Windows
-from msviz.data.importing.learn import Learned
+from msviz.data.importing.events import EventHistories, EventLists, Events, Windows
+from msviz.data.importing.learn import FittedSchema
 from msviz.data.importing.prepare import Prepared, prepare
 from msviz.data.importing.read import Chunk
 from msviz.data.importing.rejects import Rejects
@@ -23,7 +23,7 @@ from msviz.data.importing.spill import Spill
 from msviz.data.importing.stale import refuse_existing
 from msviz.data.importing.write import DatasetWriter
 from msviz.dataset import SPLITS, Array, Dataset
-from msviz.errors import refuse
+from msviz.errors import invalid
 from msviz.schema import UNSEEN, Schema
 
 SHOWN = 20  # scenarios that get their own warning line
@@ -55,14 +55,14 @@ def encode(
     rejects = rejects or Rejects(out)
     try:
         with Spill(out) as spill:
-            books = _Books()
+            books = _TextIndex()
             own = log_schema(schema, events is not None, daily.names if daily else ())
             rows, seen = _collect(tasks, own, spill, books, rejects)
             if not (staged or seen):
-                raise refuse("source", "no rows", "wanted: rows below the header line")
+                raise invalid("source", "no rows", "wanted: rows below the header line")
             rejects.judge(staged or seen, allow_rejects)
             if not rows:
-                raise refuse("source", f"{staged or seen} rows", "none of them can be used")
+                raise invalid("source", f"{staged or seen} rows", "none of them can be used")
             joined = Joined(daily, spill, books.words, rows) if daily else None
             told: dict[str, Any] = {"rejected": rejects.count}
             if events:
@@ -71,14 +71,14 @@ def encode(
             rejects.publish()
             if rejects.count:
                 report(f"{rejects.count:,} rows could not be read; see {rejects.path.name}")
-            learned = Learned(schema, spill, books.words, rows)
+            learned = FittedSchema(schema, spill, books.words, rows)
             encoding = _Encoding(learned, report, joined)
-            return encoding.write(out, overwrite, {**origin, **told}, Windows if events else Lists)
+            return encoding.write(out, overwrite, {**origin, **told}, Windows if events else EventLists)
     finally:
         rejects.discard()
 
 
-class _Books:
+class _TextIndex:
     """Every distinct text of every categorical column, numbered in the order of its first appearance."""
 
     def __init__(self) -> None:
@@ -100,7 +100,9 @@ class _Books:
         return np.append(numbers, np.int32(-1))[codes.place]
 
 
-def _collect(tasks: Tasks, schema: Schema, spill: Spill, books: _Books, rejects: Rejects) -> tuple[int, int]:
+def _collect(
+    tasks: Tasks, schema: Schema, spill: Spill, books: _TextIndex, rejects: Rejects
+) -> tuple[int, int]:
     """Read every chunk once, in order; return the number of usable rows and of rows seen."""
     shared = (
         {key: f"field.{feature}" for key, (_, feature) in parts(schema).items()} if schema.sequences else {}
@@ -119,7 +121,7 @@ def _collect(tasks: Tasks, schema: Schema, spill: Spill, books: _Books, rejects:
 
 
 def _collect_events(
-    events: Events, spill: Spill, books: _Books, rejects: Rejects, report: Report
+    events: Events, spill: Spill, books: _TextIndex, rejects: Rejects, report: Report
 ) -> dict[str, Any]:
     """Read the events of the log's users; return what dataset.json tells of them."""
     rows = anonymous = read = 0
@@ -139,7 +141,7 @@ def _collect_events(
         rows, read = rows + part.seen, read + int(keep.sum())
         anonymous += int(nameless.sum())
     if not rows:
-        raise refuse("events", "no rows", "wanted: rows below the header line")
+        raise invalid("events", "no rows", "wanted: rows below the header line")
     report(f"{read:,} of {rows:,} events are of the log's users; {anonymous:,} name no user or no item")
     if not read:
         report("warning: no event is of a user of the log, so no row has a history")
@@ -170,7 +172,7 @@ def _run(task: Callable[[], Chunk], schema: Schema) -> Prepared:
 class _Encoding:
     """The second half: writes ids, split by split, and tells what came of it."""
 
-    def __init__(self, learned: Learned, report: Report, joined: Joined | None) -> None:
+    def __init__(self, learned: FittedSchema, report: Report, joined: Joined | None) -> None:
         self.learned = learned
         self.joined = joined
         self.spill = learned.spill
@@ -184,7 +186,7 @@ class _Encoding:
         out: Path,
         overwrite: bool,
         origin: dict[str, Any],
-        kind: Callable[[Learned, DatasetWriter], Histories],
+        kind: Callable[[FittedSchema, DatasetWriter], EventHistories],
     ) -> Dataset:
         """Write every split; raise MsvizError and leave nothing behind when it cannot be finished."""
         with DatasetWriter(out, self.schema, overwrite) as writer:
@@ -197,7 +199,7 @@ class _Encoding:
         return dataset
 
     def _write_window(
-        self, writer: DatasetWriter, start: int, stop: int, histories: Histories | None
+        self, writer: DatasetWriter, start: int, stop: int, histories: EventHistories | None
     ) -> None:
         spill, schema = self.spill, self.schema
         ids = np.stack([self.learned.ids(field, start, stop) for field in schema.features], axis=1)

@@ -8,17 +8,17 @@ from typing import Protocol
 import numpy as np
 
 from msviz.data.importing.check import item_column, parts, user_field
-from msviz.data.importing.learn import Learned
+from msviz.data.importing.learn import FittedSchema
 from msviz.data.importing.read import Chunk
 from msviz.data.importing.write import DatasetWriter
 from msviz.dataset import Array
-from msviz.errors import refuse
+from msviz.errors import invalid
 from msviz.schema import UNSEEN, Field, Schema
 
 BLOCK = 1 << 18  # events written at a time
 
 
-class Table(Protocol):
+class EventTable(Protocol):
     """What events are read from: a `Source`, or tables that are joined on the way."""
 
     @property
@@ -45,7 +45,7 @@ class Events:
     schema: Schema  # of the events' own columns
 
     @classmethod
-    def of(cls, schema: Schema, source: "Table") -> "Events":
+    def of(cls, schema: Schema, source: "EventTable") -> "Events":
         """Return the events that a checked schema's sequence wants of a source."""
         sequence, own, user = schema.sequences[0], schema.role("time"), user_field(schema)
         if own is None or user is None:  # `check` has told it in other words
@@ -61,17 +61,17 @@ class Events:
         return cls(files, source.chunks(columns), user.name, named, features, its)
 
 
-class Histories(Protocol):
+class EventHistories(Protocol):
     """Writes behaviours and says which stretch of them is whose."""
 
     def write(self, start: int, stop: int) -> tuple[Array, Array]:
         """Return where the behaviours of the next rows (n,) begin among the events, and how many they are."""
 
 
-class Lists:
+class EventLists:
     """Histories that stand in the log's rows; windows of rows come in order, so their places add up."""
 
-    def __init__(self, learned: Learned, writer: DatasetWriter) -> None:
+    def __init__(self, learned: FittedSchema, writer: DatasetWriter) -> None:
         """Keep what turns codes into ids."""
         self._ids = _Ids(learned)
         self._spill = learned.spill
@@ -92,7 +92,7 @@ class Lists:
 class Windows:
     """Histories that are stretches of a table of events; events that are in none of them are not kept."""
 
-    def __init__(self, learned: Learned, writer: DatasetWriter) -> None:
+    def __init__(self, learned: FittedSchema, writer: DatasetWriter) -> None:
         """Find every row's stretch and write the events, sorted by user and time."""
         self._spill = learned.spill
         user = user_field(learned.schema)
@@ -120,7 +120,7 @@ class Windows:
         self._span = high - self._low + 2  # one second more, for rows that are later than all events
         user = self._spill.read("events.user", 0, count)
         if (int(user.max(initial=0)) + 1) * self._span >= 2**63:
-            raise refuse("events: seconds from first to last", self._span, "too many for that many users")
+            raise invalid("events: seconds from first to last", self._span, "too many for that many users")
         key -= self._low
         key += user.astype(np.int64) * self._span
         order = np.argsort(key, kind="stable")
@@ -135,7 +135,7 @@ class Windows:
         begin = np.maximum(np.searchsorted(self._key, user), end - self._most)
         return begin, end - begin
 
-    def _write(self, learned: Learned, writer: DatasetWriter, order: Array) -> None:
+    def _write(self, learned: FittedSchema, writer: DatasetWriter, order: Array) -> None:
         ids = _Ids(learned)
         count = self._spill.size("events.user")
         columns = {key: self._spill.read(key, 0, count)[order] for key in (*ids.keys, "events.time")}
@@ -152,7 +152,7 @@ class Windows:
 class _Ids:
     """Turns the codes of behaviours into the ids of the features that they use."""
 
-    def __init__(self, learned: Learned) -> None:
+    def __init__(self, learned: FittedSchema) -> None:
         found = parts(learned.schema)
         self.keys = list(found)
         self._tables = {key: learned.tables[feature] for key, (_, feature) in found.items()}

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
-from msviz.data.importing.read import Source, cut_lines, first_line, is_parquet, open_text, parse_lines
+from msviz.data.importing.read import LogFiles, cut_lines, first_line, is_parquet, open_text, parse_lines
 from msviz.data.sample import scattered
 from msviz.errors import MsvizError
 
@@ -21,7 +21,7 @@ ROWS = 1 << 13  # of a piece of Parquet
 UNPACKED = 1 << 29  # bytes of gzipped text that are unpacked at most, about: two seconds
 
 
-def excerpt(source: Source) -> pa.Table:
+def excerpt(source: LogFiles) -> pa.Table:
     """Return rows of all columns from places all over the files, in their order; the whole of a small table.
 
     Raises MsvizError for a file that cannot be read.

@@ -10,14 +10,14 @@ from msviz.data.importing import bins
 from msviz.data.importing.spill import Spill
 from msviz.data.importing.split import TRAIN, splitter
 from msviz.dataset import Array
-from msviz.errors import refuse
+from msviz.errors import invalid
 from msviz.schema import FIRST, MISSING, UNKNOWN, Field, Schema, mixed_radix
 
 WINDOW = 1 << 17  # rows looked at or turned into ids at a time
 SAMPLE = 1_000_000  # training values that decide a numeric field's bins; all of them in a smaller log
 
 
-class Learned:
+class FittedSchema:
     """The finished schema of a spilled log, and the ids it gives to each row."""
 
     def __init__(self, schema: Schema, spill: Spill, books: dict[str, dict[str, int]], rows: int) -> None:
@@ -28,7 +28,7 @@ class Learned:
         self.split = splitter(schema.split, spill)
         train = sum(int((self.split(*window) == TRAIN).sum()) for window in self.windows())
         if not train:
-            raise refuse(
+            raise invalid(
                 "split", schema.split.model_dump(exclude_defaults=True), "no row is left for training"
             )
         self.train = train

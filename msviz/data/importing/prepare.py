@@ -49,7 +49,7 @@ def unfit_signals(values: Array) -> dict[int, str]:
 
 def prepare(chunk: Chunk, schema: Schema) -> Prepared:
     """Read a chunk's columns as the schema says; rows with a cell that cannot be used are rejected."""
-    reader = _Reader(chunk)
+    reader = _ChunkReader(chunk)
     for field in schema.fields:
         if field.role != "behaviour":
             reader.read(field)
@@ -61,7 +61,7 @@ def prepare(chunk: Chunk, schema: Schema) -> Prepared:
     return reader.finish()
 
 
-class _Reader:
+class _ChunkReader:
     def __init__(self, chunk: Chunk) -> None:
         self.chunk = chunk
         self.arrays: dict[str, Array] = {}

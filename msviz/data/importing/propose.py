@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from msviz.data.importing import arrow_columns
 from msviz.data.importing.excerpts import excerpt
-from msviz.data.importing.read import Source
+from msviz.data.importing.read import LogFiles
 from msviz.data.sample import scattered
 from msviz.schema import FEATURE_ROLES, Field, Role, Schema, Split
 
@@ -35,7 +35,7 @@ def is_named(what: str, name: str) -> bool:
     return re.fullmatch(NAMES[what], name.lower()) is not None
 
 
-def guess(source: Source) -> tuple[Schema, list[str]]:
+def guess(source: LogFiles) -> tuple[Schema, list[str]]:
     """Return a proposed schema of a table and, one line each, what it assumes and what it leaves out."""
     return _Guess(excerpt(source)).schema()
 

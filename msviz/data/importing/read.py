@@ -18,7 +18,7 @@ from pyarrow import parquet
 
 from msviz.data.importing.rejects import Reject
 from msviz.dataset import Array
-from msviz.errors import MsvizError, one_of, refuse
+from msviz.errors import MsvizError, invalid, one_of
 
 TEXT = (".csv", ".tsv", ".txt")
 SUFFIXES = (*TEXT, *(f"{suffix}.gz" for suffix in TEXT), ".parquet")
@@ -41,7 +41,7 @@ class Chunk:
 
 
 @dataclass(frozen=True)
-class Source:
+class LogFiles:
     """The files of one table, in the order of their names, and the columns they share."""
 
     files: list[Path]
@@ -53,7 +53,7 @@ class Source:
             yield from _parquet(path, columns) if is_parquet(path) else _text(path, columns, block)
 
 
-def find(source: str, what: str = "source") -> Source:
+def find(source: str, what: str = "source") -> LogFiles:
     """Return the files behind a path, a folder or a glob; raise MsvizError for none or unlike columns.
 
     `what` is the name of the option in errors.
@@ -65,17 +65,17 @@ def find(source: str, what: str = "source") -> Source:
         files = [path] if path.is_file() else sorted(map(Path, glob.glob(source)))  # noqa: PTH207 - an absolute pattern too
         for each in files:
             if not _readable(each):
-                raise refuse(what, each.name, one_of(SUFFIXES))
+                raise invalid(what, each.name, one_of(SUFFIXES))
     if not files:
-        raise refuse(what, source, f"no such table; wanted: a file, folder or glob of {', '.join(SUFFIXES)}")
+        raise invalid(what, source, f"no such table; wanted: a file, folder or glob of {', '.join(SUFFIXES)}")
     columns = _header(files[0])
     for each in files[1:]:
         lacking = [name for name in columns if name not in _header(each)]
         if lacking:
-            raise refuse(
+            raise invalid(
                 f"source {each.name}: columns", _header(each), f"lacks {lacking[0]!r} of {files[0].name}"
             )
-    return Source(files, columns)
+    return LogFiles(files, columns)
 
 
 def _readable(path: Path) -> bool:
@@ -98,10 +98,10 @@ def _header(path: Path) -> list[str]:
     except (OSError, EOFError, pa.ArrowException, UnicodeDecodeError) as error:
         raise MsvizError(f"source {path.name}: cannot be read: {' '.join(str(error).split())}") from error
     if not any(names):
-        raise refuse(f"source {path.name}", "an empty file", "wanted: a header line and rows")
+        raise invalid(f"source {path.name}", "an empty file", "wanted: a header line and rows")
     for name in names:
         if names.count(name) > 1:
-            raise refuse(f"source {path.name}: header", name, "this column stands there twice")
+            raise invalid(f"source {path.name}: header", name, "this column stands there twice")
     return names
 
 

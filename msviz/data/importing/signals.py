@@ -12,7 +12,7 @@ from msviz.data.importing.prepare import unfit_signals
 from msviz.data.importing.read import Chunk, find
 from msviz.data.importing.spill import Spill
 from msviz.dataset import Array
-from msviz.errors import MsvizError, refuse
+from msviz.errors import MsvizError, invalid
 from msviz.schema import Schema, mixed_radix
 
 DAY = 86_400
@@ -39,12 +39,12 @@ def read_daily(path: str, schema: Schema) -> Daily:
     if not names:
         wanted = [field.name for field in schema.signals]
         hint = f"wanted fields with role signal: {', '.join(wanted) or 'the schema has none'}"
-        raise refuse(f"{where}: columns", source.columns, hint)
+        raise invalid(f"{where}: columns", source.columns, hint)
     dates = [name for name in DATES if name in source.columns]
     if len(dates) != 1:
-        raise refuse(f"{where}: columns", source.columns, "wanted one column called date or day")
+        raise invalid(f"{where}: columns", source.columns, "wanted one column called date or day")
     if schema.role("time") is None:
-        raise refuse(
+        raise invalid(
             "signals", path, "the log needs a field with role time, whose local day they are joined by"
         )
     keys = [field.name for field in schema.scenario_fields if field.name in source.columns]
@@ -61,7 +61,7 @@ def read_daily(path: str, schema: Schema) -> Daily:
             zip(*[_texts(chunk.table[name].combine_chunks()) for name in keys], strict=True) if keys else []
         )
     if not days:
-        raise refuse(where, "no rows", "wanted: rows below the header line")
+        raise invalid(where, "no rows", "wanted: rows below the header line")
     found = Daily(
         where, names, np.concatenate(days), np.concatenate(values), keys, words or [()] * sum(map(len, days))
     )
@@ -96,7 +96,7 @@ def _refuse_twice(daily: Daily) -> None:
     seen: set[tuple[int, tuple[str, ...]]] = set()
     for day, words in zip(daily.days.tolist(), daily.words, strict=True):
         if (day, words) in seen:
-            raise refuse(f"{daily.file}: day", _named(day, daily.keys, words), "it stands there twice")
+            raise invalid(f"{daily.file}: day", _named(day, daily.keys, words), "it stands there twice")
         seen.add((day, words))
 
 
@@ -159,7 +159,7 @@ class Joined:
         day, *codes = min(absent)
         texts = [["", *book][code] for book, code in zip(self._books, codes, strict=True)]
         what = "local day" if not self._books else "local day and scenario"
-        raise refuse(
+        raise invalid(
             f"{self._daily.file}: day",
             _named(day + self._first, self._daily.keys, texts),
             f"the log has rows of it, the table none; wanted one of every {what} of the log",

@@ -7,7 +7,7 @@ import numpy as np
 
 from msviz.data.importing.spill import Spill
 from msviz.dataset import Array
-from msviz.errors import refuse
+from msviz.errors import invalid
 from msviz.schema import Split
 
 SAMPLE = 4_000_000  # times that decide where a split by shares falls; all of them in a smaller log
@@ -35,7 +35,7 @@ def _thresholds(split: Split, spill: Spill) -> tuple[int, int]:
     if split.valid_from and split.test_from:
         valid, test = day("split: valid_from", split.valid_from), day("split: test_from", split.test_from)
         if valid > test:
-            raise refuse(
+            raise invalid(
                 "split: valid_from", split.valid_from, f"wanted a day up to test_from {split.test_from}"
             )
         return valid, test
@@ -58,7 +58,7 @@ def day(name: str, text: str) -> int:
     try:
         return int(datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).timestamp())
     except ValueError as error:
-        raise refuse(name, text, "wanted a day like 2022-05-06") from error
+        raise invalid(name, text, "wanted a day like 2022-05-06") from error
 
 
 def _drawn(place: Array, split: Split) -> Array:

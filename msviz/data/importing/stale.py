@@ -4,13 +4,13 @@ import os
 import shutil
 from pathlib import Path
 
-from msviz.errors import refuse
+from msviz.errors import invalid
 
 
 def refuse_existing(path: Path, overwrite: bool) -> None:
     """Raise MsvizError when `path` exists and must stay."""
     if path.exists() and not overwrite:
-        raise refuse("out", str(path), "it exists already; name another folder or pass --overwrite")
+        raise invalid("out", str(path), "it exists already; name another folder or pass --overwrite")
 
 
 def remove_stale(path: Path, kind: str = "partial") -> None:

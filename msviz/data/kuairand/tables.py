@@ -10,10 +10,10 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from msviz.data.importing import arrow_columns
-from msviz.data.importing.read import Chunk, Source, find
+from msviz.data.importing.read import Chunk, LogFiles, find
 from msviz.data.importing.rejects import Reject, Rejects
 from msviz.dataset import Array
-from msviz.errors import refuse
+from msviz.errors import invalid
 
 NEEDED = ("user_id", "video_id", "time_ms", "is_click", "long_view", "duration_ms", "tab")
 LOG = (
@@ -41,7 +41,7 @@ class Tables:
     def __init__(self, source: Path, folder: Path, rejects: Rejects, random_log: bool) -> None:
         """Read and check every row once; raise MsvizError when a table is missing or unreadable."""
         if not source.is_dir():
-            raise refuse("source", str(source), "wanted: the folder that holds KuaiRand's tables")
+            raise invalid("source", str(source), "wanted: the folder that holds KuaiRand's tables")
         self.folder = folder
         self.rejects = rejects
         self.staged = 0
@@ -49,7 +49,7 @@ class Tables:
         self.files: list[str] = []
         logs = self._find(source, "log_standard_*")
         if random_log:
-            logs = Source(logs.files + self._find(source, "log_random_*").files, logs.columns)
+            logs = LogFiles(logs.files + self._find(source, "log_random_*").files, logs.columns)
         self._stage_log(logs)
         users, videos = self._find(source, "user_features_*"), self._find(source, "video_features_basic_*")
         self._stage_texts(users, "users", "user_id", USERS)
@@ -59,7 +59,7 @@ class Tables:
         self.base = duckdb.connect(folder / "base.duckdb")  # on disk: the log may be larger than memory
         self._prepare_views(users.columns, videos.columns)
 
-    def _find(self, source: Path, pattern: str) -> Source:
+    def _find(self, source: Path, pattern: str) -> LogFiles:
         found = sorted(
             path for path in source.glob(pattern) if path.name.endswith((".csv", ".csv.gz", ".parquet"))
         )
@@ -67,15 +67,15 @@ class Tables:
             found.remove(path)
             self.notes.append(f"left out: {path.name} is a sample")
         if not found:
-            raise refuse(f"source {source.name}", f"no {pattern}", "wanted: .csv, .csv.gz or .parquet of it")
+            raise invalid(f"source {source.name}", f"no {pattern}", "wanted: .csv, .csv.gz or .parquet of it")
         self.files += [path.name for path in found]
-        return Source(found, find(str(found[0])).columns)
+        return LogFiles(found, find(str(found[0])).columns)
 
-    def _stage_log(self, logs: Source) -> None:
+    def _stage_log(self, logs: LogFiles) -> None:
         for path in logs.files:
             lacking = [name for name in NEEDED if name not in find(str(path)).columns]
             if lacking:
-                raise refuse(
+                raise invalid(
                     f"source {path.name}: column", lacking[0], "KuaiRand's log has it, this file has not"
                 )
         self.present = [name for name in LOG if all(name in find(str(path)).columns for path in logs.files)]
@@ -99,10 +99,10 @@ class Tables:
                 first += chunk.records
                 self.staged += len(chunk.table) + len(chunk.rejects)
 
-    def _stage_texts(self, source: Source, name: str, key: str, columns: tuple[str, ...]) -> None:
+    def _stage_texts(self, source: LogFiles, name: str, key: str, columns: tuple[str, ...]) -> None:
         wanted = [key, *(column for column in columns if column in source.columns)]
         if key not in source.columns:
-            raise refuse(
+            raise invalid(
                 f"source {source.files[0].name}: column", key, "KuaiRand's table has it, this file has not"
             )
         schema = pa.schema([*((column, pa.string()) for column in wanted), ("row", pa.int64())])
@@ -188,7 +188,7 @@ class Tables:
         chosen = f"tab IN ({', '.join(map(str, tabs))}) AND time_ms >= {first_ms}"
         if not self._ask(f"SELECT count(*) FROM log WHERE {chosen}"):
             held = self.base.execute("SELECT DISTINCT tab FROM log ORDER BY tab").fetchall()
-            raise refuse(
+            raise invalid(
                 "tabs", tabs, "no row is left; the log holds tabs " + ", ".join(str(t) for (t,) in held)
             )
         found = self.base.sql(f"SELECT * FROM joined WHERE {chosen} ORDER BY time_ms, row")
@@ -206,12 +206,12 @@ class Tables:
         """Close the database; the folder may go then."""
         self.base.close()
 
-    def clicks(self) -> "Clicks":
+    def clicks(self) -> "ClickTables":
         """Return every click of the log, in any tab, and before them the histories that lie beside it."""
-        return Clicks(self.base, self.earlier, self.video_facts)
+        return ClickTables(self.base, self.earlier, self.video_facts)
 
 
-class Clicks:
+class ClickTables:
     """A table of events: clicks in the order of time, each with its tab and its video's facts."""
 
     def __init__(self, base: duckdb.DuckDBPyConnection, earlier: list[Path], facts: dict[str, str]) -> None:

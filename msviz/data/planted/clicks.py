@@ -5,11 +5,11 @@ They are the platform's, before and during the log; the log itself is a sample o
 
 import numpy as np
 
-from msviz.data.planted.days import DAY, Calendar
+from msviz.data.planted.days import DAY, PlantedCalendar
 from msviz.data.planted.draw import Array
 from msviz.data.planted.goods import ANY, Goods
 from msviz.data.planted.people import INTEREST_DAYS, People
-from msviz.data.planted.scenarios import Scenarios
+from msviz.data.planted.scenarios import PlantedScenarios
 from msviz.data.planted.words import BEFORE, CATEGORIES, DAYS, FAMILIES, FIRST_DAY, LATEST
 
 SPAN = (BEFORE + DAYS) * DAY  # seconds from the first possible click to the end of the log
@@ -19,7 +19,7 @@ VISITS = 14.0  # of a person of activity 1 that end in clicks, over the whole sp
 DECAY_DAYS = 10.0  # after so many days a click counts 1/e of a fresh one
 
 
-class Clicks:
+class PlantedClicks:
     """Every user's clicks (E,) in order of user and time: `user`, `item`, `category`, `scenario`, `time`."""
 
     def __init__(
@@ -27,8 +27,8 @@ class Clicks:
         rng: np.random.Generator,
         people: People,
         goods: Goods,
-        scenarios: Scenarios,
-        calendar: Calendar,
+        scenarios: PlantedScenarios,
+        calendar: PlantedCalendar,
     ) -> None:
         """Draw visits, each about one category in one scenario, and the clicks they are made of."""
         users = people.count
@@ -73,7 +73,7 @@ class Clicks:
         """Return whose each click is (E,)."""
         return np.asarray(self._key // SPAN)
 
-    def _families(self, rng: np.random.Generator, habit: Array, scenarios: Scenarios) -> Array:
+    def _families(self, rng: np.random.Generator, habit: Array, scenarios: PlantedScenarios) -> Array:
         """Return the families (n,) of visits: half by habit, half by how large a scenario is."""
         share = np.array([[kind.share for kind in FAMILIES]]) ** 0.5
         found = scenarios.draw_family(share, np.zeros(len(habit), np.int64), rng.random(len(habit)))

@@ -44,7 +44,7 @@ def signals_of(active: Array, sales: Array, traffic: Array) -> Array:
     return np.array(found, np.float32)
 
 
-class Calendar:
+class PlantedCalendar:
     """The days of the log: `phase`, `hot_share`, `lift` and `signals` of each, and a clock."""
 
     def __init__(self, rng: np.random.Generator) -> None:

@@ -8,7 +8,7 @@ from msviz.data.planted.draw import Array, pick_by_row
 from msviz.data.planted.words import FAMILIES
 
 
-class Scenarios:
+class PlantedScenarios:
     """K scenarios of very different sizes, numbered from 0; `family` (K,) says whose relative each is."""
 
     def __init__(self, count: int) -> None:

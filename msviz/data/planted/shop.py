@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from msviz.data.planted.clicks import Clicks
-from msviz.data.planted.days import DAY, Calendar
+from msviz.data.planted.clicks import PlantedClicks
+from msviz.data.planted.days import DAY, PlantedCalendar
 from msviz.data.planted.draw import Array, pick, pick_by_row, stream
 from msviz.data.planted.goods import ANY, Goods
 from msviz.data.planted.people import People
-from msviz.data.planted.scenarios import Scenarios
+from msviz.data.planted.scenarios import PlantedScenarios
 from msviz.data.planted.words import (
     BASE_FIELDS,
     COLUMNS,
@@ -58,11 +58,11 @@ class Shop:
         """Draw people and goods for a log of `rows` rows; memory is bounded for any number of rows."""
         self.rows, self.extra = rows, fields - BASE_FIELDS
         rng = stream(seed, 2**64 - 1)
-        self.scenarios = Scenarios(scenarios)
-        self.calendar = Calendar(rng)
+        self.scenarios = PlantedScenarios(scenarios)
+        self.calendar = PlantedCalendar(rng)
         self.people = People(rng, int(np.clip(rows // 50, 2_000, MOST_USERS)))
         self.goods = Goods(rng, int(np.clip(rows // 80, 1_000, MOST_ITEMS)))
-        self.clicks = Clicks(rng, self.people, self.goods, self.scenarios, self.calendar)
+        self.clicks = PlantedClicks(rng, self.people, self.goods, self.scenarios, self.calendar)
 
     @cached_property
     def schema(self) -> Schema:

@@ -23,9 +23,9 @@ from msviz.data.importing.split import day
 from msviz.data.importing.stale import refuse_existing
 from msviz.data.kuairand.schema import propose_schema
 from msviz.data.kuairand.signals import daily_signals, signal_fields
-from msviz.data.kuairand.tables import UTC_OFFSET, Clicks, Tables
+from msviz.data.kuairand.tables import UTC_OFFSET, ClickTables, Tables
 from msviz.dataset import Dataset
-from msviz.errors import MsvizError, one_of, refuse
+from msviz.errors import MsvizError, invalid, one_of
 from msviz.schema import Schema, Split
 
 TABS = range(15)
@@ -96,19 +96,19 @@ def _tabs(text: str | None) -> list[int]:
         return list(TABS)
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isdigit() and int(part) in TABS for part in parts):
-        raise refuse("tabs", text, one_of(TABS) + ", separated by commas")
+        raise invalid("tabs", text, one_of(TABS) + ", separated by commas")
     return [int(part) for part in parts]
 
 
 def _schema(options: Options, tables: Tables) -> Schema:
     if options.schema_file is not None:
         if options.valid_from or options.test_from:
-            raise refuse("valid_from", options.valid_from, "the schema file says how rows are split")
+            raise invalid("valid_from", options.valid_from, "the schema file says how rows are split")
         if "history" in options.model_fields_set:
-            raise refuse("history", options.history, "the schema file says it: max of its sequence, or none")
+            raise invalid("history", options.history, "the schema file says it: max of its sequence, or none")
         return Schema.load(options.schema_file)
     if (options.valid_from is None) != (options.test_from is None):
-        raise refuse("valid_from", options.valid_from, "valid_from and test_from come together, or neither")
+        raise invalid("valid_from", options.valid_from, "valid_from and test_from come together, or neither")
     split = Split(by="time", valid_from=options.valid_from, test_from=options.test_from)
     return propose_schema(tables.columns, options.label, options.history, options.signals, split)
 
@@ -120,7 +120,7 @@ def _daily(options: Options, schema: Schema, tables: Tables) -> Daily | None:
     return daily_signals(tables, names) if options.signals and names else None
 
 
-def _clicks(options: Options, schema: Schema, tables: Tables) -> Clicks | None:
+def _clicks(options: Options, schema: Schema, tables: Tables) -> ClickTables | None:
     return tables.clicks() if options.history and schema.sequences else None
 
 

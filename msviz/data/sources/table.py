@@ -15,7 +15,7 @@ from msviz.data.importing.signals import read_daily
 from msviz.data.importing.source import Source
 from msviz.data.importing.stale import refuse_existing
 from msviz.dataset import Dataset
-from msviz.errors import refuse
+from msviz.errors import invalid
 from msviz.schema import Schema
 
 
@@ -45,7 +45,7 @@ def import_log(source: str, out: Path, options: Options, report: Callable[[str],
     found = find(source)
     for name, path in (("events", options.events), ("signals", options.signals)):
         if path and options.schema_file is None:
-            raise refuse(name, path, "wanted --schema with it: the schema says which columns are read")
+            raise invalid(name, path, "wanted --schema with it: the schema says which columns are read")
     if options.schema_file is None:
         schema, notes = guess(found)
         for note in notes:
@@ -75,7 +75,7 @@ def propose(source: str) -> Schema:
     found = find(source)
     schema, _ = guess(found)
     if not schema.fields:
-        raise refuse("source", source, "wanted: a table with columns")
+        raise invalid("source", source, "wanted: a table with columns")
     return schema
 
 

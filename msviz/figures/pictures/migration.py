@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 import xarray as xr
 
-from msviz.errors import one_of, refuse
+from msviz.errors import invalid, one_of
 from msviz.figures import theme
 from msviz.figures.choices import Array, choice, largest, names, pick, shown, title, unique
 from msviz.figures.heat import TEXT_LIMIT, heat
@@ -51,7 +51,7 @@ def draw(
     view = choice("view", view or views[0], views)
     if scenario is not None:
         if scenario not in names(data, "target"):
-            raise refuse("scenario", scenario, one_of(names(data, "target")[:20]))
+            raise invalid("scenario", scenario, one_of(names(data, "target")[:20]))
         return _one(data.sel(target=pick(data, "target", scenario)), view, order or names(data, "source"))
     return _matrix(data, view, top or end_of_scale(finding, view))
 

@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 import xarray as xr
 
-from msviz.errors import one_of, refuse
+from msviz.errors import invalid, one_of
 from msviz.figures import theme
 from msviz.figures.choices import Array, choice, names
 from msviz.figures.picture import Picture
@@ -43,7 +43,7 @@ def draw(
     chosen = list(scenarios) or [scenario or known[0]]
     for name in chosen:
         if name not in known:
-            raise refuse("scenario", name, one_of(known[:20]))
+            raise invalid("scenario", name, one_of(known[:20]))
     chosen = list(dict.fromkeys(chosen))[:SCENARIOS]
     here = data.sel(scenario=chosen).transpose("scenario", "first", "second")
     rows, clicks = (here[name].values.astype(np.float64) for name in ("rows", "clicks"))

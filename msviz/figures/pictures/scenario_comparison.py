@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 import xarray as xr
 
-from msviz.errors import one_of, refuse
+from msviz.errors import invalid, one_of
 from msviz.figures import theme
 from msviz.figures.choices import Array, names, unique
 from msviz.figures.marks import errors
@@ -33,7 +33,7 @@ def draw(finding: Finding, group: str | None = None, order: Sequence[str] = ()) 
     groups = list(dict.fromkeys(str(name) for name in data["group"].values))
     if group is not None:
         if group not in groups:
-            raise refuse("group", group, one_of(groups))
+            raise invalid("group", group, one_of(groups))
         groups = [group]
     scenarios = unique(names(data, "scenario"))
     palette = theme.colours(names(data, "scenario"), order or names(data, "scenario"))

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from msviz.batch import Batch
-from msviz.nets.attention import Mixed, attend, is_fast, mix, slopes
-from msviz.nets.base import Layout, Net, NetConfig
+from msviz.nets.attention import Mixed, attend, gradients, is_fast, mix
+from msviz.nets.base import InputSpec, Net, NetConfig
 from msviz.nets.layers import FusedEmbedding, Mlp, Widths, product, rows_first, units_first
 from msviz.nets.tap import Tap
 
@@ -97,7 +97,7 @@ class _Layer(torch.autograd.Function):
         torch.ops.aten.threshold_backward.grad_input(
             gradient, out, 0.0, grad_input=of_projected[3].view_as(out)
         )
-        slopes(of_projected[3], Mixed(*saved), query, key, value, of_projected[:3], *ctx.settings)
+        gradients(of_projected[3], Mixed(*saved), query, key, value, of_projected[:3], *ctx.settings)
         flat = of_projected.view(len(project), -1)
         of_values = torch.mm(project.t(), flat).view_as(values)
         return of_values, torch.mm(flat, values.flatten(1).t()), None, None, None, None
@@ -110,7 +110,7 @@ class AutoInt(Net):
     piece = 1024  # its rows are narrow
     config: AutoIntConfig
 
-    def __init__(self, config: AutoIntConfig, layout: Layout) -> None:
+    def __init__(self, config: AutoIntConfig, layout: InputSpec) -> None:
         """Build the layers for the fields of a layout."""
         super().__init__(config, layout)
         self.embedding = FusedEmbedding(layout.sizes, config.width, config.initial_deviation)

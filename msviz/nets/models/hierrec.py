@@ -9,8 +9,8 @@ from pydantic import model_validator
 from torch import Tensor, nn
 
 from msviz.batch import Batch
-from msviz.errors import refuse
-from msviz.nets.base import Layout, Net, NetConfig
+from msviz.errors import invalid
+from msviz.nets.base import InputSpec, Net, NetConfig
 from msviz.nets.batchnorm import BatchNorm
 from msviz.nets.hierarchical import fresh, implicit, oriented, split, with_one
 from msviz.nets.layers import FusedEmbedding, Widths, drop, widths_of
@@ -81,13 +81,13 @@ class HierRec(Net):
     needs = ("scenario",)
     config: HierRecConfig
 
-    def __init__(self, config: HierRecConfig, layout: Layout) -> None:
+    def __init__(self, config: HierRecConfig, layout: InputSpec) -> None:
         """Build the layers; raise MsvizError where a layout has no common field or no scenario field."""
         super().__init__(config, layout)
         sizes, chosen = layout.sizes, layout.scenario_columns
         self.common = tuple(column for column in range(len(sizes)) if column not in chosen)
         if not chosen or not self.common:
-            raise refuse("hierrec fields", len(sizes), "it wants scenario fields and others beside them")
+            raise invalid("hierrec fields", len(sizes), "it wants scenario fields and others beside them")
         self.factors = radix(layout)
         deviation, flat = config.initial_deviation, len(self.common) * config.width
         self.embedding = FusedEmbedding([sizes[column] for column in self.common], config.width, deviation)

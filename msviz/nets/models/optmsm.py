@@ -9,8 +9,8 @@ from pydantic import model_validator
 from torch import Tensor, nn
 
 from msviz.batch import Batch
-from msviz.errors import refuse
-from msviz.nets.base import Layout, Need, Net, NetConfig
+from msviz.errors import invalid
+from msviz.nets.base import InputSpec, Need, Net, NetConfig
 from msviz.nets.layers import FusedEmbedding, Widths, widths_of
 from msviz.nets.tap import Tap
 from msviz.nets.towers import Blocks, Experts, ScenarioLinear, Towers
@@ -145,14 +145,14 @@ class OptMSM(Net):
     needs: ClassVar[tuple[Need, ...]] = ("scenario",)
     config: OptMSMConfig
 
-    def __init__(self, config: OptMSMConfig, layout: Layout) -> None:
+    def __init__(self, config: OptMSMConfig, layout: InputSpec) -> None:
         """Build the net for a layout; raise MsvizError where no field is left that scenarios share."""
         super().__init__(config, layout)
         columns = range(len(layout.sizes))
         self.specific = tuple(k for k in columns if config.priors and k in layout.specific)
         self.shared = tuple(k for k in columns if k not in self.specific)
         if not self.shared:
-            raise refuse(
+            raise invalid(
                 "optmsm priors", config.priors, "every field is scenario-specific; wanted a shared one"
             )
         scenarios, width = layout.scenarios, config.width

@@ -12,7 +12,7 @@ from pydantic import model_validator
 from torch import Tensor, nn
 
 from msviz.batch import Batch, Histories
-from msviz.nets.base import Layout, Need, Net, NetConfig
+from msviz.nets.base import InputSpec, Need, Net, NetConfig
 from msviz.nets.behaviours import by_length, cut, histories_of, masked_softmax, self_attend
 from msviz.nets.layers import FusedEmbedding, Widths, drop, widths_of
 from msviz.nets.tap import Tap
@@ -203,7 +203,7 @@ class SAINet(Net):
     piece = 256
     needs: ClassVar[tuple[Need, ...]] = ("scenario", "item", "behaviours", "behaviour scenarios")
 
-    def __init__(self, config: SAINetConfig, layout: Layout) -> None:
+    def __init__(self, config: SAINetConfig, layout: InputSpec) -> None:
         """Build the blocks for the fields that a layout's behaviours hold."""
         super().__init__(config, layout)
         width = config.width * len(layout.behaviours)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from msviz.batch import Batch
 from msviz.errors import MsvizError
-from msviz.nets.base import Layout, Net, NetConfig
+from msviz.nets.base import InputSpec, Net, NetConfig
 from msviz.nets.behaviours import by_length, cut, histories_of
 from msviz.nets.experts import Spau, StackedMlp
 from msviz.nets.layers import FusedEmbedding, Mlp, Widths
@@ -102,7 +102,7 @@ class Same(Net):
     deviation: Tensor
     edges: Tensor
 
-    def __init__(self, config: SameConfig, layout: Layout) -> None:
+    def __init__(self, config: SameConfig, layout: InputSpec) -> None:
         """Build the experts for the fields of a layout."""
         super().__init__(config, layout)
         statistics = torch.tensor(layout.signals, dtype=torch.float32).reshape(-1, 2)

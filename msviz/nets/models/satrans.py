@@ -9,11 +9,11 @@ from pydantic import model_validator
 from torch import Tensor, nn
 
 from msviz.batch import Batch
-from msviz.errors import refuse
+from msviz.errors import invalid
 from msviz.nets.attention import attend
-from msviz.nets.base import Layout, Net, NetConfig
+from msviz.nets.base import InputSpec, Net, NetConfig
 from msviz.nets.layers import FieldNorm, FusedEmbedding, drop, product, rows_first, units_first
-from msviz.nets.scenario import Groups, ScenarioEncoder, alone, group, grouped_product, radix
+from msviz.nets.scenario import ScenarioEncoder, ScenarioGroups, alone, group, grouped_product, radix
 from msviz.nets.tap import Tap, watched
 
 
@@ -61,7 +61,7 @@ class SATransConfig(NetConfig):
         return self
 
     @property
-    def letters(self) -> str:
+    def meta_places(self) -> str:
         """Return the places in each layer that take a scenario vector of their own."""
         return {"none": "", "gate": "qk", "bilinear": "q", "meta": self.meta_on}[self.attention]
 
@@ -93,11 +93,11 @@ class SaLayer(nn.Module):
         self.project = nn.Parameter(torch.empty(3 * config.width, config.width).uniform_(-bound, bound))
         self.aggregate = nn.Parameter(torch.empty(config.width, config.width).uniform_(-bound, bound))
         self.norm = FieldNorm(config.width)
-        places = config.letters if config.attention == "meta" else ""
+        places = config.meta_places if config.attention == "meta" else ""
         self.meta_norms = nn.ModuleDict({letter: FieldNorm(config.width) for letter in places})
         self.attention_tap = Tap("head", "query", "key")
 
-    def forward(self, values: Tensor, vectors: dict[str, Tensor], groups: Groups | None) -> Tensor:
+    def forward(self, values: Tensor, vectors: dict[str, Tensor], groups: ScenarioGroups | None) -> Tensor:
         """Return the fields' next representations; `vectors` holds s (G, units) of each place."""
         config = self.config
         rate = config.dropout if self.training else 0.0
@@ -118,7 +118,7 @@ class SaLayer(nn.Module):
         normed: Tensor = self.norm(drop(product(self.aggregate, mixed), rate) + values)
         return normed
 
-    def _adapt(self, letter: str, values: Tensor, vector: Tensor, groups: Groups) -> Tensor:
+    def _adapt(self, letter: str, values: Tensor, vector: Tensor, groups: ScenarioGroups) -> Tensor:
         """Let the scenario act on the projected vectors (d, B, N) of one place."""
         config = self.config
         if config.attention == "gate":
@@ -143,18 +143,18 @@ class SATrans(Net):
     Config = SATransConfig
     config: SATransConfig
 
-    def __init__(self, config: SATransConfig, layout: Layout) -> None:
+    def __init__(self, config: SATransConfig, layout: InputSpec) -> None:
         """Build the layers for the fields of a layout; raise MsvizError where it has no scenario field."""
         super().__init__(config, layout)
         self.embedding = FusedEmbedding(layout.sizes, config.width, config.initial_deviation)
         self.blocks = nn.ModuleList(SaLayer(config) for _ in range(config.layers))
         self.output = nn.Linear(len(layout.sizes) * config.width, 1)
-        self.places = [(layer, letter) for layer in range(config.layers) for letter in config.letters]
+        self.places = [(layer, letter) for layer in range(config.layers) for letter in config.meta_places]
         self.encoder: ScenarioEncoder | None = None
         if config.attention == "none":
             return
         if not layout.scenario_columns:
-            raise refuse("satrans attention", config.attention, "the schema has no scenario field; use none")
+            raise invalid("satrans attention", config.attention, "the schema has no scenario field; use none")
         self.scenario_tap = Tap("level", "unit", matrices=config.matrices)
         deviation = {"gate": 1.0, "bilinear": (config.width // config.heads) ** -0.5}.get(
             config.attention, (2 / config.width) ** 0.5
@@ -185,7 +185,7 @@ class SATrans(Net):
         logits: Tensor = self.output(rows_first(values)).squeeze(1)
         return logits if groups is None else groups.unsort(logits)
 
-    def _encode(self, batch: Batch) -> tuple[list[dict[str, Tensor]], Groups | None]:
+    def _encode(self, batch: Batch) -> tuple[list[dict[str, Tensor]], ScenarioGroups | None]:
         """Return each layer's scenario vectors (G, units) by place, and the groups that share them."""
         vectors: list[dict[str, Tensor]] = [{} for _ in self.blocks]
         if self.encoder is None:

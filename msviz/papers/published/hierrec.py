@@ -1,13 +1,13 @@
 """HierRec: Scenario-Aware Hierarchical Dynamic Network for Multi-Scenario Recommendations."""
 
 from msviz.papers.paper import Paper
-from msviz.papers.study import Study
+from msviz.papers.study import PaperStudy
 from msviz.papers.tile import EXPERIMENT, SHELF, Tile, Wants, of_study
 
 HIERREC = Wants("hierrec")
 # What the paper (batch, Adam) and its published code (learning rate, weight decay) train with.
 TRAINING = {"batch_size": 2000, "optimiser": "adam", "learning_rate": 1e-3, "l2": 1e-6}
-PARTS = Study(
+PARTS = PaperStudy(
     "Figure 4",
     "One head (-MI), without implicit layers (-I), without explicit layers (-E)",
     "hierrec",

@@ -1,7 +1,7 @@
 """OptMSM: Optimizing Multi-Scenario Modeling for Click-Through Rate Prediction (ECML PKDD 2023)."""
 
 from msviz.papers.paper import Paper
-from msviz.papers.study import Study, without
+from msviz.papers.study import PaperStudy, without
 from msviz.papers.tile import EXPERIMENT, SHELF, Tile, Wants, of_study
 
 PARTS = ("priors", "constraint", "hypernetwork")
@@ -9,14 +9,14 @@ PLAIN = dict.fromkeys(PARTS, False)
 # What the paper trains with; it tries learning rates from 0.01 to 0.00001.
 TRAINING = {"batch_size": 2048, "optimiser": "adam", "learning_rate": 1e-3}
 START = "demo-optmsm"
-PRODUCTS = Study(
+PRODUCTS = PaperStudy(
     "Table 5",
     "Over products of weights (fcn): without priors, constraint or hypernetwork",
     "optmsm",
     START,
     variants=without(*PARTS),
 )
-EXPERTS = Study(
+EXPERTS = PaperStudy(
     "Table 6",
     "Over shared and own experts (cgc): without priors, constraint or hypernetwork",
     "optmsm",
@@ -24,7 +24,7 @@ EXPERTS = Study(
     base={"transfer": "cgc"},
     variants=without(*PARTS),
 )
-TRANSFERS = Study(
+TRANSFERS = PaperStudy(
     "Figure 4",
     "Three ways to share, with the three parts and without any of them",
     "optmsm",

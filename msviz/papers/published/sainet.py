@@ -1,7 +1,7 @@
 """SAINet: Towards Scenario-adaptive User Behavior Modeling for Multi-scenario Recommendation."""
 
 from msviz.papers.paper import Paper
-from msviz.papers.study import Study, without
+from msviz.papers.study import PaperStudy, without
 from msviz.papers.tile import EXPERIMENT, SHELF, Tile, Wants, of_study
 
 SAINET = Wants("sainet")
@@ -9,7 +9,7 @@ PARTS = ("extract", "tailor", "fusion", "tower")
 # What the paper trains with.
 TRAINING = {"batch_size": 4096, "optimiser": "adam", "learning_rate": 1e-3}
 START = "demo-sainet"
-ABLATION = Study(
+ABLATION = PaperStudy(
     "Table 3",
     "Without extracting (SIE), tailoring (STM), fusion (TIF) or the tower's scales (SDT)",
     "sainet",
@@ -17,7 +17,7 @@ ABLATION = Study(
     variants=without(*PARTS),
 )
 CURVES = (
-    Study(
+    PaperStudy(
         "Figure 4 (a)",
         "AUC against the number of blocks L",
         "sainet",
@@ -25,7 +25,7 @@ CURVES = (
         grid={"blocks": (1, 2, 3, 4)},
         show="Curve",
     ),
-    Study(
+    PaperStudy(
         "Figure 4 (b)",
         "AUC against the scaling factor γ",
         "sainet",
@@ -33,7 +33,7 @@ CURVES = (
         grid={"gamma": (0.8, 1.2, 1.6, 2.0, 2.4, 2.8)},
         show="Curve",
     ),
-    Study(
+    PaperStudy(
         "Figure 4 (c)",
         "AUC against the number of heads h",
         "sainet",

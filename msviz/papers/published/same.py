@@ -1,14 +1,14 @@
 """SAME: Scenario Adaptive Mixture-of-Experts for Promotion-Aware Click-Through Rate Prediction."""
 
 from msviz.papers.paper import Paper
-from msviz.papers.study import Study
+from msviz.papers.study import PaperStudy
 from msviz.papers.tile import EXPERIMENT, SHELF, Tile, Wants, of_study
 from msviz.papers.tile import STUDIES as PAPERS
 
 # What the paper trains with.
 TRAINING = {"optimiser": "adagrad", "learning_rate": 0.01, "batch_size": 256}
 START = "demo-same-2"
-EXPERTS = Study(
+EXPERTS = PaperStudy(
     "Table IV",
     "AUC against the number of experts",
     "same",
@@ -16,7 +16,7 @@ EXPERTS = Study(
     grid={"experts": (2, 3, 4, 5)},
     show="Curve",
 )
-SINGLE = Study(
+SINGLE = PaperStudy(
     "Table II",
     "One expert (OSE), and one without LayerNorm on queries and keys (OSE-NoLN)",
     "same",

@@ -1,7 +1,7 @@
 """SATrans: Scenario-Adaptive Feature Interaction for Click-Through Rate Prediction (KDD 2023)."""
 
 from msviz.papers.paper import Paper
-from msviz.papers.study import Study
+from msviz.papers.study import PaperStudy
 from msviz.papers.tile import EXPERIMENT, SHELF, Tile, Wants, of_study
 
 SATRANS, AUTOINT = Wants("satrans"), Wants("autoint")
@@ -9,7 +9,7 @@ SATRANS, AUTOINT = Wants("satrans"), Wants("autoint")
 # ours is added for every row in it, which is 4,096 times as much.
 TRAINING = {"batch_size": 8192, "optimiser": "adam", "learning_rate": 1e-3, "l2": 1e-5 / 4096}
 START = "demo-satrans"
-MODULES = Study(
+MODULES = PaperStudy(
     "Table 3 (a)",
     "Scenario encoder by scenario-adaptive attention",
     "satrans",
@@ -18,7 +18,7 @@ MODULES = Study(
     variants=({"attention": "none"},),
     show="Grid",
 )
-PLACES = Study(
+PLACES = PaperStudy(
     "Table 3 (b)",
     "Where the MetaNet stands: queries, keys or values",
     "satrans",
@@ -26,7 +26,7 @@ PLACES = Study(
     grid={"meta_on": ("q", "k", "v", "qk", "qv", "kv", "qkv")},
     variants=({"attention": "none"},),
 )
-INDICATOR = Study(
+INDICATOR = PaperStudy(
     "RQ3",
     "Which fields say what a scenario is",
     "satrans",
@@ -40,7 +40,7 @@ INDICATOR = Study(
     note="The first is the log's own scenario.",
 )  # fmt: skip
 CURVES = tuple(
-    Study(
+    PaperStudy(
         f"Figures 9 and 10, {title}",
         f"AUC against {words}",
         "satrans",

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from msviz.errors import MsvizError, refuse
+from msviz.errors import MsvizError, invalid
 from msviz.finding import Finding
 from msviz.schema import Schema
 from msviz.statistics.auc import newcombe_interval, ranking_auc
@@ -128,7 +128,7 @@ def _attention(finding: Finding) -> xr.DataArray:
     """Return the mean attention with its axes in order; raise MsvizError for another finding."""
     axes = ("scenario", "layer", "head", "query", "key")
     if "mean" not in finding.data or set(finding.data["mean"].dims) != set(axes):
-        raise refuse("finding", finding.analysis, "wanted: attention_by_scenario")
+        raise invalid("finding", finding.analysis, "wanted: attention_by_scenario")
     return finding.data["mean"].transpose(*axes)
 
 

@@ -55,7 +55,7 @@ def test_runs_of_the_papers_shelf_are_looked_at_in_the_gallery_alone(
     assert {run.name for run in shelf(models)} == {"tiny-hierrec", "tiny-satrans"}
     (hung,) = [
         one
-        for one in items.wall(items.runs_of(models), None, None)
+        for one in items.gallery_items(items.runs_of(models), None, None)
         if one.paper == "hierrec" and one.tile.label == "Figure 4"
     ]
     assert hung.ready is not None and [run.name for run in hung.ready.runs[1:]] == [

@@ -14,7 +14,7 @@ from app.page.train.tables import describe_moment, moment_table, scenario_table
 from msviz.figures.theme import ALL
 from msviz.finding import Finding
 from msviz.schema import Field, Schema
-from msviz.training.frames import Mark, Measures, Number
+from msviz.training.frames import Measures, Number, Snapshot
 
 SCHEMA = Schema(
     fields=[
@@ -155,11 +155,11 @@ def test_a_moment_of_a_training_in_words_and_numbers() -> None:
         rows=50, clicks=5, auc=Number(value=0.7, low=0.6, high=0.8), logloss=Number(value=0.5)
     )
     unknown = Measures(rows=2, clicks=0, auc=NONE, logloss=Number(value=None))
-    mark = Mark.model_construct(
+    mark = Snapshot.model_construct(
         number=1, rows=1200, epoch=0.5, overall=measures, scenarios={"Search": unknown}
     )
     assert describe_moment(mark) == "epoch 0.5, 1,200 rows"
-    assert describe_moment(Mark.model_construct(rows=0, epoch=0.0)) == "before the first step"
+    assert describe_moment(Snapshot.model_construct(rows=0, epoch=0.0)) == "before the first step"
     table = moment_table(mark)
     assert list(table["95 %"]) == ["0.600 to 0.800", ""] and list(table["AUC"]) == ["0.700", ""]
     assert not any(isinstance(cell, float) and math.isnan(cell) for cell in table.to_numpy().ravel())

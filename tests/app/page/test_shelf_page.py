@@ -19,7 +19,7 @@ from msviz.dataset import Dataset
 from msviz.jobs import Queue
 from msviz.run import Run
 from msviz.run import shelf as listed
-from msviz.shelving import rooms
+from msviz.shelving import folders
 from msviz.shelving.notes import Parent, change_notes, read_notes
 from msviz.shelving.transfer import pack
 
@@ -162,7 +162,7 @@ def test_deleting_can_be_undone_and_what_is_kept_stays(app: Open, shelf: Path) -
     press(at, "Delete")
     assert not at.exception
     assert sorted(names(at)) == ["tiny-autoint", "tiny-hierrec", "tiny-optmsm", "tiny-sainet"]
-    assert "Deleted 2 runs." in words(at) and "tiny-sainet'; it is marked as kept" in said(at)
+    assert "Deleted 2 runs." in words(at) and "tiny-sainet'; it is pinned" in said(at)
     assert at.selectbox(key="run").value in names(at), "pages speak of a run that is there"
     at.run()
     assert "Deleted 2 runs." in words(at), "the way back stays"
@@ -173,14 +173,14 @@ def test_deleting_can_be_undone_and_what_is_kept_stays(app: Open, shelf: Path) -
 
 
 def test_deleted_runs_are_listed_and_come_back(app: Open, shelf: Path) -> None:
-    rooms.delete(shelf / "tiny-same")
+    folders.delete(shelf / "tiny-same")
     at = app("shelf")
     assert "tiny-same, deleted" in words(at)
     press(at, "Restore")
-    assert "tiny-same" in names(at) and rooms.trash(shelf) == []
-    rooms.delete(shelf / "tiny-same")
+    assert "tiny-same" in names(at) and folders.trash(shelf) == []
+    folders.delete(shelf / "tiny-same")
     press(at.run(), "Remove them")
-    assert "1 deleted runs are removed for good" in said(at) and rooms.trash(shelf) == []
+    assert "1 deleted runs are removed for good" in said(at) and folders.trash(shelf) == []
     assert not at.exception
 
 
@@ -279,7 +279,7 @@ def test_a_run_comes_from_an_address(
     press(at, "Fetch")
     assert not at.exception
     (job,) = work.queue().jobs()
-    assert job.arguments[:2] == ["shelf", "bring"]
+    assert job.arguments[:2] == ["shelf", "import"]
     assert job.arguments[-2:] == ["--", str(tmp_path / "away" / "it.zip")]
     assert job.wait().state == "finished"
     for _ in range(2):  # the first run finds that the job has ended, and asks for another
@@ -379,7 +379,7 @@ def test_a_page_over_a_thousand_runs_lays_out_few_nets_and_reads_no_card_twice(
     monkeypatch.setattr("msviz.shelving.listing.YOUNG", 0)
     # What made pages take a minute; benchmarks/shelf_speed.py times them.
     read, laid = [], []
-    card, layout = run_module._read_card, asking.laid_out
+    card, layout = run_module._read_card, asking.meta_net
     monkeypatch.setattr(run_module, "_read_card", lambda file: read.append(file) or card(file))
     monkeypatch.setattr(asking, "laid_out", lambda run: laid.append(run) or layout(run))
     at = app(page, **asked)

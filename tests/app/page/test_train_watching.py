@@ -13,7 +13,7 @@ from test_pages import charts, words
 
 from msviz.finding import Finding
 from msviz.run import Run
-from msviz.training.frames import Frames
+from msviz.training.frames import SnapshotReader
 
 ROOT = Path(__file__).parents[3]
 REPLAY = """
@@ -47,7 +47,7 @@ def values(chart: dict) -> list:
 @pytest.fixture
 def training(shelf_folder: Path, tmp_path: Path) -> Callable[..., AppTest]:
     """Show a training as it stood after so many marks, and change what its job says of itself."""
-    whole = Frames(shelf_folder / "tiny-satrans")
+    whole = SnapshotReader(shelf_folder / "tiny-satrans")
     out = tmp_path / "new"
     state = tmp_path / "state.json"
 
@@ -71,7 +71,7 @@ def training(shelf_folder: Path, tmp_path: Path) -> Callable[..., AppTest]:
 def test_a_replay_opens_at_the_end_and_goes_back_to_the_first_step(shelf_folder: Path) -> None:
     at = opened(REPLAY.format(path=str(shelf_folder / "tiny-satrans")))
     assert not at.exception and not at.warning
-    frames = Frames(shelf_folder / "tiny-satrans")
+    frames = SnapshotReader(shelf_folder / "tiny-satrans")
     marks = frames.marks()
     assert len(marks) == 4
     slider = at.select_slider[0]
@@ -101,7 +101,7 @@ def test_a_replay_shows_the_chosen_scenario_layer_and_head(shelf_folder: Path) -
     at.selectbox(key="scenario-replay-tiny-satrans").set_value("Search").run()
     at.selectbox(key="layer-replay-tiny-satrans").set_value("2").run()
     assert not at.exception
-    finding = Frames(shelf_folder / "tiny-satrans").finding(3)
+    finding = SnapshotReader(shelf_folder / "tiny-satrans").finding(3)
     assert finding.takeaways["Search"] in words(at)
     drawn = charts(at)[0]["data"][0]
     alone = finding.figure(scenario="Search", layer="2").data[0]
@@ -109,7 +109,7 @@ def test_a_replay_shows_the_chosen_scenario_layer_and_head(shelf_folder: Path) -
     assert drawn["colorbar"]["title"]["text"].startswith("Share of attention, Search")
     # The chosen scenario stays when the moment changes.
     at.select_slider[0].set_value(1).run()
-    assert Frames(shelf_folder / "tiny-satrans").finding(1).takeaways["Search"] in words(at)
+    assert SnapshotReader(shelf_folder / "tiny-satrans").finding(1).takeaways["Search"] in words(at)
 
 
 def test_gates_are_replayed_over_all_days_on_one_scale(shelf_folder: Path) -> None:
@@ -143,7 +143,7 @@ def test_a_training_is_watched_from_before_its_first_step_to_its_end(
     assert "come with the first steps" in words(at)
     at = training(1, at=at)
     assert len(charts(at)) == 2 and "Before the first step" in words(at)
-    finding = Frames(shelf_folder / "tiny-satrans").finding(2)
+    finding = SnapshotReader(shelf_folder / "tiny-satrans").finding(2)
     at = training(3, at=at)
     assert not at.exception
     assert finding.takeaways["All scenarios"] in words(at)
@@ -192,7 +192,7 @@ def test_a_picture_that_is_gone_is_said(shelf_folder: Path, tmp_path: Path) -> N
 def test_a_picture_that_is_none_is_said(what: str, shelf_folder: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(shelf_folder / "tiny-satrans", copy, ignore=shutil.ignore_patterns("findings"))
-    frames = Frames(copy)
+    frames = SnapshotReader(copy)
     finding = frames.finding(3)
     bad = replace(finding, data=finding.data.drop_vars("mean")) if what == "another layout" else None
     (bad or replace(finding, analysis="export")).save(frames.picture(3), quick=True)

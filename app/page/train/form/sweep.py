@@ -13,7 +13,7 @@ from app.page.train.form import estimate, link, start
 from app.page.train.form.cached_checks import find_problems, view_training
 from app.page.train.form.draft import Draft
 from msviz.errors import MsvizError
-from msviz.papers.study import Study
+from msviz.papers.study import PaperStudy
 from msviz.run import Run
 from msviz.training.plans import Plan, names, variants
 from msviz.training.settings import SettingInfo, by_name, said
@@ -31,7 +31,7 @@ class SweepTraining:
     wrong: str
 
 
-def choose_values(draft: Draft, study: Study | None) -> None:
+def choose_values(draft: Draft, study: PaperStudy | None) -> None:
     """Choose one or two settings and their values; a study of a paper brings its own."""
     if study is not None:
         st.markdown(
@@ -99,7 +99,7 @@ def _take_over_list(name: str, between: str = "") -> None:
     link.replace_grid({**listed, name: [value for value in values if value]})
 
 
-def show(draft: Draft, study: Study | None) -> None:
+def show(draft: Draft, study: PaperStudy | None) -> None:
     """Show the trainings that the sweep is, which of them the shelf has, what they take, and start them."""
     try:
         lines = _lines(draft, _changes(draft, study))
@@ -139,7 +139,7 @@ def show(draft: Draft, study: Study | None) -> None:
     _link_to_result(lines, new_names, study)
 
 
-def _changes(draft: Draft, study: Study | None) -> list[dict[str, Any]]:
+def _changes(draft: Draft, study: PaperStudy | None) -> list[dict[str, Any]]:
     """Return the changes of each training beside the seed."""
     if study is not None:
         return study.changes
@@ -148,10 +148,10 @@ def _changes(draft: Draft, study: Study | None) -> list[dict[str, Any]]:
     grid = {name: values for name, values in listed.items() if name in settings and values}
     if not grid:
         return []
-    return Study("", "", draft.base.model, grid=dict(list(grid.items())[:2])).changes
+    return PaperStudy("", "", draft.base.model, grid=dict(list(grid.items())[:2])).changes
 
 
-def _varied(study: Study | None) -> list[str]:
+def _varied(study: PaperStudy | None) -> list[str]:
     return list(link.read_grid()[0])[:2]
 
 
@@ -174,7 +174,9 @@ def _state(line: SweepTraining) -> str:
     return line.wrong or "will be trained"
 
 
-def _link_to_result(lines: Sequence[SweepTraining], new_names: Sequence[str], study: Study | None) -> None:
+def _link_to_result(
+    lines: Sequence[SweepTraining], new_names: Sequence[str], study: PaperStudy | None
+) -> None:
     """Link to the comparison of exactly these runs."""
     trained = [line.trained.name for line in lines if line.trained]
     picture = study.show if study else "Grid" if len(_varied(study)) > 1 else "Curve"

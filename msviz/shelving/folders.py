@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from msviz.errors import MsvizError, one_of, refuse
+from msviz.errors import MsvizError, invalid, one_of
 from msviz.run_folder import CARD, CHECKPOINT, FINDINGS, LOCK, check_name, is_run
 from msviz.shelving.notes import read_notes
 from msviz.shelving.place import free_name, locked, told
@@ -45,7 +45,7 @@ def rename(run: Path, name: str) -> Path:
     target = run.with_name(name)
     with locked(run.parent), _no_training(run), told(f"run {run.name}"):
         if os.path.lexists(target):
-            raise refuse("name", name, "it is taken on this shelf; choose another")
+            raise invalid("name", name, "it is taken on this shelf; choose another")
         run.rename(target)
     return target
 
@@ -57,9 +57,9 @@ def delete(run: Path) -> Path:
     """
     _check(run)
     if run.is_symlink():
-        raise refuse("run", run.name, "it is a link to a folder elsewhere: remove the link by hand")
+        raise invalid("run", run.name, "it is a link to a folder elsewhere: remove the link by hand")
     if read_notes(run).kept:
-        raise refuse("run", run.name, "it is marked as kept: take the mark away first")
+        raise invalid("run", run.name, "it is pinned: unpin it first")
     folder = run.parent / BIN
     with locked(run.parent), _no_training(run), told(f"run {run.name}"):
         folder.mkdir(exist_ok=True)
@@ -87,7 +87,7 @@ def restore(entry: Deleted | Path) -> Path:
     shelf = path.parent.parent
     deleted = next((one for one in trash(shelf) if one.path.name == path.name), None)
     if deleted is None:
-        raise refuse("deleted run", path.name, one_of([one.name for one in trash(shelf)] or ["none"]))
+        raise invalid("deleted run", path.name, one_of([one.name for one in trash(shelf)] or ["none"]))
     with locked(shelf), told(f"run {deleted.name}"):
         _drop_answers(shelf / deleted.name)
         target = shelf / free_name(shelf, deleted.name)
@@ -108,7 +108,7 @@ def empty(shelf: Path, *, days: float = DAYS) -> int:
 def _check(run: Path) -> None:
     """Raise MsvizError where a path is no run of a shelf."""
     if not run.name or run.name.startswith(".") or not is_run(run):
-        raise refuse("run", str(run), f"wanted: a folder that holds {CARD}")
+        raise invalid("run", str(run), f"wanted: a folder that holds {CARD}")
 
 
 def _drop_answers(folder: Path) -> None:
@@ -131,5 +131,5 @@ def _no_training(run: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise refuse("run", run.name, "a training writes there now: wait, or cancel it") from error
+            raise invalid("run", run.name, "a training writes there now: wait, or cancel it") from error
         yield
