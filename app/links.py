@@ -8,6 +8,12 @@ from app.markdown import escape_markdown
 from msviz.figures.theme import ALL
 
 NOTES, PAGE = "_link_notes", "_link_page"
+# What links of before ask for, by what it is called today.
+FORMER = {
+    ("weights", "Groups inside"): "Subgroups",
+    ("weights", "What it costs to lose a field"): "Permutation importance",
+    ("shelf_sort", "Kept first"): "Pinned first",
+}
 
 
 def forget_notes() -> None:
@@ -17,6 +23,10 @@ def forget_notes() -> None:
 
 def take_over(page: str) -> None:
     """Let a link that leads to another page win over what was chosen before, which widgets would keep."""
+    for key in list(st.query_params):
+        if today := FORMER.get((key, st.query_params[key])):
+            # The widget takes its value from here; it was bound to the address as the link wrote it.
+            st.query_params[key] = st.session_state[key] = today
     # What was chosen before may stand in the address too, in front of what the link asks for.
     asked = {key: st.query_params.get_all(key)[-1:] for key in st.query_params}
     before, seen = st.session_state.get(PAGE, (page, {}))

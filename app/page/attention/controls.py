@@ -103,7 +103,7 @@ def _choose_similar(run: Run, shown: str) -> AttentionChoice | None:
     measures = {title: name for title, name in MEASURES.items() if name in finding.data["measure"].values}
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     with left:
-        measure = measures[links.switch("Alike by", list(measures), "alike", help=MEASURES_HELP)]
+        measure = measures[links.switch("Similarity measure", list(measures), "alike", help=MEASURES_HELP)]
     parts = comparable_parts(finding, measure)
     part = parts[0]
     if len(parts) > 1:

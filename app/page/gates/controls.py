@@ -60,7 +60,7 @@ def _choose_gates(run: Run, shown: str, taps: tuple[str, ...], options: dict[str
     columns = iter(st.columns(4 if len(taps) > 1 else 3, vertical_alignment="bottom"))
     groupings = _groupings(run.schema)
     with next(columns):
-        title = links.choose("Kept apart by", list(groupings), "gateby")
+        title = links.choose("Grouped by", list(groupings), "gateby")
     if groupings[title] != "scenario":
         options = {**options, "by": groupings[title]}
     if len(taps) > 1:

@@ -31,7 +31,7 @@ COLUMNS = {
     "Parent": st.column_config.TextColumn(help="The run that it was retrained from", width="small"),
     "Changed": st.column_config.TextColumn(help="What differs from its parent", width="medium"),
     "Trained": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm"),
-    "Kept": st.column_config.CheckboxColumn(help="It cannot be deleted"),
+    "Pinned": st.column_config.CheckboxColumn(help="It cannot be deleted"),
 }
 
 
@@ -85,7 +85,7 @@ def _choose_runs(entries: Sequence[ShelfEntry], seen: ShelfListing) -> list[Shel
                 format="ISO8601",
                 errors="coerce",
             ),
-            "Kept": [entry.notes.kept for entry in entries],
+            "Pinned": [entry.notes.kept for entry in entries],
         }
     )
     doubted = ["; ".join(card.doubts) for card in cards]
@@ -136,12 +136,12 @@ def _show_actions(picked: Sequence[ShelfEntry]) -> None:
         _offer_tags(picked)
         kept = all(entry.notes.kept for entry in picked)
         st.button(
-            "Let go" if kept else "Keep",
+            "Unpin" if kept else "Pin",
             key="shelf-keep",
             icon=":material/keep_off:" if kept else ":material/keep:",
             on_click=organise.pin,
             args=(paths, not kept),
-            help="A run that is kept cannot be deleted",
+            help="A pinned run cannot be deleted",
         )
         st.button(
             "Delete",
@@ -193,7 +193,7 @@ def _offer_tags(picked: Sequence[ShelfEntry]) -> None:
     have = sorted({tag for entry in picked for tag in entry.notes.tags})
     with st.popover("Tags", icon=":material/sell:"), st.form("shelf-tags", border=False):
         st.text_input("Add", key="tags-add", placeholder="words between blanks")
-        st.multiselect("Take away", have, key="tags-remove", disabled=not have)
+        st.multiselect("Remove tags", have, key="tags-remove", disabled=not have)
         st.form_submit_button(
             "Apply",
             on_click=organise.tag,

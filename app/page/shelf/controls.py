@@ -20,7 +20,7 @@ SORTS = {
     "Name": "name",
     "Model": "model",
     "Fewest parameters": "parameters",
-    "Kept first": "kept",
+    "Pinned first": "kept",
 }
 FIND, MODEL, DATA, TAG = "find", "shelf_model", "shelf_data", "shelf_tag"
 HELP = (

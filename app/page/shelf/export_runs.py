@@ -1,4 +1,4 @@
-"""Take runs out from a page: a job for each copies it to a store or a folder."""
+"""Export runs from a page: a job for each copies it to a store or a folder."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ JOBS, ADDRESS = "_taking", "shelf-take-address"  # the jobs that copy, and where
 
 def offer(runs: Sequence[Path]) -> None:
     """Offer to copy runs to an address, each into a folder of its name."""
-    with st.popover("Take to", icon=":material/cloud_upload:"), st.form("shelf-take", border=False):
+    with st.popover("Export to", icon=":material/cloud_upload:"), st.form("shelf-take", border=False):
         st.text_input(
             "Address of a folder",
             key=ADDRESS,
@@ -37,7 +37,7 @@ def _start(runs: Sequence[Path]) -> None:
             job = work.submit(
                 ["shelf", "export", "--shelf", models, "--", run.name, f"{folder}/{run.name}"],
                 kind="answer",
-                title=f"Take {run.name} to {folder}",
+                title=f"Export {run.name} to {folder}",
                 start=number == len(runs),
             )
             started.append(job.id)
@@ -66,7 +66,7 @@ def _show_progress() -> None:
             words = "waiting" if status.state == "queued" else status.words or "starting"
             st.progress(status.share, text=escape_markdown(f"{job.title}: {words}"))
         elif status.state == "finished":
-            organise.add_message("success", f"{job.title.removeprefix('Take ')}: it is there")
+            organise.add_message("success", f"{job.title.removeprefix('Export ')}: it is there")
         else:
             organise.add_message("error", f"{job.title}: {status.error or status.state}")
     if left != st.session_state[JOBS]:

@@ -71,7 +71,7 @@ def empty_trash() -> None:
 
 
 def pin(runs: Sequence[Path], kept: bool) -> None:
-    """Mark runs as kept, or not; for a button's on_click."""
+    """Pin runs, or unpin them; for a button's on_click."""
     for run in runs:
         with _report_errors():
             change_notes(run, kept=kept)

@@ -17,8 +17,8 @@ from msviz.schema import Field
 
 PAGE = PageInfo(title="Feature weights", icon=":material/balance:", section="Inside a model", order=2)
 HEADS, SCENARIOS, DIFFERENCE = "Heads and fields", "Scenarios and fields", "Difference"
-LOSS, FLOW = "What it costs to lose a field", "Flow of rows"
-GROUPS = "Groups inside"
+LOSS, FLOW = "Permutation importance", "Flow of rows"
+GROUPS = "Subgroups"
 METRICS = {"Logloss": "logloss", "AUC": "AUC"}
 WIDTHS = {"Rows": "rows", "Clicks": "clicks", "Click rate": "click rate"}
 FLOWS = ("One scenario", "The largest side by side")
@@ -50,8 +50,8 @@ def choose(run: Run | None) -> FeatureWeightsChoice | None:
     views = [LOSS, FLOW, GROUPS] if why else [HEADS, SCENARIOS, DIFFERENCE, LOSS, FLOW, GROUPS]
     if why:
         st.caption(
-            f"This model shows no weights of fields ({escape_markdown(why)}); what it costs to lose a field "
-            "can be asked of every model."
+            f"This model shows no weights of fields ({escape_markdown(why)}); permutation importance, "
+            "what it costs to lose a field, can be asked of every model."
         )
     shown = links.switch("View", views, "weights")
     if shown in (FLOW, GROUPS):

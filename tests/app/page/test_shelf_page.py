@@ -72,12 +72,12 @@ def test_every_run_is_listed_with_what_is_said_about_it(app: Open, shelf: Path) 
     assert names(at) == [run.name for run in listed(shelf)], "newest first"
     table = at.dataframe[0].value.set_index("Run")
     row = table.loc["tiny-same"]
-    assert (row["Model"], row["Data"], row["Kept"]) == ("same", "tiny", True)
+    assert (row["Model"], row["Data"], row["Pinned"]) == ("same", "tiny", True)
     assert list(row["Tags"]) == ["good"]
     assert row["Parent"] == "tiny-satrans", "it goes by the name that it has now"
     assert row["Changed"].startswith("model satrans → same")
     assert row["Test AUC"] == Run.peek(shelf / "tiny-same").card.headline["auc"]
-    assert table.loc["tiny-autoint"]["Parent"] == "" and not table.loc["tiny-autoint"]["Kept"]
+    assert table.loc["tiny-autoint"]["Parent"] == "" and not table.loc["tiny-autoint"]["Pinned"]
     assert "6 runs" in words(at)
 
 
@@ -147,9 +147,9 @@ def test_many_are_tagged_and_kept_at_once(app: Open, shelf: Path) -> None:
     for name in ("tiny-same", "tiny-satrans"):
         assert read_notes(shelf / name).tags == ("good", "flash-sale")
     assert read_notes(shelf / "tiny-autoint").tags == ()
-    press(at, "Keep")
+    press(at, "Pin")
     assert read_notes(shelf / "tiny-same").kept and read_notes(shelf / "tiny-satrans").kept
-    press(at, "Let go")
+    press(at, "Unpin")
     assert not read_notes(shelf / "tiny-same").kept
     at.text_input(key="tags-add").set_value("a/b")
     press(at, "Apply")
@@ -381,7 +381,7 @@ def test_a_page_over_a_thousand_runs_lays_out_few_nets_and_reads_no_card_twice(
     read, laid = [], []
     card, layout = run_module._read_card, asking.meta_net
     monkeypatch.setattr(run_module, "_read_card", lambda file: read.append(file) or card(file))
-    monkeypatch.setattr(asking, "laid_out", lambda run: laid.append(run) or layout(run))
+    monkeypatch.setattr(asking, "meta_net", lambda run: laid.append(run) or layout(run))
     at = app(page, **asked)
     assert not at.exception
     assert len(laid) <= 2 * shelf_of_app.LOOKED_AT

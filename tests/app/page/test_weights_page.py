@@ -13,7 +13,7 @@ from msviz.dataset import Dataset
 
 Open = Callable[..., AppTest]
 NOBODY = 2**22 + 1  # no process has this number
-LOSS, FLOW = "What it costs to lose a field", "Flow of rows"
+LOSS, FLOW = "Permutation importance", "Flow of rows"
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def test_the_flow_is_of_the_log_and_any_two_fields(app: Open, answered: None) ->
 
 
 def test_groups_inside_a_scenario(app: Open, answered: None) -> None:
-    at = app("weights", run="tiny-autoint", weights="Groups inside", third="Price band", scenario="Search")
+    at = app("weights", run="tiny-autoint", weights="Subgroups", third="Price band", scenario="Search")
     assert not at.exception and not at.warning
     assert charts(at)[0]["data"][0]["type"] == "heatmap"
     assert "In Search, groups by Gender and Age" in words(at)
@@ -126,3 +126,9 @@ def test_an_empty_shelf_says_what_to_do(app: Open, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("MSVIZ_DATA", str(tmp_path / "none"))
     at = app("weights")
     assert not at.exception and "No runs on the shelf" in words(at)
+
+
+def test_a_link_of_before_opens_the_same_view(app: Open) -> None:
+    at = app("weights", run="tiny-autoint", weights="Groups inside", scenario="Search")
+    assert not at.exception and not at.warning
+    assert at.segmented_control(key="weights").value == "Subgroups"
