@@ -73,7 +73,7 @@ def test_a_run_leaves_as_a_zip_and_comes_back(page: Page, own: Server, tmp_path:
     shutil.rmtree(shelf_of(own) / "tiny-same")
     (tmp_path / "bad.zip").write_bytes(b"no zip")
     page.goto(f"{own.address}/shelf")
-    page.get_by_text("Bring a run in").click()
+    page.get_by_text("Import a run").click()
     files = page.get_by_test_id("stFileUploaderDropzoneInput")
     files.set_input_files([tmp_path / "tiny-same.zip", tmp_path / "bad.zip"])
     expect(page.get_by_test_id("stFileChip")).to_have_count(2)
@@ -88,7 +88,7 @@ def test_nothing_is_wider_than_a_phone(page: Page, own: Server) -> None:
     page.goto(f"{own.address}/shelf?find=tiny")
     pick(page, 0)
     page.get_by_text("Rename, describe, tag").click()
-    page.get_by_text("Bring a run in").click()
+    page.get_by_text("Import a run").click()
     settled(page)
     wide = page.evaluate(
         """() => [...document.querySelectorAll('[data-testid=stMain] *')].filter(one =>

@@ -1,1 +1,1 @@
-"""Every run on the shelf: compare, retrain, tag, delete, bring in and take out."""
+"""Every run on the shelf: compare, retrain, tag, delete, import and export."""

@@ -1,4 +1,4 @@
-"""Shelf: every run with what is said about it; compare, retrain, tag, delete, bring in and take out."""
+"""Shelf: every run with what is said about it; compare, retrain, tag, delete, import and export."""
 
 import hashlib
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Bring runs in from a page: zips that a reader uploads, and addresses that a job fetches from."""
+"""Import runs from a page: zips that a reader uploads, and addresses that a job fetches from."""
 
 import streamlit as st
 
@@ -15,7 +15,7 @@ MEGABYTE = 2**20
 
 def offer(opened: bool) -> None:
     """Offer to bring runs in; `opened` where there is nothing else to do."""
-    with st.expander("Bring a run in", icon=":material/input:", expanded=opened):
+    with st.expander("Import a run", icon=":material/input:", expanded=opened):
         left, right = st.columns(2)
         with left:
             _upload()
@@ -84,7 +84,7 @@ def _start() -> None:
         job = work.submit(
             ["shelf", "import", "--shelf", str(shelf.models().resolve()), "--", address],
             kind="answer",
-            title=f"Bring in {address}",
+            title=f"Import {address}",
         )
     except (MsvizError, OSError) as error:
         organise.add_message("error", str(error))
