@@ -10,20 +10,27 @@ from typing import Any, Literal, get_args
 import streamlit as st
 
 import app.page
+from msviz.registry import QUESTIONS
 from msviz.run import Run
 
 Section = Literal["Models", "Inside a model", "Rows", "Decisions", "Papers"]
 SECTIONS: tuple[Section, ...] = get_args(Section)
+EVERYWHERE = ("controls",)  # questions that every page asks, under its pictures (control_lines.py)
 
 
 @dataclass(frozen=True)
 class PageInfo:
-    """What a page says of itself: its title, its icon, and where it stands."""
+    """What a page says of itself: its title, its icon, where it stands, and the questions that it shows.
+
+    A page for which `is_hidden` says so is not in the navigation; links to it still open it.
+    """
 
     title: str
     icon: str
     section: Section
     order: int
+    questions: tuple[str, ...] = ()
+    is_hidden: Callable[[], bool] | None = None
 
     def __post_init__(self) -> None:
         if self.section not in SECTIONS:
@@ -44,12 +51,14 @@ class Page:
 
     def as_streamlit(self, draw: Callable[[], None]) -> st.Page:
         """Return the page as Streamlit knows it: by its name alone, so that every run makes its own."""
+        is_hidden = self.info.is_hidden is not None and self.info.is_hidden()
         return st.Page(
             draw,
             title=self.info.title,
             icon=self.info.icon,
             url_path=self.stem,
             default=self.stem == list_pages()[0].stem,
+            visibility="hidden" if is_hidden else "visible",
         )
 
 
@@ -62,6 +71,12 @@ def list_pages() -> list[Page]:
         info: PageInfo = controls.PAGE
         pages.append(Page(folder.name, info, controls.choose))
     return sorted(pages, key=lambda page: (SECTIONS.index(page.info.section), page.info.order, page.stem))
+
+
+def other_questions() -> list[str]:
+    """Return the questions that no page shows, those of plugins among them; they have a page in common."""
+    shown = {*EVERYWHERE, *(name for page in list_pages() for name in page.info.questions)}
+    return [name for name in QUESTIONS.names() if name not in shown]
 
 
 def find_page(stem: str) -> Page:

@@ -12,6 +12,7 @@ import streamlit as st
 
 from app import shelf, slicing
 from app.markdown import escape_markdown, unescape_markdown
+from msviz.analyses.question import load_question
 from msviz.dataset import Dataset
 from msviz.errors import MsvizError
 from msviz.finding import Finding
@@ -44,11 +45,12 @@ def answer(
     `what` says to a reader what is being computed ("attention in every scenario"). The question is asked of
     the slice that the pages speak of, unless `options` name one. With `offer`, nothing starts by itself.
     """
-    if slicing.current():
-        options = {"slice": slicing.current(), **options}
     # Only now: it brings torch, and the first page should stand before that.
     from msviz.analyses.answers import find_answer
 
+    is_of_file = load_question(name).source is not None
+    if slicing.current() and not is_of_file:
+        options = {"slice": slicing.current(), **options}
     try:
         path = find_answer(name, run, None if run else dataset, options)
     except MsvizError as error:
@@ -64,12 +66,13 @@ def answer(
     except MsvizError as error:
         st.info(escape_markdown(str(error)), icon=":material/folder_off:")
         return None
-    assert dataset is not None
+    assert dataset is not None or is_of_file
     arguments = ["analyse", name, *([str(run.path.resolve())] if run else ["-"])]
-    arguments += ["--data", str(dataset.path.resolve()), "--out", str(folder / "finding.nc")]
+    arguments += ["--data", str(dataset.path.resolve())] if dataset else []
+    arguments += ["--out", str(folder / "finding.nc")]
     for key, value in options.items():
         arguments += ["--set", f"{key}={value}"] if value != "" else []
-    rows = sum(dataset.rows.values())
+    rows = sum(dataset.rows.values()) if dataset else 0
     job = queue().job(folder.name)
     if job is None:
         if offer is not None:

@@ -13,7 +13,7 @@ from msviz.cli import shelf
 from msviz.cli.options import Kinds, Late, parse, settings, table, with_options
 from msviz.cli.terminal import Terminal
 from msviz.errors import MsvizError, invalid, one_of
-from msviz.registry import MODELS, QUESTIONS, ROOT, Registry
+from msviz.registry import MODELS, PLUGINS, QUESTIONS, ROOT, Registry, plugin_folders
 
 app = typer.Typer(
     help="Train multi-scenario click-through-rate models and see what they learned.",
@@ -454,6 +454,8 @@ def open_app(
             raise invalid("--port", port, "something listens there already; name another port") from error
     os.environ.setdefault("MSVIZ_MODELS", str(Path("models").resolve()))
     os.environ.setdefault("MSVIZ_DATA", str(Path("data").resolve()))
+    if folders := plugin_folders():
+        os.environ[PLUGINS] = os.pathsep.join(map(str, folders))
     os.chdir(root)  # where the app's own configuration lies
     command = ["-m", "streamlit", "run", "app/main.py", f"--server.port={port}"]
     os.execv(sys.executable, [sys.executable, *command])

@@ -1,5 +1,6 @@
 """Picture: what a file of `pictures/` says of itself; it draws the answer to the question of its name."""
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -14,10 +15,10 @@ if TYPE_CHECKING:
 class Picture:
     """How an answer is drawn: all that a file of `pictures/` may define.
 
-    `draw(finding, **choices)` returns the figure; `how_to_read` tells a reader in a few sentences. Where a
-    training is watched, `snapshot` are choices that stay, `axes` those that a reader chooses along (with
-    `matrices`, which of several arrays is drawn: name -> title), and `common_scale(findings, **choices)`
-    returns the choices that let the pictures of all moments share a scale.
+    `draw(finding, **choices)` returns the figure; `how_to_read` tells a reader in a few sentences. `axes`
+    are those that a reader chooses along (with `matrices`, which of several arrays is drawn: name -> title).
+    Where a training is watched, and beside a parent, `snapshot` are choices that stay;
+    `common_scale(findings, **choices)` returns the choices that let pictures of all moments share a scale.
     """
 
     draw: "Callable[..., go.Figure]"
@@ -26,6 +27,10 @@ class Picture:
     snapshot: Mapping[str, Any] = field(default_factory=dict)
     axes: Sequence[str] = ()
     matrices: Mapping[str, str] = field(default_factory=dict)
+
+    def accepts(self, choice: str) -> bool:
+        """Tell whether the picture has a choice of this name."""
+        return choice in inspect.signature(self.draw).parameters
 
 
 def load_picture(name: str) -> Picture:

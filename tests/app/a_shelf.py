@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+from small_settings import small_settings
+
 from msviz.analyses.run import analyse
 from msviz.analyses.snapshots import SnapshotMaker
 from msviz.dataset import Dataset
+from msviz.registry import MODELS
 from msviz.run import Run
 from msviz.training.loop import Training, train
 
@@ -13,23 +16,29 @@ KEPT = ("performance", "attention_by_scenario", "impressions")
 KEPT_OF = ("tiny-autoint", "tiny-satrans")
 # Only these were looked at while they were trained, so many times after the first.
 WATCHED, FRAMES = ("tiny-same", "tiny-satrans"), 3
-SMALL: dict[str, tuple[str, dict[str, object]]] = {
-    "tiny-optmsm": ("optmsm", {"width": 4, "hidden": "8,4"}),
-    "tiny-hierrec": ("hierrec", {"width": 4, "heads": 2, "bottleneck": 4}),
-    "tiny-sainet": ("sainet", {"width": 4, "blocks": 1, "heads": 2, "hidden": "8"}),
-    "tiny-same": (
-        "same",
-        {"width": 8, "item_width": 4, "heads": 2, "main_net": "8,4", "bias_net": "8,4", "experts": 2},
-    ),
-    "tiny-autoint": ("autoint", {"layers": 2, "heads": 2}),
-    "tiny-satrans": ("satrans", {"layers": 2, "heads": 2}),
+# In the order in which they are trained; models that are not named here come before.
+SMALL: dict[str, dict[str, object]] = {
+    "tiny-optmsm": {"width": 4, "hidden": "8,4"},
+    "tiny-hierrec": {"width": 4, "heads": 2, "bottleneck": 4},
+    "tiny-sainet": {"width": 4, "blocks": 1, "heads": 2, "hidden": "8"},
+    "tiny-same": {
+        "width": 8,
+        "item_width": 4,
+        "heads": 2,
+        "main_net": "8,4",
+        "bias_net": "8,4",
+        "experts": 2,
+    },
+    "tiny-autoint": {"layers": 2, "heads": 2},
+    "tiny-satrans": {"layers": 2, "heads": 2},
 }
 
 
 def build(folder: Path, world: Dataset) -> Path:
     """Train each model for one short epoch and keep the first pages' answers; return the models' folder."""
     models = folder / "models"
-    for name in SMALL:
+    others = [model for model in MODELS.names() if f"tiny-{model}" not in SMALL]
+    for name in (*(f"tiny-{model}" for model in others), *SMALL):
         run = _trained(name, world, models)
         if name in KEPT_OF:
             for question in KEPT:
@@ -41,12 +50,12 @@ def build(folder: Path, world: Dataset) -> Path:
 
 
 def _trained(name: str, world: Dataset, models: Path) -> Run:
-    model, values = SMALL[name]
+    model = name.removeprefix("tiny-")
     return train(
         model,
         world,
         models / name,
-        values=values,
+        values=SMALL.get(name) or small_settings(model),
         training=Training(epochs=1, batch_size=1024, threads=1),
         report=lambda *told: None,
         watch=SnapshotMaker(FRAMES) if name in WATCHED else None,

@@ -1,20 +1,23 @@
 """What a training is watched with: the picture that tells most of each model, and the command's options."""
 
-import importlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from small_settings import small_settings
 
 from msviz.analyses.questions import attention_by_scenario, feature_weights, migration, representation
+from msviz.analyses.run import tap_axes
 from msviz.analyses.snapshots import SnapshotMaker, snapshot_questions, telling
 from msviz.cli import run
 from msviz.dataset import Dataset
 from msviz.errors import MsvizError
+from msviz.figures.picture import load_picture
 from msviz.finding import Finding
 from msviz.probing.study import Study
+from msviz.registry import MODELS
 from msviz.run import Run
 from msviz.shelving.notes import read_notes
 from msviz.training.bundle import load_net
@@ -22,16 +25,14 @@ from msviz.training.frames import SnapshotReader
 from msviz.training.loop import Training, train
 from msviz.training.scoring import predict
 
-SMALL: dict[str, tuple[str, dict[str, object]]] = {
-    "autoint": ("attention_by_scenario", {"layers": 1, "heads": 2, "width": 4, "dropout": 0.2}),
-    "satrans": ("attention_by_scenario", {"layers": 1, "heads": 2, "width": 8, "scenario_width": 4}),
-    "optmsm": ("representation", {"width": 4, "hidden": "8,4"}),
-    "hierrec": ("feature_weights", {"width": 4, "heads": 2, "bottleneck": 4}),
-    "same": (
-        "gates_over_time",
-        {"width": 8, "item_width": 4, "heads": 2, "main_net": "8,4", "bias_net": "8,4", "experts": 2},
-    ),
-    "sainet": ("migration", {"width": 4, "blocks": 1, "heads": 2, "hidden": "8"}),
+# Smaller still than small_settings makes any model.
+SMALL: dict[str, dict[str, object]] = {
+    "autoint": {"layers": 1, "heads": 2, "width": 4, "dropout": 0.2},
+    "satrans": {"layers": 1, "heads": 2, "width": 8, "scenario_width": 4},
+    "optmsm": {"width": 4, "hidden": "8,4"},
+    "hierrec": {"width": 4, "heads": 2, "bottleneck": 4},
+    "same": {"width": 8, "item_width": 4, "heads": 2, "main_net": "8,4", "bias_net": "8,4", "experts": 2},
+    "sainet": {"width": 4, "blocks": 1, "heads": 2, "hidden": "8"},
 }
 SHORT = Training(epochs=1, batch_size=4096, threads=1)
 
@@ -40,13 +41,13 @@ def trained(world: Dataset, out: Path, model: str, frames: int = 2, **more: obje
     told: list[str] = []
     watch = SnapshotMaker(frames, told.append) if frames else None
     made = train(
-        model, world, out, values=SMALL[model][1], training=SHORT, device="cpu", report=told.append,
-        watch=watch, **more,
+        model, world, out, values=SMALL.get(model) or small_settings(model), training=SHORT, device="cpu",
+        report=told.append, watch=watch, **more,
     )  # fmt: skip
     return made, told
 
 
-@pytest.mark.parametrize("model", SMALL)
+@pytest.mark.parametrize("model", MODELS.names())
 def test_every_model_is_watched_by_its_telling_picture(
     model: str, tiny_world: Dataset, tmp_path: Path
 ) -> None:
@@ -60,13 +61,14 @@ def test_every_model_is_watched_by_its_telling_picture(
     marks = frames.marks()
     assert [mark.number for mark in marks] == [0, 1, 2]
     findings = [frames.finding(mark.number) for mark in marks]
-    assert {finding.analysis for finding in findings} == {SMALL[model][0]}
+    question = telling(tap_axes(seen))
+    assert {finding.analysis for finding in findings} == {question}
     # A net that learns is seen to change.
     assert not findings[0].data.equals(findings[2].data)
-    figures = importlib.import_module(f"msviz.figures.pictures.{findings[0].picture}")
-    scale = figures.common_scale(findings) if hasattr(figures, "common_scale") else {}
+    common = load_picture(question).common_scale
+    scale = common(findings) if common else {}
     for finding in findings:
-        assert finding.provenance.split == ("all" if model == "same" else "valid")
+        assert finding.provenance.split == ("all" if question == "gates_over_time" else "valid")
         assert finding.takeaway.endswith(".")
         assert finding.figure(**scale).data
     # What is written fits a shelf, whatever the vectors are.

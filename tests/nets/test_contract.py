@@ -7,6 +7,7 @@ import pytest
 import torch
 from random_rows import FULL, past, random_batch, with_past
 from safetensors.torch import load_file, save_file
+from small_settings import small_settings
 
 from msviz import registry
 from msviz.batch import Batch
@@ -15,24 +16,7 @@ from msviz.nets.base import InputSpec, Net, net_class, parse_config, require
 from msviz.nets.tap import Tap
 from msviz.probing import hooks
 
-SMALLEST = 8  # widths in these tests
 MODELS = registry.MODELS.names()
-
-
-def small(model: str) -> dict[str, Any]:
-    """Return settings that make a model small, whatever its own are called."""
-    found: dict[str, Any] = {}
-    for name, setting in net_class(model).Config.model_fields.items():
-        default = setting.default
-        if isinstance(default, int) and not isinstance(default, bool) and default >= 2 * SMALLEST:
-            found[name] = SMALLEST
-        elif isinstance(default, str) and default.replace(",", "").isdigit():
-            found[name] = ",".join(str(16 - k) for k in range(len(default.split(","))))
-        elif name == "heads" and default > 2:
-            found[name] = 2
-        elif isinstance(default, float) and ("dropout" in name or name == "unseen_rate"):
-            found[name] = 0.0
-    return found
 
 
 def variants(model: str) -> list[dict[str, Any]]:
@@ -46,7 +30,7 @@ def variants(model: str) -> list[dict[str, Any]]:
             found += [{name: choice} for choice in get_args(kind) if choice != default]
         elif isinstance(default, int):
             least = next((m.ge for m in setting.metadata if hasattr(m, "ge")), default)
-            if least != default and name not in small(model):
+            if least != default and name not in small_settings(model):
                 found.append({name: least})
     return found
 
@@ -63,7 +47,7 @@ each_model = pytest.mark.parametrize("model", MODELS)
 def made(model: str, values: dict[str, Any] | None = None, layout: InputSpec = FULL, seed: int = 0) -> Net:
     """Return a small net with weights so large that nothing is nearly zero."""
     torch.manual_seed(seed)
-    net = net_class(model)(parse_config(model, small(model) | (values or {})), layout)
+    net = net_class(model)(parse_config(model, small_settings(model) | (values or {})), layout)
     with torch.no_grad():
         for parameter in net.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.2)

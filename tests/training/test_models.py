@@ -62,7 +62,7 @@ def trained(request: pytest.FixtureRequest, world: Dataset, tmp_path_factory: py
 
 
 def run(model: str, world: Dataset, out: Path, **more: Any) -> Run:
-    given = {"values": SMALL[model], "training": TRAINING, "seed": 1, "device": "cpu"}
+    given = {"values": SMALL.get(model, {}), "training": TRAINING, "seed": 1, "device": "cpu"}
     return train(model, world, out, report=lambda line: None, **given, **more)
 
 

@@ -12,7 +12,18 @@ from msviz.figures.theme import ALL
 from msviz.finding import Finding
 from msviz.run import Run
 
-PAGE = PageInfo(title="Attention", icon=":material/grid_on:", section="Inside a model", order=1)
+PAGE = PageInfo(
+    title="Attention",
+    icon=":material/grid_on:",
+    section="Inside a model",
+    order=1,
+    questions=(
+        "attention_by_scenario",
+        "attention_difference",
+        "attention_importance",
+        "scenario_similarity",
+    ),
+)
 VIEWS = ("By scenario", "Difference", "Two runs", "Importance", "Similar scenarios")
 SHARES = {"Shares": "shares", "What changes most": "change"}
 MEASURES = {

@@ -15,7 +15,13 @@ from msviz.errors import MsvizError
 from msviz.figures.theme import ALL
 from msviz.run import Run
 
-PAGE = PageInfo(title="Behaviours", icon=":material/history:", section="Inside a model", order=6)
+PAGE = PageInfo(
+    title="Behaviours",
+    icon=":material/history:",
+    section="Inside a model",
+    order=6,
+    questions=("behaviour_attention", "migration", "tailoring", "category_diversity"),
+)
 ONE, MIGRATION = "One impression", "Migration"
 TAILORING, DIVERSITY = "Tailoring", "Diversity"
 VIEWS = (ONE, MIGRATION, TAILORING, DIVERSITY)

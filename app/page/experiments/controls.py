@@ -19,7 +19,13 @@ from msviz.figures.theme import ALL
 from msviz.finding import Finding
 from msviz.run import Run
 
-PAGE = PageInfo(title="Experiments", icon=":material/experiment:", section="Decisions", order=1)
+PAGE = PageInfo(
+    title="Experiments",
+    icon=":material/experiment:",
+    section="Decisions",
+    order=1,
+    questions=("online_lift",),
+)
 VIEWS = ("Scenarios", "Days", "Periods")
 NO_LOG = (
     "An experiment's log is a table with the columns date, scenario, arm, impressions and clicks; users, "

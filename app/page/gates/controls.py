@@ -14,7 +14,13 @@ from msviz.finding import Finding
 from msviz.run import Run
 from msviz.schema import Schema
 
-PAGE = PageInfo(title="Gates over time", icon=":material/timeline:", section="Inside a model", order=5)
+PAGE = PageInfo(
+    title="Gates over time",
+    icon=":material/timeline:",
+    section="Inside a model",
+    order=5,
+    questions=("gates_over_time", "rates_over_time", "rate_distribution"),
+)
 RATES = "Rates"
 PICTURES = {"Heatmap": "histogram", "Bands": "bands", "Ridges": "ridgelines", "Signals": "signals"}
 VIEWS = (*PICTURES, RATES)

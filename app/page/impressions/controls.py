@@ -12,7 +12,13 @@ from msviz.figures.theme import ALL
 from msviz.finding import Finding
 from msviz.run import Run
 
-PAGE = PageInfo(title="Impressions", icon=":material/manage_search:", section="Rows", order=1)
+PAGE = PageInfo(
+    title="Impressions",
+    icon=":material/manage_search:",
+    section="Rows",
+    order=1,
+    questions=("impressions", "attention_instance", "scenario_switch", "behaviour_attention"),
+)
 LABELS = ("All", "Clicked", "Not clicked")
 ANY = "any"
 

@@ -11,7 +11,13 @@ from msviz.dataset import Dataset
 from msviz.errors import MsvizError
 from msviz.run import Run
 
-PAGE = PageInfo(title="Overview", icon=":material/dashboard:", section="Models", order=1)
+PAGE = PageInfo(
+    title="Overview",
+    icon=":material/dashboard:",
+    section="Models",
+    order=1,
+    questions=("data_overview",),
+)
 
 
 @dataclass(frozen=True)

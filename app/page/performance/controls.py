@@ -11,7 +11,13 @@ from app.navigation import PageInfo
 from msviz.figures.theme import ALL
 from msviz.run import Run
 
-PAGE = PageInfo(title="Performance", icon=":material/trending_up:", section="Models", order=2)
+PAGE = PageInfo(
+    title="Performance",
+    icon=":material/trending_up:",
+    section="Models",
+    order=2,
+    questions=("performance", "runs_compared", "model_cost"),
+)
 METRICS = {"AUC": "auc", "Logloss": "logloss", "AUC by user": "gauc", "Bias": "bias"}
 VIEWS = ("One run", "Runs", "Cost")
 PICTURES = {"Table": "table", "List": "list", "Curve": "curve", "Grid": "grid", "With and without": "pairs"}

@@ -10,7 +10,13 @@ from app.navigation import PageInfo
 from msviz.figures.pictures.projection import COLOURS
 from msviz.run import Run
 
-PAGE = PageInfo(title="Representations", icon=":material/scatter_plot:", section="Inside a model", order=4)
+PAGE = PageInfo(
+    title="Representations",
+    icon=":material/scatter_plot:",
+    section="Inside a model",
+    order=4,
+    questions=("representation", "projection", "projection_agreement"),
+)
 METHODS = {"PCA": "pca", "UMAP": "umap", "t-SNE": "tsne"}
 POINTS = {"1,000": 1_000, "5,000": 5_000, "20,000": 20_000, "150,000": 150_000}
 SAMPLE, MOST = 5_000, 50_000  # impressions that are looked at, at least and at most

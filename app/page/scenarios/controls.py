@@ -13,7 +13,13 @@ from msviz.errors import MsvizError
 from msviz.finding import Finding
 from msviz.run import Run
 
-PAGE = PageInfo(title="Scenarios", icon=":material/compare:", section="Models", order=3)
+PAGE = PageInfo(
+    title="Scenarios",
+    icon=":material/compare:",
+    section="Models",
+    order=3,
+    questions=("scenario_comparison", "data_overview"),
+)
 MOST = 6
 ALL_NUMBERS = "Everything"
 

@@ -15,7 +15,13 @@ from msviz.papers.study import PaperStudy
 from msviz.registry import MODELS
 from msviz.run import Run
 
-PAGE = PageInfo(title="Train", icon=":material/model_training:", section="Models", order=4)
+PAGE = PageInfo(
+    title="Train",
+    icon=":material/model_training:",
+    section="Models",
+    order=4,
+    questions=("training_history",),
+)
 VIEWS = ("One training", "Sweep", "Running")
 THIS, NEW, OWN_DATA, OWN_VALUES = "this run", "a new model", "its own", "own values"
 NO_DATA = (

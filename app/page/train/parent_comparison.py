@@ -7,18 +7,11 @@ import streamlit as st
 from app import navigation, shelf, view, work
 from app.markdown import escape_markdown
 from app.page.train.tables import scenario_table
+from msviz.analyses.question import load_question
 from msviz.analyses.snapshots import telling
-from msviz.figures.theme import ALL
+from msviz.figures.picture import load_picture
 from msviz.run import Run
 from msviz.shelving.notes import read_notes
-
-TITLES = {
-    "attention_by_scenario": "Where does it look now?",
-    "feature_weights": "Which fields does it weigh now?",
-    "gates_over_time": "How do its experts share the work now?",
-    "migration": "Whose past clicks count now?",
-    "representation": "How far apart does it keep scenarios now?",
-}
 
 
 def find_parent(run: Run) -> Run | None:
@@ -85,7 +78,9 @@ def _show_pictures(run: Run, parent: Run) -> None:
     name = _telling_question(run)
     if not name:
         return
-    st.subheader(TITLES.get(name, "What does it show now?"), anchor=False)
+    snapshot = load_question(name).snapshot
+    assert snapshot is not None
+    st.subheader(escape_markdown(snapshot.title), anchor=False)
     if _telling_question(parent) != name:
         st.caption("The two show different things inside, so only the new one is drawn.")
         parents: list[Run] = []
@@ -113,15 +108,10 @@ def _show_pictures(run: Run, parent: Run) -> None:
 
 
 def _first_choices(name: str, run: Run) -> dict[str, Any]:
-    """Return the picture's choices that suit a first look."""
-    order = tuple(run.schema.scenario_names)
-    return {
-        "attention_by_scenario": {"scenario": ALL},
-        "gates_over_time": {"view": "bands"},
-        "feature_weights": {"view": "scenarios"},
-        "representation": {},
-        "migration": {},
-    }[name] | ({"order": order} if name == "representation" else {})
+    """Return the choices with which a small picture is drawn, and the places of scenarios in its colours."""
+    picture = load_picture(name)
+    order = {"order": tuple(run.schema.scenario_names)} if picture.accepts("order") else {}
+    return {**picture.snapshot, **order}
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

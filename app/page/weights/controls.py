@@ -15,7 +15,13 @@ from msviz.finding import Finding
 from msviz.run import Run
 from msviz.schema import Field
 
-PAGE = PageInfo(title="Feature weights", icon=":material/balance:", section="Inside a model", order=2)
+PAGE = PageInfo(
+    title="Feature weights",
+    icon=":material/balance:",
+    section="Inside a model",
+    order=2,
+    questions=("feature_weights", "field_permutation", "sankey", "sub_scenarios"),
+)
 HEADS, SCENARIOS, DIFFERENCE = "Heads and fields", "Scenarios and fields", "Difference"
 LOSS, FLOW = "Permutation importance", "Flow of rows"
 GROUPS = "Subgroups"

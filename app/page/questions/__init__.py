@@ -1,0 +1,1 @@
+"""Questions that have no page of their own, a plugin's for example."""
