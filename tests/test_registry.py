@@ -30,7 +30,7 @@ def test_a_picture_has_its_questions_name() -> None:
 
 @pytest.mark.parametrize("registry", EVERY, ids=lambda registry: registry.folder)
 def test_a_folder_holds_nothing_but_entries(registry: Registry) -> None:
-    assert {file.stem for file in registry.path.glob("*.py")} == {"__init__", *registry.names()}
+    assert {file.stem for file in registry.paths[0].glob("*.py")} == {"__init__", *registry.names()}
     for name in registry.names():
         assert len(registry.summary(name)) > 20
 
