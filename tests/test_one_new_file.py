@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from dataclasses import fields
@@ -104,6 +105,22 @@ def test_the_command_line_of_another_process_knows_the_entries(plugins: Path) ->
             [sys.executable, "-m", "msviz", command], capture_output=True, text=True, check=True
         )
         assert f"\n{name}" in f"\n{done.stdout}"
+
+
+def test_the_app_looks_in_the_same_folders_though_it_changes_its_own(
+    plugins: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(plugins.parent)
+    monkeypatch.setattr("os.chdir", lambda folder: None)
+    monkeypatch.setattr("os.execv", lambda *given: None)
+    for name in ("MSVIZ_MODELS", "MSVIZ_DATA"):
+        monkeypatch.setenv(name, str(plugins.parent))
+    monkeypatch.setenv(registry.PLUGINS, plugins.name)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    assert run(["app", "--port", str(port)]) == 0
+    assert os.environ[registry.PLUGINS] == str(plugins)
 
 
 def test_a_model_is_trained_and_watched_and_its_gate_is_asked(

@@ -14,6 +14,7 @@ from test_pages import charts, words
 import app.page
 from app import navigation
 from app.navigation import EVERYWHERE, list_pages, other_questions
+from msviz.analyses.question import load_questions
 from msviz.analyses.run import analyse
 from msviz.analyses.snapshots import SnapshotMaker
 from msviz.dataset import Dataset
@@ -172,7 +173,8 @@ def test_the_gate_of_the_new_model_is_on_the_page_of_gates(opened: Open, shelf: 
 
 
 def test_the_sixth_paper_is_in_the_gallery_and_its_study_on_the_train_page(opened: Open, shelf: Path) -> None:
-    analyse("gate_shares", shelf / "retrained")
+    for name in ("parent", "retrained"):
+        analyse("gate_shares", shelf / name)
     at = opened("gallery", paper="Gated experts")
     assert not at.exception and not at.warning
     assert "Figure 1" in words(at) and "1 of 2 drawn from runs on the shelf" in words(at)
@@ -203,3 +205,34 @@ def test_the_documentation_lists_all_that_a_page_may_say_of_itself() -> None:
     table = (DOCS / "add_a_page.md").read_text("utf-8").split("### `PageInfo`")[1].split("\n## ")[0]
     listed = [line.split("`")[1] for line in table.splitlines() if line.startswith("| `")]
     assert sorted(listed) == sorted(field.name for field in fields(navigation.PageInfo))
+
+
+EVERY_OPTION = """
+import streamlit as st
+from app import links
+from app.page.questions.option_fields import choose_options, lacking_options
+from msviz.analyses.question import load_questions
+links.forget_notes()
+for name, question in load_questions().items():
+    chosen = choose_options(name, question.options)
+    st.text(f"{name}: {chosen} {lacking_options(question.options, chosen)}")
+"""
+
+
+def test_the_options_of_every_question_have_widgets_that_stand_at_the_defaults(plugins: Path) -> None:
+    at = AppTest.from_string(EVERY_OPTION, default_timeout=60).run()
+    assert not at.exception
+    wanted = {
+        name: tuple(key for key, field in question.options.model_fields.items() if field.is_required())
+        for name, question in load_questions().items()
+    }
+    assert [text.value for text in at.text] == [f"{name}: {{}} {lacking}" for name, lacking in wanted.items()]
+    at.number_input(key="attention_instance-row").set_value(7)
+    at.toggle(key="runs_compared-paired").set_value(True)
+    at.text_input(key="sub_scenarios-on").set_value("gender")
+    at.selectbox(key="projection-method").set_value("umap").run()
+    said = {text.value.split(":")[0]: text.value for text in at.text}
+    assert said["attention_instance"].endswith("{'row': 7} ()")
+    assert said["runs_compared"].endswith("{'paired': True} ()")
+    assert said["sub_scenarios"].endswith("{'on': 'gender'} ()")
+    assert "'method': 'umap'" in said["projection"]

@@ -1,4 +1,4 @@
-"""Gallery: every figure and table of the five papers as a small live picture that opens its view."""
+"""Gallery: every figure and table of the papers as a small live picture that opens its view."""
 
 from dataclasses import dataclass
 

@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 from app import links
 
 ACROSS = 3
+AS_USUAL = "as usual"  # of an option that may be left open
 
 
 def choose_options(question: str, kind: type[BaseModel]) -> dict[str, Any]:
@@ -43,7 +44,9 @@ def _choose(label: str, key: str, field: FieldInfo) -> Any:
         return st.toggle(label, bool(default), key=key, help=words, bind="query-params")
     if types and all(get_origin(part) is Literal for part in types):
         choices = [str(choice) for part in types for choice in get_args(part)]
-        return links.choose(label, choices, key, default=str(default), help=words)
+        open_choices = [AS_USUAL] if default is None and not field.is_required() else []
+        value = links.choose(label, [*open_choices, *choices], key, default=str(default), help=words)
+        return None if value == AS_USUAL else value
     if types in ([int], [float]):
         return _choose_number(label, key, field, types[0], default)
     text = "" if default is None else str(default)
