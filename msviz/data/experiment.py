@@ -60,10 +60,10 @@ def digest(path: Path | str) -> str:
 def suits(path: Path) -> bool:
     """Tell, from its header alone, whether a file is the log of an experiment."""
     try:
-        found = {name.strip().lower() for name in find(str(path), "log").columns}
+        columns = {name.strip().lower() for name in find(str(path), "log").columns}
     except MsvizError:
         return False
-    return {*KEYS, *COUNTS} <= found
+    return {*KEYS, *COUNTS} <= columns
 
 
 def truth(path: Path | str) -> dict[str, Any] | None:
@@ -72,9 +72,9 @@ def truth(path: Path | str) -> dict[str, Any] | None:
     beside = file.with_name(f"{file.name.split('.')[0]}.truth.json")
     if not beside.is_file():
         return None
-    found: dict[str, Any] = json.loads(beside.read_text("utf-8"))
+    planted: dict[str, Any] = json.loads(beside.read_text("utf-8"))
     # The truth of another log of the same name would be worse than none.
-    return found if found.get("log_sha256") == digest(file) else None
+    return planted if planted.get("log_sha256") == digest(file) else None
 
 
 def read(path: Path | str) -> Experiment:
@@ -84,13 +84,13 @@ def read(path: Path | str) -> Experiment:
     text = {key: _named(table, key) for key in KEYS}
     unit = next((name for name in UNITS if name in table), "")
     days, day = np.unique(_days(text["date"]), return_inverse=True)
-    scenarios, scenario = _coded(text["scenario"])
-    arms, arm = _coded(text["arm"])
+    scenarios, scenario = _encode(text["scenario"])
+    arms, arm = _encode(text["arm"])
     if len(arms) < 2:
         raise invalid("log: column arm", arms[0], "an experiment needs two arms")
-    units, which = _coded(_named(table, unit)) if unit else ([], np.zeros(len(table), np.int64))
-    place = {"day": day, "scenario": scenario, "arm": arm, "unit": which}
-    _once(place, text, unit)
+    units, which = _encode(_named(table, unit)) if unit else ([], np.zeros(len(table), np.int64))
+    axes = {"day": day, "scenario": scenario, "arm": arm, "unit": which}
+    _once(axes, text, unit)
     value = {name: _numbers(table, name) for name in (*COUNTS, *MORE) if name in table}
     for less, more in (("clicks", "impressions"), ("users", "impressions")):
         if less in value:
@@ -98,7 +98,7 @@ def read(path: Path | str) -> Experiment:
     period = _periods(table, day, days)
     name = path.name.split(".")[0]
     return Experiment(
-        name, digest(path), days, scenarios, arms, len(units), unit, place, value, period
+        name, digest(path), days, scenarios, arms, len(units), unit, axes, value, period
     )  # fmt: skip
 
 
@@ -107,11 +107,11 @@ def _table(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise invalid("log", str(path), "no such file; wanted: a CSV, TSV or Parquet table")
     source = find(str(path), "log")
-    known = {name.strip().lower(): name for name in reversed(source.columns)}
+    columns = {name.strip().lower(): name for name in reversed(source.columns)}
     for name in (*KEYS, *COUNTS):
-        if name not in known:
+        if name not in columns:
             raise invalid("log: columns", ", ".join(source.columns), f"lacks {name!r}; wanted: {_wanted()}")
-    wanted = {known[n]: n for n in (*KEYS, *COUNTS, *MORE, *UNITS, "period") if n in known}
+    wanted = {columns[n]: n for n in (*KEYS, *COUNTS, *MORE, *UNITS, "period") if n in columns}
     try:
         if path.name.lower().endswith(".parquet"):
             table = pd.read_parquet(path, columns=list(wanted))
@@ -154,7 +154,7 @@ def _days(text: "pd.Series[str]") -> Array:
     return days.dt.tz_localize(None).to_numpy().astype("datetime64[D]")
 
 
-def _coded(text: "pd.Series[str]") -> tuple[list[str], Array]:
+def _encode(text: "pd.Series[str]") -> tuple[list[str], Array]:
     codes, names = pd.factorize(text, sort=True)
     return [str(name) for name in names], codes.astype(np.int64)
 
@@ -181,16 +181,16 @@ def _at_most(less: Array, more: Array, name: str, other: str) -> None:
 
 def _refuse_first(bad: Any, column: str, raw: Any, wanted: str) -> None:
     """Raise MsvizError for the first bad cell; the header is line 1."""
-    place = np.flatnonzero(np.asarray(bad))
-    if len(place):
-        first = int(place[0])
-        also = f" ({len(place):,} such lines)" if len(place) > 1 else ""
+    lines = np.flatnonzero(np.asarray(bad))
+    if len(lines):
+        first = int(lines[0])
+        also = f" ({len(lines):,} such lines)" if len(lines) > 1 else ""
         raise invalid(f"log line {first + 2}: {column}", str(raw.iloc[first]), wanted + also)
 
 
-def _once(place: dict[str, Array], text: dict[str, Any], unit: str) -> None:
+def _once(axes: dict[str, Array], text: dict[str, Any], unit: str) -> None:
     """Raise MsvizError where day, scenario, arm and unit stand there twice."""
-    again = pd.DataFrame(place).duplicated()
+    again = pd.DataFrame(axes).duplicated()
     if again.any():
         first = int(np.flatnonzero(again)[0])
         what = ", ".join(str(text[key].iloc[first]) for key in KEYS)
@@ -203,13 +203,13 @@ def _periods(table: pd.DataFrame, day: Array, days: Array) -> list[str]:
     if "period" not in table:
         return [""] * len(days)
     names = table["period"].astype("string").fillna("").astype(str).str.strip()
-    found = pd.DataFrame({"day": day, "period": names}).drop_duplicates()
-    twice = found["day"].duplicated()
+    periods = pd.DataFrame({"day": day, "period": names}).drop_duplicates()
+    twice = periods["day"].duplicated()
     if twice.any():
-        which = int(found["day"][twice].iloc[0])
-        both = found["period"][found["day"] == which].tolist()
+        which = int(periods["day"][twice].iloc[0])
+        both = periods["period"][periods["day"] == which].tolist()
         raise invalid(f"log: period of {days[which]}", ", ".join(both), "a day lies in one period")
-    return [str(name) for name in found.sort_values("day")["period"]]
+    return [str(name) for name in periods.sort_values("day")["period"]]
 
 
 def arm(given: str | None, experiment: Experiment, option: str, taken: str | None = None) -> str:
@@ -229,8 +229,8 @@ def arm(given: str | None, experiment: Experiment, option: str, taken: str | Non
 
 def own_name(option: str, arms: list[str]) -> str | None:
     """Return the one arm that calls itself "control" (or "treatment"), None where none or several do."""
-    found = [name for name in arms if name.lower() in _NAMES[option]]
-    return found[0] if len(found) == 1 else None
+    named = [name for name in arms if name.lower() in _NAMES[option]]
+    return named[0] if len(named) == 1 else None
 
 
 _NAMES = {

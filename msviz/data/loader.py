@@ -79,17 +79,17 @@ class BlockOrder:
         """Return the rows (stop - start,) that come as the start-th to the stop-th of the epoch."""
         first, last = np.searchsorted(self._starts, [start, stop - 1], side="right") - 1
         parts = []
-        for place in range(int(first), int(last) + 1):
-            begun = int(self._starts[place])
-            parts.append(self._block(place)[max(start - begun, 0) : stop - begun])
+        for number in range(int(first), int(last) + 1):
+            begun = int(self._starts[number])
+            parts.append(self._block(number)[max(start - begun, 0) : stop - begun])
         return np.concatenate(parts)
 
-    def _block(self, place: int) -> Array:
-        """Return the rows of the epoch's place-th block in their order."""
-        if self._latest[0] != place:
-            block = int(self._order[place])
+    def _block(self, number: int) -> Array:
+        """Return the rows of the epoch's block of this number, in their order."""
+        if self._latest[0] != number:
+            block = int(self._order[number])
             # From 1: NumPy takes (seed, epoch, 0) for (seed, epoch).
             draw = np.random.default_rng((*self._seed, block + 1))
             order = draw.permutation(np.arange(self._edges[block], self._edges[block + 1]))
-            self._latest = (place, order)
+            self._latest = (number, order)
         return self._latest[1]

@@ -33,7 +33,7 @@ def regroup(dataset: Dataset, scenario_fields: Sequence[str]) -> Dataset:
         return dataset
     fields = [schema.features[column] for column in sorted(columns)]
     return RegroupedDataset(
-        dataset, _regrouped(schema, [field.name for field in fields], _found(dataset, fields))
+        dataset, _regroup(schema, [field.name for field in fields], _find_combinations(dataset, fields))
     )
 
 
@@ -48,25 +48,25 @@ def match_run(dataset: Dataset, schema: Schema) -> Dataset:
         return dataset
     if own == _names(dataset.logged.schema):
         return dataset.logged
-    return RegroupedDataset(dataset.logged, _regrouped(dataset.logged.schema, own, schema.scenarios))
+    return RegroupedDataset(dataset.logged, _regroup(dataset.logged.schema, own, schema.scenarios))
 
 
 def _feature(schema: Schema, name: str) -> Field:
     """Return the feature called `name`; raise MsvizError where it cannot be the scenario."""
-    field = next((one for one in schema.features if name in (one.name, one.title)), None)
+    field = next((feature for feature in schema.features if name in (feature.name, feature.title)), None)
     if field is None:
-        raise invalid("scenario_fields", name, one_of(one.name for one in schema.features))
-    users = [one.name for one in schema.features if one.role == "user"]
+        raise invalid("scenario_fields", name, one_of(feature.name for feature in schema.features))
+    users = [feature.name for feature in schema.features if feature.role == "user"]
     if users and field.name == users[0] and len(users) > 1:
         # The next field of role user would be taken for the user's id wherever users are counted.
         wanted = "it is the field that tells users apart; " + one_of(
-            one.name for one in schema.features if one.name != field.name
+            feature.name for feature in schema.features if feature.name != field.name
         )
         raise invalid("scenario_fields", name, wanted)
     return field
 
 
-def _found(dataset: Dataset, fields: list[Field]) -> list[list[int]]:
+def _find_combinations(dataset: Dataset, fields: list[Field]) -> list[list[int]]:
     """Return the combinations of ids in the train split, rising; raise MsvizError for too many."""
     part, sizes = dataset.split("train"), [field.size for field in fields]
     columns = [part.column(field.name) for field in fields]
@@ -80,14 +80,14 @@ def _found(dataset: Dataset, fields: list[Field]) -> list[list[int]]:
                 ",".join(field.name for field in fields),
                 f"they make more than {MOST:,} scenarios; wanted: fewer fields, or such with fewer values",
             )
-    found = []
+    digits = []
     for size in reversed(sizes):
         keys, last = np.divmod(keys, size)
-        found.append(last)
-    return np.stack(found[::-1], 1).tolist() if found else []
+        digits.append(last)
+    return np.stack(digits[::-1], 1).tolist() if digits else []
 
 
-def _regrouped(schema: Schema, names: list[str], scenarios: list[list[int]]) -> Schema:
+def _regroup(schema: Schema, names: list[str], scenarios: list[list[int]]) -> Schema:
     """Return the schema with role scenario at these columns; order, vocabularies and all else stay."""
     changes: dict[str, dict[str, Any]] = {
         **{field.name: {"scenario": None} for field in schema.sequences},

@@ -17,11 +17,13 @@ def drawn(scenario: Array, size: int, seed: int) -> Array:
     the same impressions. Combinations that training never saw have no scenario and are left out.
     """
     scenario = np.asarray(scenario)
-    known = np.flatnonzero(scenario != UNSEEN) if (scenario != UNSEEN).any() else np.arange(len(scenario))
-    if len(known) <= size:
-        return known
+    in_scenario = (
+        np.flatnonzero(scenario != UNSEEN) if (scenario != UNSEEN).any() else np.arange(len(scenario))
+    )
+    if len(in_scenario) <= size:
+        return in_scenario
     draw = np.random.default_rng(seed)
-    mixed = draw.permutation(known)
+    mixed = draw.permutation(in_scenario)
     by_scenario = np.argsort(scenario[mixed], kind="stable")
     ordered = scenario[mixed][by_scenario]
     starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])

@@ -50,8 +50,8 @@ def conditions(text: str) -> list[str]:
 
 def joined(parts: list[str]) -> str:
     """Return conditions joined by 'and'; those with an 'or' are put in brackets."""
-    kept = [f"({part})" if len(parts) > 1 and _is_or(part) else part for part in parts]
-    return " and ".join(kept)
+    bracketed = [f"({part})" if len(parts) > 1 and _is_or(part) else part for part in parts]
+    return " and ".join(bracketed)
 
 
 def rows(part: Rows, text: str) -> Array:
@@ -87,23 +87,23 @@ def one_value(name: str, values: list[str]) -> str:
 
 def keep_rows(dataset: Dataset, numbers: Array) -> str:
     """Return the condition that a row of the log is one of `numbers` (n,); many are kept in a file."""
-    found = np.unique(np.asarray(numbers, np.int64))
-    if not len(found):
+    distinct = np.unique(np.asarray(numbers, np.int64))
+    if not len(distinct):
         raise MsvizError("rows: none were chosen")
-    if len(found) <= INLINE:
-        return f"row in ({', '.join(map(str, found.tolist()))},)"
-    digest = hashlib.sha256(found.tobytes()).hexdigest()[:12]
-    file = _kept(dataset.path, digest)
+    if len(distinct) <= INLINE:
+        return f"row in ({', '.join(map(str, distinct.tolist()))},)"
+    digest = hashlib.sha256(distinct.tobytes()).hexdigest()[:12]
+    file = _rows_file(dataset.path, digest)
     if not file.is_file():
         file.parent.mkdir(exist_ok=True)
         partial = file.with_suffix(".partial")
         with partial.open("wb") as stream:
-            np.save(stream, found)
+            np.save(stream, distinct)
         partial.replace(file)
     return f'chosen("{digest}")'
 
 
-def _kept(folder: Path, digest: str) -> Path:
+def _rows_file(folder: Path, digest: str) -> Path:
     return folder / ".findings" / f"rows-{digest}.npy"
 
 
@@ -113,8 +113,8 @@ def _parse(text: str) -> tuple[ast.expr, dict[str, str]]:
         raise invalid("slice", f"{len(text):,} characters", f"at most {MOST:,}")
     names: dict[str, str] = {}
 
-    def stand_in(found: re.Match[str]) -> str:
-        names[f"_quoted_{len(names)}"] = _Quoted(found.group(1))
+    def stand_in(match: re.Match[str]) -> str:
+        names[f"_quoted_{len(names)}"] = _Quoted(match.group(1))
         return f"_quoted_{len(names) - 1}"
 
     try:
@@ -165,27 +165,27 @@ class _SliceReader:
         raise invalid("slice", _written(node, self.names)[:80], "wanted: a name compared with a value")
 
     def _compare(self, node: ast.Compare) -> Array:
-        found = np.ones(self.part.rows, bool)
+        mask = np.ones(self.part.rows, bool)
         sides = [node.left, *node.comparators]
         for left, kind, right in zip(sides, node.ops, sides[1:], strict=False):
             if isinstance(left, ast.Name):
-                found &= self._one(self._name(left), kind, self._value(right))
+                mask &= self._match_column(self._name(left), kind, self._value(right))
             elif isinstance(right, ast.Name) and type(kind) in COMPARE:
-                found &= self._one(self._name(right), _turned(kind), self._value(left))
+                mask &= self._match_column(self._name(right), _turn(kind), self._value(left))
             else:
                 raise invalid(
                     "slice", _written(node, self.names)[:80], "wanted: a name compared with a value"
                 )
-        return found
+        return mask
 
-    def _one(self, name: str, kind: ast.cmpop, value: Any) -> Array:
+    def _match_column(self, name: str, kind: ast.cmpop, value: Any) -> Array:
         values = list(value) if isinstance(value, tuple) else [value]
         within = isinstance(kind, ast.In | ast.NotIn)
         if within != isinstance(value, tuple):
             raise invalid("slice", name, 'wanted: name in ("a", "b"), or name == "a"')
         if within or isinstance(kind, ast.Eq | ast.NotEq):
-            found = self._among(name, values)
-            return np.asarray(~found if isinstance(kind, ast.NotIn | ast.NotEq) else found)
+            equal = self._among(name, values)
+            return np.asarray(~equal if isinstance(kind, ast.NotIn | ast.NotEq) else equal)
         if type(kind) not in COMPARE:
             raise invalid("slice", name, "valid comparisons: ==, !=, <, <=, >, >=, in, not in")
         return np.asarray(COMPARE[type(kind)](*self._ordered(name, values[0])))
@@ -197,11 +197,11 @@ class _SliceReader:
             column = self.part.column(field.name)
             return np.isin(column, [number for value in values for number in _ids(field, value)])
         if name == "scenario":
-            known = self.part.schema.scenario_names
+            names = self.part.schema.scenario_names
             for value in values:
-                if value not in known:
-                    raise invalid("slice: scenario", value, one_of(known[1:21]))
-            return np.isin(self.part.scenario, [known.index(value) for value in values])
+                if value not in names:
+                    raise invalid("slice: scenario", value, one_of(names[1:21]))
+            return np.isin(self.part.scenario, [names.index(value) for value in values])
         numbers = [self._ordered(name, value) for value in values]
         if not numbers:
             return np.zeros(self.part.rows, bool)
@@ -244,7 +244,7 @@ class _SliceReader:
         digest = self._value(node.args[0]) if len(node.args) == 1 else None
         if not isinstance(digest, str) or not re.fullmatch(r"[0-9a-f]{12}", digest):
             raise invalid("slice: chosen", digest, "wanted: the name of rows that were kept")
-        file = _kept(self.part.folder.parent, digest)
+        file = _rows_file(self.part.folder.parent, digest)
         if not file.is_file():
             raise invalid(
                 "slice: chosen", digest, "these rows are not kept on this machine; choose them again"
@@ -281,7 +281,7 @@ class _SliceReader:
         raise invalid("slice", _written(node, self.names)[:80], 'wanted: a number, a "text" or (a, b)')
 
 
-def _turned(kind: ast.cmpop) -> ast.cmpop:
+def _turn(kind: ast.cmpop) -> ast.cmpop:
     """Return the comparison as it reads from right to left."""
     turned = {ast.Lt: ast.Gt, ast.LtE: ast.GtE, ast.Gt: ast.Lt, ast.GtE: ast.LtE}
     return turned.get(type(kind), type(kind))()
@@ -291,16 +291,16 @@ def _ids(field: Field, value: Any) -> list[int]:
     """Return the ids of a value as people read it or as the log writes it; raise MsvizError for none."""
     text = str(value)
     reserved = {"rare or unknown": UNKNOWN, "missing": MISSING}
-    found = [
-        FIRST + place
-        for place, raw in enumerate(field.vocabulary)
+    ids = [
+        FIRST + index
+        for index, raw in enumerate(field.vocabulary)
         if text in (raw, field.names.get(raw)) or (isinstance(value, int | float) and _same(raw, value))
     ]
-    if not found and text in reserved:
-        found = [reserved[text]]
-    if not found:
+    if not ids and text in reserved:
+        ids = [reserved[text]]
+    if not ids:
         raise invalid(f"slice: {field.name}", value, one_of(_some(field)))
-    return found
+    return ids
 
 
 def _same(raw: str, value: float) -> bool:
@@ -319,4 +319,4 @@ def _numbers(field: Field) -> Array | None:
 
 
 def _some(field: Field, most: int = 20) -> list[str]:
-    return [field.value_name(FIRST + place) for place in range(min(most, len(field.vocabulary)))]
+    return [field.value_name(FIRST + index) for index in range(min(most, len(field.vocabulary)))]

@@ -26,8 +26,8 @@ def slopes(part: xr.Dataset) -> go.Figure:
     scenarios = unique(names(part, "scenario"))
     figure = theme.figure(470)
     figure.add_trace(_context(value[:, telling[COLOURED : COLOURED + GREY]], scenarios))
-    for place, key in enumerate(telling[:COLOURED]):
-        figure.add_trace(_line(part.isel(key=int(key)), scenarios, theme.CATEGORICAL[place]))
+    for number, key in enumerate(telling[:COLOURED]):
+        figure.add_trace(_line(part.isel(key=int(key)), scenarios, theme.CATEGORICAL[number]))
     note = shown(
         len(scenarios), total, "scenarios", "those with most rows" if "rows" in part else "the first"
     )

@@ -36,11 +36,11 @@ def choice(parameter: str, value: str, choices: Sequence[str]) -> str:
 
 def unique(labels: Sequence[str]) -> list[str]:
     """Return labels with '(2)', '(3)' behind repeated ones: an axis of categories would merge them."""
-    seen: dict[str, int] = {}
+    counts: dict[str, int] = {}
     out = []
     for label in labels:
-        seen[label] = seen.get(label, 0) + 1
-        out.append(label if seen[label] == 1 else f"{label} ({seen[label]})")
+        counts[label] = counts.get(label, 0) + 1
+        out.append(label if counts[label] == 1 else f"{label} ({counts[label]})")
     return out
 
 

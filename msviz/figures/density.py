@@ -67,16 +67,16 @@ def raster(
     layout: Array, x: tuple[float, float] | None = None, y: tuple[float, float] | None = None
 ) -> tuple[Array, Array, Array]:
     """Return counts (CELLS, CELLS) by y and x, and the edges of the squares."""
-    spans = [given or _span(layout[:, axis]) for axis, given in enumerate((x, y))]
+    spans = [limits or _span(layout[:, axis]) for axis, limits in enumerate((x, y))]
     edges = [np.linspace(low, high, CELLS + 1) for low, high in spans]
-    place = [
+    cells = [
         np.floor((layout[:, axis] - low) / max(high - low, 1e-30) * CELLS).astype(np.int64)
         for axis, (low, high) in enumerate(spans)
     ]
     for axis, (_, high) in enumerate(spans):
-        place[axis][layout[:, axis] == np.float32(high)] = CELLS - 1  # the last square holds its far edge
-    inside = np.all([(part >= 0) & (part < CELLS) for part in place], axis=0)
-    flat = np.bincount(place[1][inside] * CELLS + place[0][inside], minlength=CELLS * CELLS)
+        cells[axis][layout[:, axis] == np.float32(high)] = CELLS - 1  # the last square holds its far edge
+    inside = np.all([(part >= 0) & (part < CELLS) for part in cells], axis=0)
+    flat = np.bincount(cells[1][inside] * CELLS + cells[0][inside], minlength=CELLS * CELLS)
     return flat.reshape(CELLS, CELLS), edges[0], edges[1]
 
 

@@ -25,7 +25,7 @@ def dressed(figure: go.Figure, finding: Finding) -> go.Figure:
     out = go.Figure(figure)
     lines = textwrap.wrap(finding.takeaway, 110)
     source = f"Source: {finding.provenance.sentence()}"
-    told = "<br>".join([*lines, f'<span style="color:{theme.FAINT};font-size:11px">{source}</span>'])
+    subtitle = "<br>".join([*lines, f'<span style="color:{theme.FAINT};font-size:11px">{source}</span>'])
     head = 68 + 18 * (len(lines) + 1)
     height = int(out.layout.height or 450) + head
     out.update_layout(
@@ -33,7 +33,7 @@ def dressed(figure: go.Figure, finding: Finding) -> go.Figure:
         margin={"t": int(out.layout.margin.t or 44) + head, "b": 20, "l": 24, "r": 24},
         title={
             "text": f"<b>{finding.question}</b>",
-            "subtitle": {"text": told, "font": {"size": 13, "color": theme.MUTED}},
+            "subtitle": {"text": subtitle, "font": {"size": 13, "color": theme.MUTED}},
             "xref": "container",
             "x": 0,
             "y": 1 - 32 / height,
@@ -60,9 +60,9 @@ def small(figure: go.Figure, height: int = 240) -> go.Figure:
         elif hasattr(trace, "showlegend"):
             trace.update(showlegend=False)
     out = go.Figure([_light(trace) for trace in out.data], out.layout)
-    titles = [one for one in out.layout.annotations if one.name == PANEL]
-    for one in titles:
-        one.font.size = 10
+    titles = [annotation for annotation in out.layout.annotations if annotation.name == PANEL]
+    for annotation in titles:
+        annotation.font.size = 10
     out.update_layout(
         height=height,
         showlegend=False,
@@ -111,14 +111,12 @@ def to_image(figure: go.Figure, kind: str, width: int = 1200) -> bytes:
 
 def browser() -> str:
     """Return the Chrome or Chromium that draws images for kaleido; raise MsvizError where none is."""
-    given = os.environ.get("BROWSER_PATH")
-    found = (
-        given if given and Path(given).is_file() else next(filter(None, map(shutil.which, BROWSERS)), None)
-    )
-    if found is None:
+    named = os.environ.get("BROWSER_PATH")
+    file = named if named and Path(named).is_file() else next(filter(None, map(shutil.which, BROWSERS)), None)
+    if file is None:
         raise MsvizError(
             "png, svg and pdf need Chrome or Chromium, and none was found: install one "
             "(apt-get install chromium) or set BROWSER_PATH; HTML, CSV and JSON work without"
         )
-    os.environ["BROWSER_PATH"] = found
-    return found
+    os.environ["BROWSER_PATH"] = file
+    return file

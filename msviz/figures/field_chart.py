@@ -75,8 +75,8 @@ def table(
     `half` says how far away they lie, whatever z holds.
     """
     if half is None:
-        found = np.abs(z[np.isfinite(z)] - middle)
-        half = max(float(np.quantile(found, 0.998)) if found.size else 0.0, least)
+        distance = np.abs(z[np.isfinite(z)] - middle)
+        half = max(float(np.quantile(distance, 0.998)) if distance.size else 0.0, least)
     figure = heat(
         z,
         fields,

@@ -84,18 +84,18 @@ def side_by_side(
     rows, columns = unique(rows), unique(columns)
     figure = theme.figure(_height(len(rows)) + HEADING)
     gap = 1 if max(len(rows), len(columns)) <= 60 else 0
-    for place, (block, title) in enumerate(zip(blocks, titles, strict=True)):
-        number = "" if not place else "2"
+    for position, (block, title) in enumerate(zip(blocks, titles, strict=True)):
+        number = "" if not position else "2"
         figure.add_trace(
             go.Heatmap(
                 z=np.asarray(block, np.float32), x=columns, y=rows, xaxis=f"x{number}", yaxis=f"y{number}",
                 colorscale=theme.scale(colours), zmin=span[0], zmax=span[1], hoverongaps=False,
-                xgap=gap, ygap=gap, name=title, showscale=not place,
+                xgap=gap, ygap=gap, name=title, showscale=not position,
                 hovertemplate=f"{title}<br>{hover}<extra></extra>",
                 colorbar=colorbar(bar, _ticks(tickformat, span), figure.layout.height),
             )
         )  # fmt: skip
-        domain = [0.0, 0.485] if not place else [0.515, 1.0]
+        domain = [0.0, 0.485] if not position else [0.515, 1.0]
         figure.update_layout(
             {
                 f"xaxis{number}": {"domain": domain, "anchor": f"y{number}"},
@@ -156,8 +156,8 @@ def share_span(shares: Array, fields: int) -> tuple[float, float]:
     It reaches at least twice the even share 1/N, so that attention without any preference looks even
     and its noise does not look like a pattern; one outlier does not take the others' shades.
     """
-    found = shares[np.isfinite(shares)]
-    return 0.0, max(float(np.quantile(found, 0.998)) if found.size else 0.0, 2 / fields)
+    finite = shares[np.isfinite(shares)]
+    return 0.0, max(float(np.quantile(finite, 0.998)) if finite.size else 0.0, 2 / fields)
 
 
 def axes(figure: go.Figure, rows: Sequence[str], columns: Sequence[str]) -> None:
@@ -235,12 +235,12 @@ def grid(
         )
     )
     gap = (len(x) - len(heads) * len(columns)) // max(len(heads) - 1, 1)
-    place = [j * (len(columns) + gap) + len(columns) // 2 for j in range(len(heads))]
+    centres = [j * (len(columns) + gap) + len(columns) // 2 for j in range(len(heads))]
     middle = [i * (len(rows) + gap) + len(rows) // 2 for i in range(len(layers))]
     figure.update_xaxes(
         type="category",
         side="top",
-        tickvals=[x[p] for p in place],
+        tickvals=[x[p] for p in centres],
         ticktext=[_heading("Head", head) for head in heads],
         tickangle=0,
         showgrid=False,

@@ -19,19 +19,19 @@ LESS_IS_BETTER = ("logloss",)
 
 def curves(data: xr.Dataset) -> list[str]:
     """Return the settings of which some runs differ in nothing else, those of most runs first."""
-    found = {key: len(_along(data, [key])) for key in names(data, "setting")}
-    return sorted((key for key, count in found.items() if count), key=lambda key: -found[key])
+    run_counts = {key: len(_along(data, [key])) for key in names(data, "setting")}
+    return sorted((key for key, count in run_counts.items() if count), key=lambda key: -run_counts[key])
 
 
 def grids(data: xr.Dataset) -> list[tuple[str, str]]:
     """Return the pairs of settings that some runs differ in, and in nothing else, most runs first."""
-    found = {}
+    run_counts = {}
     for pair in combinations(names(data, "setting"), 2):
         along = _along(data, pair)
         # Two runs at least in some row and in some column, or it would be no more than a list.
         if all(len(set(_values(data, along, key))) < len(along) for key in pair):
-            found[pair] = len(along)
-    return sorted(found, key=lambda pair: -found[pair])
+            run_counts[pair] = len(along)
+    return sorted(run_counts, key=lambda pair: -run_counts[pair])
 
 
 def _along(data: xr.Dataset, keys: Sequence[str]) -> Array:
@@ -42,14 +42,16 @@ def _along(data: xr.Dataset, keys: Sequence[str]) -> Array:
     for number, row in enumerate(np.delete(settings, places, axis=1)):
         groups.setdefault((str(models[number]), *row.tolist()), []).append(number)
     # A setting that a model does not have, or that none of its runs changes, is the same in all of them.
-    fitting = [one for one in groups.values() if all(len({*settings[one, p].tolist()}) > 1 for p in places)]
+    fitting = [
+        runs for runs in groups.values() if all(len({*settings[runs, p].tolist()}) > 1 for p in places)
+    ]
     best = max(fitting, key=len, default=[])
     return np.array(sorted(best, key=lambda n: [_order(str(settings[n, p])) for p in places]), int)
 
 
 def _values(data: xr.Dataset, along: Array, key: str) -> list[str]:
-    place = names(data, "setting").index(key)
-    return [str(data["settings"].values[n, place]) or "none" for n in along]
+    column = names(data, "setting").index(key)
+    return [str(data["settings"].values[n, column]) or "none" for n in along]
 
 
 def _order(value: str) -> tuple[float, str]:
@@ -61,19 +63,19 @@ def _order(value: str) -> tuple[float, str]:
 
 def curve(here: xr.Dataset, metric: str, setting: str | None) -> go.Figure:
     """Return the metric over the values of one setting, all others alike; MsvizError where none is so."""
-    found = curves(here)
-    if not found:
+    settings = curves(here)
+    if not settings:
         raise invalid("setting", setting, "no two runs of one model differ in a single setting")
-    key = setting or found[0]
-    if key not in found:
-        raise invalid("setting", key, one_of(found))
+    key = setting or settings[0]
+    if key not in settings:
+        raise invalid("setting", key, one_of(settings))
     along = _along(here, [key])
     value = here["value"].values[along].astype(np.float32)
     low, high, bars = _bars(here, along, value)
     words, hint, form = METRICS[metric]
     figure = theme.figure(380)
     across = _values(here, along, key)
-    ordered = all(np.isfinite(_order(one)[0]) for one in across)
+    ordered = all(np.isfinite(_order(label)[0]) for label in across)
     figure.add_trace(
         go.Scatter(
             x=across,
@@ -92,8 +94,8 @@ def curve(here: xr.Dataset, metric: str, setting: str | None) -> go.Figure:
     figure.update_xaxes(
         type="category", title_text=f"{key} of {here['model'].values[along[0]]}", showgrid=False
     )
-    told = f"; bars: {bars}" if bars else ""
-    figure.update_yaxes(title_text=f"{words} ({hint.split(';')[0]}{told})", tickformat=form)
+    bars_note = f"; bars: {bars}" if bars else ""
+    figure.update_yaxes(title_text=f"{words} ({hint.split(';')[0]}{bars_note})", tickformat=form)
     figure.update_layout(showlegend=False)
     return figure
 
@@ -126,8 +128,8 @@ def grid(here: xr.Dataset, metric: str, first: str | None, second: str | None) -
     value = cells[..., 0]
     # Dark is better; away from zero is worse for a bias.
     shade = -np.abs(value) if metric == "bias" else -value if metric in LESS_IS_BETTER else value
-    known = shade[np.isfinite(shade)]
-    low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
+    finite = shade[np.isfinite(shade)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
     figure = heat(
         shade,
         rows,
@@ -144,8 +146,8 @@ def grid(here: xr.Dataset, metric: str, first: str | None, second: str | None) -
         numbers=False,
     )
     if max(value.shape) <= TEXT_LIMIT:
-        told = [["" if np.isnan(one) else format(one, _python(form)) for one in row] for row in value]
-        figure.data[0].update(text=told, texttemplate="%{text}")
+        texts = [["" if np.isnan(cell) else format(cell, _python(form)) for cell in row] for row in value]
+        figure.data[0].update(text=texts, texttemplate="%{text}")
     if max(map(len, columns)) <= 8:  # short enough to stand upright
         figure.update_xaxes(tickangle=0)
     if shade is not value:  # its ticks would have the wrong sign
@@ -160,12 +162,12 @@ def _python(form: str) -> str:
 
 def _pair(here: xr.Dataset, first: str | None, second: str | None) -> tuple[str, str]:
     """Return the settings down and across: the given ones, or those that most runs differ in."""
-    found = grids(here)
-    if not found:
+    pairs = grids(here)
+    if not pairs:
         raise invalid("setting", first, "no runs of one model differ in two settings and in nothing else")
     wanted = [name for name in (first, second) if name]
-    pair = next((pair for pair in found if set(wanted) <= set(pair)), None)
+    pair = next((pair for pair in pairs if set(wanted) <= set(pair)), None)
     if pair is None:
-        raise invalid("setting", " and ".join(wanted), one_of(" and ".join(pair) for pair in found))
+        raise invalid("setting", " and ".join(wanted), one_of(" and ".join(pair) for pair in pairs))
     flipped = first == pair[1] or second == pair[0]
     return (pair[1], pair[0]) if flipped else pair

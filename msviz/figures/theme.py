@@ -77,10 +77,10 @@ def colours(names: Sequence[str], order: Sequence[str] = ()) -> list[str]:
     "All scenarios" is always the neutral ink; beyond eight scenarios colours repeat, so that a label
     must stand beside every mark.
     """
-    known = [name for name in (order or names) if name not in (ALL, "unseen combination")]
-    place = {name: index for index, name in enumerate(known)}
+    scenarios = [name for name in (order or names) if name not in (ALL, "unseen combination")]
+    index_of = {name: index for index, name in enumerate(scenarios)}
     return [
-        MUTED if name == ALL else CATEGORICAL[place.get(name, len(known)) % len(CATEGORICAL)]
+        MUTED if name == ALL else CATEGORICAL[index_of.get(name, len(scenarios)) % len(CATEGORICAL)]
         for name in names
     ]
 

@@ -30,8 +30,8 @@ class Panel:
     def place(self, values: Array) -> Array:
         """Return where values lie on the axis, which runs downwards from 0 as negative px."""
         share = (np.asarray(values, np.float64) - self.low) / (self.high - self.low)
-        found: Array = -(self.top + self.height) + share * self.height
-        return found
+        pixels: Array = -(self.top + self.height) + share * self.height
+        return pixels
 
 
 def between(data: xr.Dataset, first: str | None, last: str | None) -> xr.Dataset:
@@ -54,7 +54,7 @@ def coarse(data: xr.Dataset) -> tuple[xr.Dataset, int]:
     week = np.arange(size) // step
     starts = np.flatnonzero(np.r_[True, week[1:] != week[:-1]])
     rows = data["rows"].astype(float)
-    made: dict[str, xr.DataArray] = {}
+    arrays: dict[str, xr.DataArray] = {}
     for name, array in data.data_vars.items():
         if "day" not in array.dims:
             continue
@@ -69,16 +69,16 @@ def coarse(data: xr.Dataset) -> tuple[xr.Dataset, int]:
             total = np.add.reduceat((array.fillna(0) * weight).transpose(*array.dims).values, starts, along)
             parts = np.add.reduceat(weight.values, starts, along)
             values = np.divide(total, parts, out=np.full(total.shape, np.nan), where=parts > 0)
-        made[str(name)] = xr.DataArray(values, dims=array.dims)
+        arrays[str(name)] = xr.DataArray(values, dims=array.dims)
     left = data.drop_dims("day")
     days = data["day"].values[starts]
-    return left.merge(xr.Dataset(made)).assign_coords(day=days), step
+    return left.merge(xr.Dataset(arrays)).assign_coords(day=days), step
 
 
 def _telling(words: Array) -> str:
     """Return the word of a week: of its days' words the first that is neither empty nor "normal"."""
-    said = [str(word) for word in words if str(word)]
-    return next((word for word in said if word != "normal"), said[0] if said else "")
+    phases = [str(word) for word in words if str(word)]
+    return next((word for word in phases if word != "normal"), phases[0] if phases else "")
 
 
 def moments(days: Sequence[str], step: int) -> tuple[Array, Array]:
@@ -109,14 +109,14 @@ def mark(figure: go.Figure, data: xr.Dataset, step: int, *, top: float = 1.0) ->
 
     `top` is where in the plot's height the names stand, counted from below.
     """
-    found = promotions(data, step)
-    if not found:
+    spans = promotions(data, step)
+    if not spans:
         return ""
     _, borders = moments([str(day) for day in data["day"].values], step)
     whole = float((borders[-1] - borders[0]) / np.timedelta64(1, "h"))
-    names = list(dict.fromkeys(name for name, _, _ in found))
-    numbered = len(found) > NAMED
-    for name, begin, end in found:
+    names = list(dict.fromkeys(name for name, _, _ in spans))
+    numbered = len(spans) > NAMED
+    for name, begin, end in spans:
         ends = {"x0": str(begin), "x1": str(end), "yref": "paper", "y0": 0, "y1": top}
         figure.add_shape(
             type="rect", **ends, fillcolor=BAND, line={"width": 1, "color": EDGE, "dash": "dot"},
@@ -128,8 +128,8 @@ def mark(figure: go.Figure, data: xr.Dataset, step: int, *, top: float = 1.0) ->
                 line={"width": 1, "color": EDGE, "dash": "dot"},
             )  # fmt: skip
         centre = begin + (end - begin) / 2
-        place = float((centre - borders[0]) / np.timedelta64(1, "h")) / whole
-        side = "left" if place < 0.14 else "right" if place > 0.86 else "center"
+        share = float((centre - borders[0]) / np.timedelta64(1, "h")) / whole
+        side = "left" if share < 0.14 else "right" if share > 0.86 else "center"
         at = {"left": begin, "right": end, "center": centre}[side]
         figure.add_annotation(
             x=str(at), y=top, yref="paper", xanchor=side, yanchor="bottom", showarrow=False,
@@ -138,8 +138,8 @@ def mark(figure: go.Figure, data: xr.Dataset, step: int, *, top: float = 1.0) ->
         )  # fmt: skip
     if not numbered:
         return ""
-    told = [f"{number} {theme.short(name, 18)}" for number, name in enumerate(names[:12], 1)]
-    return "promotions: " + ", ".join(told) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+    listed = [f"{number} {theme.short(name, 18)}" for number, name in enumerate(names[:12], 1)]
+    return "promotions: " + ", ".join(listed) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
 
 
 def heading(figure: go.Figure, text: str, top: float) -> None:
@@ -172,7 +172,7 @@ def time_axis(figure: go.Figure, data: xr.Dataset, step: int, title: str) -> Non
 def rounded(low: float, high: float, most: int) -> list[float]:
     """Return two or up to `most` round numbers between two others, or both ends where there is none."""
     for unit in (10.0**power * part for power in range(-5, 1) for part in (1, 2, 5)):
-        found = np.arange(np.ceil(low / unit - 1e-9), np.floor(high / unit + 1e-9) + 1) * unit + 0.0
-        if len(found) <= most:
-            return [float(value) + 0.0 for value in found] if len(found) > 1 else [low, high]
+        steps = np.arange(np.ceil(low / unit - 1e-9), np.floor(high / unit + 1e-9) + 1) * unit + 0.0
+        if len(steps) <= most:
+            return [float(value) + 0.0 for value in steps] if len(steps) > 1 else [low, high]
     return [low, high]

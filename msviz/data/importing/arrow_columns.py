@@ -84,8 +84,8 @@ def _text(column: pa.Array) -> tuple[pa.Array, dict[int, str]]:
 def numbers(column: pa.Array) -> Column:
     """Return a column as float64 (n,), NaN where missing; text and infinities are problems."""
     try:
-        found = pc.cast(column, pa.float64())
-        values = pc.fill_null(found, math.nan).to_numpy(zero_copy_only=False)
+        floats = pc.cast(column, pa.float64())
+        values = pc.fill_null(floats, math.nan).to_numpy(zero_copy_only=False)
         problems: dict[int, str] = {}
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         values, problems = _each(column, float, math.nan, np.float64, "wanted a number")
@@ -98,8 +98,8 @@ def labels(column: pa.Array) -> Column:
     """Return a label as uint8 (n,); whatever is not 0 or 1 is a problem."""
     values, problems = numbers(column)
     for position in np.flatnonzero((values != 0) & (values != 1)):
-        place = int(position)
-        problems[place] = f"got {_shown(column[place])}; wanted 0 or 1"
+        index = int(position)
+        problems[index] = f"got {_quote(column[index])}; wanted 0 or 1"
     return Column(np.where(values == 1, np.uint8(1), np.uint8(0)), problems)
 
 
@@ -125,7 +125,7 @@ def seconds(column: pa.Array, unit: str | None, utc_offset: float = 0.0) -> Colu
     for position in np.flatnonzero(~missing & (np.abs(values) > LATEST)):
         problems.setdefault(
             int(position),
-            f"got {_shown(column[int(position)])}; it lies beyond the year 5000, wanted unit ms or us",
+            f"got {_quote(column[int(position)])}; it lies beyond the year 5000, wanted unit ms or us",
         )
     return Column(values + round(utc_offset * 3600), problems)
 
@@ -197,6 +197,6 @@ def _parts(cell: str) -> list[str]:
     return [] if cell in MISSING_WORDS else [part.strip() for part in cell.split("|")]
 
 
-def _shown(value: pa.Scalar) -> str:
-    found = value.as_py()
-    return "nothing" if found is None else repr(found)[:60]
+def _quote(value: pa.Scalar) -> str:
+    content = value.as_py()
+    return "nothing" if content is None else repr(content)[:60]

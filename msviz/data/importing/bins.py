@@ -19,10 +19,10 @@ def edges(values: Array, bins: int) -> list[float]:
     if distinct is not None:
         return _round(ordered, distinct[1:])
     picked = ordered[(np.arange(1, bins) * len(ordered)) // bins]
-    found, times = np.unique(picked, return_counts=True)
-    after = np.searchsorted(ordered, found[times > 1], side="right")
+    levels, times = np.unique(picked, return_counts=True)
+    after = np.searchsorted(ordered, levels[times > 1], side="right")
     following = ordered[after[after < len(ordered)]]
-    chosen = np.unique(np.concatenate([found[found > ordered[0]], following]))
+    chosen = np.unique(np.concatenate([levels[levels > ordered[0]], following]))
     return _round(ordered, chosen[: bins - 1])
 
 

@@ -63,8 +63,11 @@ def parts(schema: Schema) -> dict[str, tuple[str, str]]:
     Keys are 'behaviours.0' for the item, 'behaviours.1' on for the sides, 'behaviours.scenario'.
     """
     sequence = schema.sequences[0]
-    found = [(sequence.name, str(sequence.of)), *((column, side) for side, column in sequence.sides.items())]
-    named = {f"behaviours.{number}": part for number, part in enumerate(found)}
+    columns = [
+        (sequence.name, str(sequence.of)),
+        *((column, side) for side, column in sequence.sides.items()),
+    ]
+    named = {f"behaviours.{number}": part for number, part in enumerate(columns)}
     if sequence.scenario:
         named["behaviours.scenario"] = (sequence.scenario, schema.scenario_fields[0].name)
     return named

@@ -57,23 +57,23 @@ def encode(
         with Spill(out) as spill:
             books = _TextIndex()
             own = log_schema(schema, events is not None, daily.names if daily else ())
-            rows, seen = _collect(tasks, own, spill, books, rejects)
-            if not (staged or seen):
+            rows, read_rows = _collect(tasks, own, spill, books, rejects)
+            if not (staged or read_rows):
                 raise invalid("source", "no rows", "wanted: rows below the header line")
-            rejects.judge(staged or seen, allow_rejects)
+            rejects.judge(staged or read_rows, allow_rejects)
             if not rows:
-                raise invalid("source", f"{staged or seen} rows", "none of them can be used")
+                raise invalid("source", f"{staged or read_rows} rows", "none of them can be used")
             joined = Joined(daily, spill, books.words, rows) if daily else None
-            told: dict[str, Any] = {"rejected": rejects.count}
+            counts: dict[str, Any] = {"rejected": rejects.count}
             if events:
-                told["events"] = _collect_events(events, spill, books, rejects, report)
-                rejects.judge(told["events"]["rows"], allow_rejects, "events")
+                counts["events"] = _collect_events(events, spill, books, rejects, report)
+                rejects.judge(counts["events"]["rows"], allow_rejects, "events")
             rejects.publish()
             if rejects.count:
                 report(f"{rejects.count:,} rows could not be read; see {rejects.path.name}")
             learned = FittedSchema(schema, spill, books.words, rows)
             encoding = _Encoding(learned, report, joined)
-            return encoding.write(out, overwrite, {**origin, **told}, Windows if events else EventLists)
+            return encoding.write(out, overwrite, {**origin, **counts}, Windows if events else EventLists)
     finally:
         rejects.discard()
 
@@ -107,7 +107,7 @@ def _collect(
     shared = (
         {key: f"field.{feature}" for key, (_, feature) in parts(schema).items()} if schema.sequences else {}
     )
-    rows = seen = first = 0
+    rows = read_rows = first = 0
     for part in _ahead(tasks, schema):
         rejects.add(part.rejects)
         for name, values in part.arrays.items():
@@ -115,9 +115,9 @@ def _collect(
         for name, codes in part.codes.items():
             spill.append(name, books.merge(shared.get(name, name), codes))
         rows += len(part.arrays["label"])
-        seen += part.seen
+        read_rows += part.seen
         first += part.records
-    return rows, seen
+    return rows, read_rows
 
 
 def _collect_events(
@@ -135,9 +135,9 @@ def _collect_events(
         spill.append("events.user", user[keep])
         spill.append("events.time", part.arrays["time"][keep])
         for key, name in events.parts.items():
-            found = part.codes[f"field.{name}"]
-            kept = Codes(found.place[keep], found.words, {})
-            spill.append(key, books.merge(f"field.{events.features[key]}", kept))
+            read_codes = part.codes[f"field.{name}"]
+            own = Codes(read_codes.place[keep], read_codes.words, {})
+            spill.append(key, books.merge(f"field.{events.features[key]}", own))
         rows, read = rows + part.seen, read + int(keep.sum())
         anonymous += int(nameless.sum())
     if not rows:
@@ -229,11 +229,11 @@ class _Encoding:
         """Return the signals (n, K) of some rows, in the schema's order, or None where it has none."""
         if not self.schema.signals:
             return None
-        found: dict[str, Array] = {}
+        by_name: dict[str, Array] = {}
         if self.joined:
-            found = dict(zip(self.joined.names, self.joined.values(start, stop).T, strict=True))
+            by_name = dict(zip(self.joined.names, self.joined.values(start, stop).T, strict=True))
         names = [field.name for field in self.schema.signals]
-        columns = [found[n] if n in found else self.spill.read(f"field.{n}", start, stop) for n in names]
+        columns = [by_name[n] if n in by_name else self.spill.read(f"field.{n}", start, stop) for n in names]
         return np.stack(columns, axis=1)
 
     def _summary(self, dataset: Dataset) -> None:

@@ -153,11 +153,11 @@ class _Ids:
     """Turns the codes of behaviours into the ids of the features that they use."""
 
     def __init__(self, learned: FittedSchema) -> None:
-        found = parts(learned.schema)
-        self.keys = list(found)
-        self._tables = {key: learned.tables[feature] for key, (_, feature) in found.items()}
+        columns = parts(learned.schema)
+        self.keys = list(columns)
+        self._tables = {key: learned.tables[feature] for key, (_, feature) in columns.items()}
         self._scenarios: Array | None = None
-        if "behaviours.scenario" in found:
+        if "behaviours.scenario" in columns:
             ids = self._tables.pop("behaviours.scenario")
             self._scenarios = learned.schema.scenario_ids(ids[:, None])
             self._scenarios[0] = UNSEEN  # a behaviour whose scenario is not told
@@ -170,5 +170,5 @@ class _Ids:
         """Return the scenarios (n,) in which behaviours happened."""
         if self._scenarios is None:
             return np.full(len(codes["behaviours.0"]), UNSEEN)
-        known: Array = self._scenarios[codes["behaviours.scenario"] + 1]
-        return known
+        ids: Array = self._scenarios[codes["behaviours.scenario"] + 1]
+        return ids

@@ -58,7 +58,7 @@ def _file(path: Path, places: list[float], columns: list[str]) -> Iterator[pa.Ta
         with open_text(path) as stream:
             names, delimiter = first_line(stream.readline())
             for block in (
-                _packed(path, stream, places) if path.suffix == ".gz" else _text(path, stream, places)
+                _read_packed(path, stream, places) if path.suffix == ".gz" else _text(path, stream, places)
             ):
                 try:
                     yield parse_lines(block, path.name, 2, names, delimiter, columns).table
@@ -77,8 +77,8 @@ def _rows(path: Path, places: list[float], columns: list[str]) -> Iterator[pa.Ta
             return
         sizes = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
         ends = np.cumsum(sizes)
-        for place in places:
-            row = int(place * total)
+        for share in places:
+            row = int(share * total)
             group = int(np.searchsorted(ends, row, side="right"))
             first = max(0, min(row - int(ends[group] - sizes[group]), sizes[group] - ROWS))
             for batch in file.iter_batches(ROWS, row_groups=[group], columns=columns):
@@ -94,13 +94,13 @@ def _text(path: Path, stream: BinaryIO, places: list[float]) -> Iterator[bytes]:
     if size <= BYTES * len(places):
         yield _ended(stream.read())
         return
-    for place in places:
+    for share in places:
         # The line that the place falls into is left out; the header's own end is the end of one.
-        stream.seek(max(header - 1, min(int(place * size), size - BYTES)))
+        stream.seek(max(header - 1, min(int(share * size), size - BYTES)))
         yield _lines(stream.read(BYTES))
 
 
-def _packed(path: Path, stream: BinaryIO, places: list[float]) -> Iterator[bytes]:
+def _read_packed(path: Path, stream: BinaryIO, places: list[float]) -> Iterator[bytes]:
     """Yield whole lines at each place of a gzipped file, of as much of it as is unpacked."""
     start = stream.read(BYTES * len(places))
     if len(start) < BYTES * len(places):
@@ -109,12 +109,12 @@ def _packed(path: Path, stream: BinaryIO, places: list[float]) -> Iterator[bytes
     raw, size = stream.fileobj, path.stat().st_size  # type: ignore[attr-defined]
     begun, most = raw.tell(), UNPACKED * len(places) // PIECES
     within = min(size, most * begun // len(start))
-    for place in places:
-        if place * within < begun:
-            at = int(place * within / begun * (len(start) - BYTES))
+    for share in places:
+        if share * within < begun:
+            at = int(share * within / begun * (len(start) - BYTES))
             yield _lines(start[at : at + BYTES])
             continue
-        while raw.tell() < place * within and stream.read(BYTES):
+        while raw.tell() < share * within and stream.read(BYTES):
             pass
         yield _lines(stream.read(BYTES))
 

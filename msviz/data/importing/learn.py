@@ -61,13 +61,13 @@ class FittedSchema:
             chosen = codes[self.split(*window) == TRAIN]
             count += np.bincount(chosen + 1, minlength=len(count))
         texts = list(words)
-        kept = [code for code in range(len(texts)) if count[code + 1] >= max(field.min_count, 1)]
-        kept.sort(key=lambda code: (-count[code + 1], texts[code]))
+        frequent = [code for code in range(len(texts)) if count[code + 1] >= max(field.min_count, 1)]
+        frequent.sort(key=lambda code: (-count[code + 1], texts[code]))
         table = np.full(len(count), UNKNOWN, np.int32)
         table[0] = MISSING
-        table[np.array(kept, np.int64) + 1] = np.arange(FIRST, FIRST + len(kept))
+        table[np.array(frequent, np.int64) + 1] = np.arange(FIRST, FIRST + len(frequent))
         self.tables[field.name] = table
-        return field.model_copy(update={"vocabulary": [texts[code] for code in kept]})
+        return field.model_copy(update={"vocabulary": [texts[code] for code in frequent]})
 
     def _learn_bins(self, field: Field) -> Field:
         step = -(-self.train // SAMPLE)
@@ -84,10 +84,10 @@ class FittedSchema:
         """Return one feature's ids (n,) of some rows."""
         raw = self.spill.read(f"field.{field.name}", start, stop)
         if field.kind == "categorical":
-            known: Array = self.tables[field.name][raw + 1]
-            return known
-        found = FIRST + np.searchsorted(np.array(field.edges), raw, side="right")
-        return np.where(np.isnan(raw), MISSING, found).astype(np.int32)
+            word_ids: Array = self.tables[field.name][raw + 1]
+            return word_ids
+        binned = FIRST + np.searchsorted(np.array(field.edges), raw, side="right")
+        return np.where(np.isnan(raw), MISSING, binned).astype(np.int32)
 
     def scenarios(self) -> list[list[int]]:
         """Return the combinations of the training rows, the most frequent first."""
@@ -99,7 +99,7 @@ class FittedSchema:
             # One integer per combination: far faster than np.unique over rows of a matrix.
             keys = mixed_radix(np.stack(columns, axis=1), [field.size for field in fields])
             _, first, times = np.unique(keys, return_index=True, return_counts=True)
-            for place, rows in zip(first.tolist(), times.tolist(), strict=True):
-                key = tuple(int(column[place]) for column in columns)
+            for row, rows in zip(first.tolist(), times.tolist(), strict=True):
+                key = tuple(int(column[row]) for column in columns)
                 count[key] = count.get(key, 0) + rows
         return [list(key) for key in sorted(count, key=lambda key: (-count[key], key))]

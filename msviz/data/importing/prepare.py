@@ -97,16 +97,18 @@ class _ChunkReader:
                 problems = unfit_signals(values) | problems
             self.arrays[f"field.{field.name}"] = values
         else:
-            found = self.codes[f"field.{field.name}"] = arrow_columns.codes(column)
-            problems = found.problems
+            codes = self.codes[f"field.{field.name}"] = arrow_columns.codes(column)
+            problems = codes.problems
         self.note(field.name, problems)
 
     def read_split(self, name: str) -> None:
-        place, words, _ = arrow_columns.codes(self.column(name))
-        known = np.array([SPLITS.index(word) if word in SPLITS else 255 for word in words] + [255], np.uint8)
-        self.arrays["split"] = known[place]
+        index, words, _ = arrow_columns.codes(self.column(name))
+        numbers = np.array(
+            [SPLITS.index(word) if word in SPLITS else 255 for word in words] + [255], np.uint8
+        )
+        self.arrays["split"] = numbers[index]
         for position in np.flatnonzero(self.arrays["split"] == 255):
-            word = words[place[position]] if place[position] >= 0 else "nothing"
+            word = words[index[position]] if index[position] >= 0 else "nothing"
             self.problems.setdefault(int(position), f"{name}: got {word!r}; wanted train, valid or test")
 
     def read_sequence(self, field: Field, schema: Schema) -> None:
@@ -116,19 +118,19 @@ class _ChunkReader:
         rows = len(length)
         self.owner = np.repeat(np.arange(rows), length)
         self.flat_codes["behaviours.0"] = arrow_columns.codes(items)
-        kept = self.flat_codes["behaviours.0"].place >= 0
+        keep = self.flat_codes["behaviours.0"].place >= 0
         order = np.arange(len(items))
         own = schema.role("time")
         if field.time and own is not None:
             other = self._companion(field.time, length)
-            found = np.zeros(len(items), np.int64)
+            seconds = np.zeros(len(items), np.int64)
             if other is not None:
-                found, wrong = arrow_columns.seconds(other, own.unit, own.utc_offset)
+                seconds, wrong = arrow_columns.seconds(other, own.unit, own.utc_offset)
                 self.note(field.time, {int(self.owner[i]): reason for i, reason in wrong.items()})
-                kept &= found < self.arrays["time"][self.owner]
-                if np.any((np.diff(found) < 0) & (np.diff(self.owner) == 0)):
-                    order = np.lexsort((found, self.owner))
-            self.flat["behaviours.time"] = found
+                keep &= seconds < self.arrays["time"][self.owner]
+                if np.any((np.diff(seconds) < 0) & (np.diff(self.owner) == 0)):
+                    order = np.lexsort((seconds, self.owner))
+            self.flat["behaviours.time"] = seconds
         for key, (name, _) in parts(schema).items():
             if key != "behaviours.0":
                 other = self._companion(name, length)
@@ -137,16 +139,16 @@ class _ChunkReader:
                 )
         usable = np.ones(rows, bool)
         usable[list(self.problems)] = False
-        kept &= usable[self.owner]
-        order = order[kept[order]]
+        keep &= usable[self.owner]
+        order = order[keep[order]]
         count = np.bincount(self.owner[order], minlength=rows)
         ends = np.cumsum(count)
         from_end = ends[self.owner[order]] - np.arange(len(order))
         order = order[from_end <= field.max]
         self.arrays["behaviours.length"] = np.minimum(count, field.max)
         self.flat = {key: values[order] for key, values in self.flat.items()}
-        for key, (place, words, _) in self.flat_codes.items():
-            self.flat_codes[key] = Codes(place[order], words, {})
+        for key, (index, words, _) in self.flat_codes.items():
+            self.flat_codes[key] = Codes(index[order], words, {})
 
     def _companion(self, name: str, length: Array) -> pa.Array | None:
         """Return a list column's items when every row has as many as the sequence, else note who has not."""
@@ -178,9 +180,9 @@ class _ChunkReader:
             self.arrays = {name: values[keep] for name, values in self.arrays.items()}
             self.codes = {name: Codes(c.place[keep], c.words, {}) for name, c in self.codes.items()}
         rejects = sorted([*self.chunk.rejects, *rejects], key=lambda reject: reject.line)
-        seen = len(self.chunk.table) + len(self.chunk.rejects)
+        lines = len(self.chunk.table) + len(self.chunk.rejects)
         arrays, codes = self.arrays | self.flat, self.codes | self.flat_codes
-        return Prepared(arrays, codes, self.chunk.records, seen, rejects)
+        return Prepared(arrays, codes, self.chunk.records, lines, rejects)
 
     def _raw(self, position: int) -> str:
         stream = io.StringIO()

@@ -125,8 +125,8 @@ def _parquet(path: Path, columns: list[str]) -> Iterator[Callable[[], Chunk]]:
         with parquet.ParquetFile(path) as file:
             for batch in file.iter_batches(BLOCK_ROWS, columns=columns):
                 table = pa.Table.from_batches([batch]).select(columns)
-                place = np.arange(len(table))
-                chunk = Chunk(table, path.name, first + 1 + place, place, len(table))
+                index = np.arange(len(table))
+                chunk = Chunk(table, path.name, first + 1 + index, index, len(table))
                 first += len(table)
                 yield partial(_same, chunk)
     except (OSError, pa.ArrowException) as error:
@@ -178,7 +178,7 @@ def parse_lines(
     block: bytes, file: str, first: int, names: list[str], delimiter: str, columns: list[str]
 ) -> Chunk:
     """Return the columns of a block of text; ragged lines and invalid UTF-8 become rejects."""
-    block, line, place, rejects = _clean(block, file, first, delimiter)
+    block, line, record, rejects = _clean(block, file, first, delimiter)
     ragged: list[int] = []
 
     def skip(row: arrow_csv.InvalidRow) -> str:
@@ -192,7 +192,7 @@ def parse_lines(
             pa.table({name: pa.array([], pa.string()) for name in columns}),
             file,
             line,
-            place,
+            record,
             len(rejects),
             rejects,
         )
@@ -216,9 +216,11 @@ def parse_lines(
     except pa.ArrowInvalid as error:
         raise MsvizError(f"source {file}: from line {first}: {' '.join(str(error).split())}") from error
     # A quoted line break makes fewer records than lines: the record's number then stands for its line.
-    kept = np.delete(np.arange(table.num_rows + len(ragged)), ragged)
-    records = int(place[-1]) + 1 if len(place) else 0
-    return Chunk(table, file, line[kept], place[kept], max(records, len(rejects)), sorted(rejects, key=_line))
+    whole = np.delete(np.arange(table.num_rows + len(ragged)), ragged)
+    records = int(record[-1]) + 1 if len(record) else 0
+    return Chunk(
+        table, file, line[whole], record[whole], max(records, len(rejects)), sorted(rejects, key=_line)
+    )
 
 
 def _line(reject: Reject) -> int:
@@ -232,13 +234,13 @@ def _clean(block: bytes, file: str, first: int, delimiter: str) -> tuple[bytes, 
     try:
         block.decode("utf-8")
         if not blank and not open_quote:
-            place = np.arange(block.count(b"\n"))
-            return block, first + place, place, []
+            record = np.arange(block.count(b"\n"))
+            return block, first + record, record, []
     except UnicodeDecodeError:
         pass
     # A quote that opens a cell and never closes would swallow the lines that follow.
     opens = re.compile(rb'(?:^|%b)"(?:[^"]|"")*$' % re.escape(delimiter.encode()))
-    kept: list[bytes] = []
+    lines: list[bytes] = []
     where: list[tuple[int, int]] = []
     rejects: list[Reject] = []
     for number, text in enumerate(block.split(b"\n")[:-1], first):
@@ -250,10 +252,10 @@ def _clean(block: bytes, file: str, first: int, delimiter: str) -> tuple[bytes, 
         if reason:
             rejects.append(Reject(file, number, reason, text.decode("utf-8", "backslashreplace")))
             continue
-        where.append((number, len(kept) + len(rejects)))
-        kept.append(text + b"\n")
-    line, place = np.array(where, np.int64).reshape(-1, 2).T
-    return b"".join(kept), line, place, rejects
+        where.append((number, len(lines) + len(rejects)))
+        lines.append(text + b"\n")
+    line, record = np.array(where, np.int64).reshape(-1, 2).T
+    return b"".join(lines), line, record, rejects
 
 
 def _not_utf8(text: bytes) -> str:

@@ -48,19 +48,19 @@ class Shuffle:
     def _part(self, path: Path, width: int) -> None:
         """Move the rows of each bucket next to one another, in the order they had."""
         parted = path.with_suffix(".parted")
-        place = self._edges[:-1].tolist()  # where the next row of each bucket goes
+        offset = self._edges[:-1].tolist()  # where the next row of each bucket goes
         with parted.open("wb") as file:
             for window in self._windows:
                 buckets = self._buckets(window)
                 first = window * self.window
                 rows = _read(path, first, first + len(buckets), width)
                 rows = rows.take(np.argsort(buckets, kind="stable"), 0)
-                count = np.bincount(buckets, minlength=len(place))
+                count = np.bincount(buckets, minlength=len(offset))
                 done = 0
                 for bucket in np.flatnonzero(count).tolist():
                     size = int(count[bucket])
-                    os.pwrite(file.fileno(), rows[done : done + size].data, place[bucket] * width)
-                    place[bucket] += size
+                    os.pwrite(file.fileno(), rows[done : done + size].data, offset[bucket] * width)
+                    offset[bucket] += size
                     done += size
         parted.replace(path)
 
@@ -86,8 +86,8 @@ def signals_by_row(folder: Path, rows: int, columns: int) -> dict[str, int]:
         for first in range(0, rows, BYTES // 16):
             numbers = np.arange(first, min(first + BYTES // 16, rows))
             low, high = np.searchsorted(starts, numbers[[0, -1]], side="right")
-            place = low - 1 + np.searchsorted(starts[low:high], numbers, side="right")
-            file.write((place.astype(np.uint32) if sparse else table[place]).tobytes())
+            index = low - 1 + np.searchsorted(starts[low:high], numbers, side="right")
+            file.write((index.astype(np.uint32) if sparse else table[index]).tobytes())
     (folder / "signals.start.bin").unlink()
     if sparse:
         return {"signals.index": 4}
@@ -97,5 +97,5 @@ def signals_by_row(folder: Path, rows: int, columns: int) -> dict[str, int]:
 
 def _read(path: Path, first: int, end: int, width: int) -> Array:
     """Return rows `first` to `end` (n, width) of a file, as bytes."""
-    found = np.fromfile(path, np.uint8, (end - first) * width, offset=first * width)
-    return found.reshape(-1, width)
+    content = np.fromfile(path, np.uint8, (end - first) * width, offset=first * width)
+    return content.reshape(-1, width)

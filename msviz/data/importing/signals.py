@@ -62,11 +62,11 @@ def read_daily(path: str, schema: Schema) -> Daily:
         )
     if not days:
         raise invalid(where, "no rows", "wanted: rows below the header line")
-    found = Daily(
+    daily = Daily(
         where, names, np.concatenate(days), np.concatenate(values), keys, words or [()] * sum(map(len, days))
     )
-    _refuse_twice(found)
-    return found
+    _refuse_twice(daily)
+    return daily
 
 
 def _days(chunk: Chunk, name: str) -> Array:
@@ -88,16 +88,16 @@ def _refuse_first(chunk: Chunk, name: str, problems: dict[int, str]) -> None:
 
 
 def _texts(column: pa.Array) -> list[str]:
-    place, words, _ = arrow_columns.codes(column)
-    return [words[index] if index >= 0 else "" for index in place.tolist()]
+    codes, words, _ = arrow_columns.codes(column)
+    return [words[index] if index >= 0 else "" for index in codes.tolist()]
 
 
 def _refuse_twice(daily: Daily) -> None:
-    seen: set[tuple[int, tuple[str, ...]]] = set()
+    keys: set[tuple[int, tuple[str, ...]]] = set()
     for day, words in zip(daily.days.tolist(), daily.words, strict=True):
-        if (day, words) in seen:
+        if (day, words) in keys:
             raise invalid(f"{daily.file}: day", _named(day, daily.keys, words), "it stands there twice")
-        seen.add((day, words))
+        keys.add((day, words))
 
 
 def _named(day: int, keys: Iterable[str], words: Iterable[str]) -> str:
@@ -119,19 +119,19 @@ class Joined:
         self._sizes = [int(daily.days.max()) - self._first + 1, *(len(book) + 1 for book in self._books)]
         # A scenario that the log never shows gets the code -2 and is left out.
         codes = [
-            [book.get(words[place], -1 if not words[place] else -2) for words in daily.words]
-            for place, book in enumerate(self._books)
+            [book.get(words[column_number], -1 if not words[column_number] else -2) for words in daily.words]
+            for column_number, book in enumerate(self._books)
         ]
-        known = np.stack([daily.days - self._first, *(np.array(column) + 1 for column in codes)], axis=1)
-        rows_of_log = np.flatnonzero((known >= 0).all(1))
-        key = mixed_radix(known[rows_of_log], self._sizes)
+        digits = np.stack([daily.days - self._first, *(np.array(column) + 1 for column in codes)], axis=1)
+        rows_of_log = np.flatnonzero((digits >= 0).all(1))
+        key = mixed_radix(digits[rows_of_log], self._sizes)
         order = np.argsort(key)
         self._key, self._row = key[order], rows_of_log[order]
         self._refuse_absent(rows)
 
     def values(self, start: int, stop: int) -> Array:
         """Return the signals (n, K) of some rows."""
-        return np.asarray(self._daily.values[self._row[self._place(self._columns(start, stop))]])
+        return np.asarray(self._daily.values[self._row[self._find_rows(self._columns(start, stop))]])
 
     def _columns(self, start: int, stop: int) -> Array:
         """Return (n, 1 + keys): the row's day from the table's first on, and its codes from 0."""
@@ -139,19 +139,19 @@ class Joined:
         codes = [self._spill.read(f"field.{name}", start, stop) + 1 for name in self._daily.keys]
         return np.stack([day, *codes], axis=1).astype(np.int64)
 
-    def _place(self, columns: Array) -> Array:
+    def _find_rows(self, columns: Array) -> Array:
         """Return where each row's signals stand among the sorted keys, -1 where nowhere."""
         key = mixed_radix(columns, self._sizes)
-        place = np.minimum(np.searchsorted(self._key, key), max(len(self._key) - 1, 0))
+        index = np.minimum(np.searchsorted(self._key, key), max(len(self._key) - 1, 0))
         inside = (columns[:, 0] >= 0) & (columns[:, 0] < self._sizes[0])
-        found = self._key[place] == key if len(self._key) else np.zeros(len(key), bool)
-        return np.where(inside & found, place, -1)
+        matches = self._key[index] == key if len(self._key) else np.zeros(len(key), bool)
+        return np.where(inside & matches, index, -1)
 
     def _refuse_absent(self, rows: int) -> None:
         absent: list[tuple[int, ...]] = []
         for start in range(0, rows, WINDOW):
             columns = self._columns(start, min(start + WINDOW, rows))
-            missing = columns[self._place(columns) < 0]
+            missing = columns[self._find_rows(columns) < 0]
             if len(missing):
                 absent.append(tuple(missing[np.lexsort(missing.T[::-1])[0]].tolist()))
         if not absent:

@@ -20,7 +20,7 @@ def splitter(split: Split, spill: Spill) -> Callable[[int, int], Array]:
     if split.by == "given":
         return lambda start, stop: spill.read("split", start, stop)
     if split.by == "random":
-        return lambda start, stop: _drawn(spill.read("place", start, stop), split)
+        return lambda start, stop: _draw(spill.read("place", start, stop), split)
     valid, test = _thresholds(split, spill)
 
     def by_time(start: int, stop: int) -> Array:
@@ -46,8 +46,8 @@ def _thresholds(split: Split, spill: Spill) -> tuple[int, int]:
     ordered = np.sort(np.concatenate(parts))
 
     def after(share: float) -> int:
-        place = round(len(ordered) * share)
-        return int(ordered[place]) if place < len(ordered) else NEVER
+        index = round(len(ordered) * share)
+        return int(ordered[index]) if index < len(ordered) else NEVER
 
     test = after(1 - split.test)
     return min(after(1 - split.test - split.valid), test), test
@@ -61,10 +61,10 @@ def day(name: str, text: str) -> int:
         raise invalid(name, text, "wanted a day like 2022-05-06") from error
 
 
-def _drawn(place: Array, split: Split) -> Array:
+def _draw(row: Array, split: Split) -> Array:
     """Return a draw that depends on the seed and the row's place alone (splitmix64)."""
     with np.errstate(over="ignore"):
-        key = place.astype(np.uint64) + np.uint64(1) + np.uint64(split.seed % 2**32) * np.uint64(2**32)
+        key = row.astype(np.uint64) + np.uint64(1) + np.uint64(split.seed % 2**32) * np.uint64(2**32)
         key = key * np.uint64(0x9E3779B97F4A7C15)
         key = (key ^ (key >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         key = (key ^ (key >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -74,8 +74,8 @@ class DatasetWriter:
         """
         for k, column in enumerate(self.schema.behaviour_columns):
             self._write("events", f"ids.{k}", ids[:, k].astype(width(self.schema.sizes[column])).tobytes())
-        known = width(len(self.schema.scenarios) + 1)
-        self._write("events", "scenario", scenario.astype(known).tobytes())
+        dtype = width(len(self.schema.scenarios) + 1)
+        self._write("events", "scenario", scenario.astype(dtype).tobytes())
         if time is not None:
             self._write("events", "time", time.astype("i8").tobytes())
         first, self._events = self._events, self._events + len(ids)
@@ -100,9 +100,9 @@ class DatasetWriter:
         """
         for kind, columns in self._groups.items():
             self._write(split, f"fields.{kind}", np.ascontiguousarray(fields[:, columns], kind).tobytes())
-        given = {"scenario": scenario, "label": label, "time": time, "row": row}
+        arrays = {"scenario": scenario, "label": label, "time": time, "row": row}
         for name, dtype in COLUMNS.items():
-            self._write(split, name, np.ascontiguousarray(given[name], dtype).tobytes())
+            self._write(split, name, np.ascontiguousarray(arrays[name], dtype).tobytes())
         if self.schema.signals:
             if signals is None or not np.all(signals >= 0):
                 raise ValueError("this schema has signals: pass numbers that are not negative")

@@ -42,10 +42,10 @@ def _field(name: str, title: str, unit: str) -> Field:
 
 def daily_signals(tables: Tables, names: list[str]) -> Daily:
     """Return the chosen signals of every local day of the log, in any tab, from the days before it alone."""
-    found = tables.by_day([series.measure for series in SERIES.values()])
-    days = found[:, 0].astype(np.int64)
-    known = dict(zip([field.name for field in signal_fields()], before(days, found[:, 1:]).T, strict=True))
-    values = np.stack([known[name] for name in names], axis=1)
+    table = tables.by_day([series.measure for series in SERIES.values()])
+    days = table[:, 0].astype(np.int64)
+    by_name = dict(zip([field.name for field in signal_fields()], before(days, table[:, 1:]).T, strict=True))
+    values = np.stack([by_name[name] for name in names], axis=1)
     return Daily("signals of the log", names, days, values, [], [()] * len(days))
 
 
@@ -55,14 +55,14 @@ def before(days: Array, values: Array) -> Array:
     A mean is over those days of its window that the log holds, 0 where it holds none; the change is the
     day before over the mean of 7 days, 1 where either is not known.
     """
-    known = dict(zip(days.tolist(), values, strict=True))
+    by_day = dict(zip(days.tolist(), values, strict=True))
     lines = []
     for today in days.tolist():
         means = {}
         for window in WINDOWS:
-            held = [known[day] for day in range(today - window, today) if day in known]
+            held = [by_day[day] for day in range(today - window, today) if day in by_day]
             means[window] = np.mean(held, axis=0) if held else np.zeros(values.shape[1])
-        told = (today - 1 in known) & (means[7] > 0)
-        change = np.divide(means[1], means[7], out=np.ones(values.shape[1]), where=told)
+        comparable = (today - 1 in by_day) & (means[7] > 0)
+        change = np.divide(means[1], means[7], out=np.ones(values.shape[1]), where=comparable)
         lines.append(np.stack([*means.values(), change], axis=1).ravel())
     return np.array(lines)

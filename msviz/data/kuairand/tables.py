@@ -60,16 +60,16 @@ class Tables:
         self._prepare_views(users.columns, videos.columns)
 
     def _find(self, source: Path, pattern: str) -> LogFiles:
-        found = sorted(
+        paths = sorted(
             path for path in source.glob(pattern) if path.name.endswith((".csv", ".csv.gz", ".parquet"))
         )
-        for path in [path for path in found if "sample" in path.name]:
-            found.remove(path)
+        for path in [path for path in paths if "sample" in path.name]:
+            paths.remove(path)
             self.notes.append(f"left out: {path.name} is a sample")
-        if not found:
+        if not paths:
             raise invalid(f"source {source.name}", f"no {pattern}", "wanted: .csv, .csv.gz or .parquet of it")
-        self.files += [path.name for path in found]
-        return LogFiles(found, find(str(found[0])).columns)
+        self.files += [path.name for path in paths]
+        return LogFiles(paths, find(str(paths[0])).columns)
 
     def _stage_log(self, logs: LogFiles) -> None:
         for path in logs.files:
@@ -141,8 +141,8 @@ class Tables:
                 f"CASE WHEN {width} > {height} THEN 'landscape' WHEN {width} < {height} THEN 'portrait' "
                 f"WHEN {width} = {height} THEN 'square' END"
             )
-        known = self._facts("users", USERS, users) | self.video_facts
-        facts += [f"{expression} AS {name}" for name, expression in known.items()]
+        columns_of = self._facts("users", USERS, users) | self.video_facts
+        facts += [f"{expression} AS {name}" for name, expression in columns_of.items()]
         base.execute(f"""
             CREATE VIEW joined AS SELECT
             l.row, l.is_click, l.long_view, l.tab, l.user_id, l.video_id, l.time_ms,
@@ -177,11 +177,11 @@ class Tables:
 
     def _tell_unjoined(self) -> None:
         for table, key in (("users", "user_id"), ("videos", "video_id")):
-            found = self._ask(
+            rows = self._ask(
                 f"SELECT count(*) FROM log WHERE {key} NOT IN (SELECT id FROM {table} WHERE id IS NOT NULL)"
             )
-            if found:
-                self.notes.append(f"warning: {found:,} rows have no match in the table of {table}")
+            if rows:
+                self.notes.append(f"warning: {rows:,} rows have no match in the table of {table}")
 
     def joined(self, tabs: list[int], first_ms: int) -> Iterator[pa.RecordBatch]:
         """Yield rows of the chosen tabs from a time on, in its order, with users' and videos' facts."""
@@ -191,16 +191,16 @@ class Tables:
             raise invalid(
                 "tabs", tabs, "no row is left; the log holds tabs " + ", ".join(str(t) for (t,) in held)
             )
-        found = self.base.sql(f"SELECT * FROM joined WHERE {chosen} ORDER BY time_ms, row")
-        yield from found.to_arrow_reader(ROWS)
+        query = self.base.sql(f"SELECT * FROM joined WHERE {chosen} ORDER BY time_ms, row")
+        yield from query.to_arrow_reader(ROWS)
 
     def by_day(self, measures: list[str]) -> Array:
         """Return one line per local day of the whole log, in order: the day since 1970, then the measures."""
-        found = self.base.execute(
+        lines = self.base.execute(
             f"SELECT (time_ms + {SHANGHAI_MS}) // {DAY_MS} AS day, {', '.join(measures)} "
             "FROM log GROUP BY day ORDER BY day"
         ).fetchall()
-        return np.array(found, np.float64).reshape(-1, 1 + len(measures))
+        return np.array(lines, np.float64).reshape(-1, 1 + len(measures))
 
     def close(self) -> None:
         """Close the database; the folder may go then."""
@@ -234,24 +234,24 @@ class ClickTables:
 
     def chunks(self, columns: list[str]) -> Iterator[Callable[[], Chunk]]:
         """Yield one task per chunk, in the order of time; watches before the log come first."""
-        tables = [*map(_watched, range(len(self._earlier)), self._earlier)]
+        tables = [*map(_select_watched, range(len(self._earlier)), self._earlier)]
         tables.append(
             f"SELECT {len(tables)} AS part, row AS place, user_id, time_ms, video_id, tab FROM log "
             "WHERE is_click = 1"
         )
         chosen = ", ".join(f"{self._columns[name]} AS {name}" for name in columns)
-        found = self._base.sql(
+        query = self._base.sql(
             f"SELECT {chosen} FROM ({' UNION ALL '.join(tables)}) c "
             "LEFT JOIN videos ON c.video_id = videos.id ORDER BY c.part, c.time_ms, c.place"
         )
         first = 0
-        for batch in found.to_arrow_reader(ROWS):
-            place = np.arange(len(batch))
-            yield partial(Chunk, pa.Table.from_batches([batch]), "clicks", first + place, place, len(batch))
+        for batch in query.to_arrow_reader(ROWS):
+            index = np.arange(len(batch))
+            yield partial(Chunk, pa.Table.from_batches([batch]), "clicks", first + index, index, len(batch))
             first += len(batch)
 
 
-def _watched(number: int, path: Path) -> str:
+def _select_watched(number: int, path: Path) -> str:
     """Return the SQL of watches before the log, for users whose log begins later."""
     text = str(path).replace("'", "''")
     return (

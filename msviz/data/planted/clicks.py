@@ -76,9 +76,9 @@ class PlantedClicks:
     def _families(self, rng: np.random.Generator, habit: Array, scenarios: PlantedScenarios) -> Array:
         """Return the families (n,) of visits: half by habit, half by how large a scenario is."""
         share = np.array([[kind.share for kind in FAMILIES]]) ** 0.5
-        found = scenarios.draw_family(share, np.zeros(len(habit), np.int64), rng.random(len(habit)))
+        drawn = scenarios.draw_family(share, np.zeros(len(habit), np.int64), rng.random(len(habit)))
         usual = (rng.random(len(habit)) < 0.5) & (habit < scenarios.families)
-        return np.where(usual, habit, found)
+        return np.where(usual, habit, drawn)
 
     def window(self, user: Array, time: Array) -> tuple[Array, Array]:
         """Return where the latest clicks of users before a second (n,) start, and how many they are."""

@@ -33,15 +33,15 @@ def signals_of(active: Array, sales: Array, traffic: Array) -> Array:
 
     Active users and GMV are of windows that end the day before; planned promotion traffic is known for today.
     """
-    found = []
+    lines = []
     for today in range(LEAD, len(active)):
         past = [series[today - LEAD : today] for series in (active, sales, traffic)]
         users, spent, visits = past
         line = [series[-days:].mean() for series in (users, spent) for days in (1, 3, 7)]
         line += [traffic[today], visits[-3:].mean(), visits.mean()]
         line += [users[-1] / users.mean(), spent[-1] / spent.mean(), traffic[today] / visits.mean()]
-        found.append(line)
-    return np.array(found, np.float32)
+        lines.append(line)
+    return np.array(lines, np.float32)
 
 
 class PlantedCalendar:
@@ -64,9 +64,11 @@ class PlantedCalendar:
         self.family_share = pulled / pulled.sum(1, keepdims=True)  # (DAYS, families)
         hour = np.arange(24)
         daily = 0.15 + np.exp(-(((hour - 21) / 3.0) ** 2)) + 0.6 * np.exp(-(((hour - 12.5) / 3.0) ** 2))
-        self._long = _cumulated(level, daily)
-        self._busy = _cumulated(level[BEFORE:], daily)
-        self._by_family = [_cumulated(level[BEFORE:] * one, daily) for one in self.family_share.T]
+        self._long = _cumulate(level, daily)
+        self._busy = _cumulate(level[BEFORE:], daily)
+        self._by_family = [
+            _cumulate(level[BEFORE:] * daily_share, daily) for daily_share in self.family_share.T
+        ]
 
     def moment(self, quantile: Array, family: int | None = None) -> Array:
         """Return the local seconds (n,) before which these shares of all rows, or of a family's, lie."""
@@ -89,7 +91,7 @@ class PlantedCalendar:
         return signals_of(active, sales, traffic)
 
 
-def _cumulated(level: Array, daily: Array) -> Array:
+def _cumulate(level: Array, daily: Array) -> Array:
     """Return the share of all rows before each hour, from 0 to 1."""
     busy = np.outer(level, daily).ravel()
     return np.concatenate([[0.0], np.cumsum(busy) / busy.sum()])

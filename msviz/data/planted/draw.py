@@ -15,8 +15,8 @@ def stream(seed: int, chunk: int) -> np.random.Generator:
 def pick(weights: Array, uniform: Array) -> Array:
     """Return for each uniform number the index that it falls on under the (cumulated) weights."""
     cumulated = np.cumsum(weights)
-    found = np.searchsorted(cumulated, uniform * cumulated[-1], side="right")
-    return np.asarray(np.minimum(found, len(weights) - 1))
+    index = np.searchsorted(cumulated, uniform * cumulated[-1], side="right")
+    return np.asarray(np.minimum(index, len(weights) - 1))
 
 
 def pick_by_row(weights: Array, row: Array, uniform: Array) -> Array:

@@ -93,13 +93,13 @@ SPOKEN_FOR = ("category", "category_clicks_7d", "shopping_depth")
 def effects(extra: int) -> tuple[Effect, ...]:
     """Return all effects of a world with `extra` further fields; most of those are pure noise."""
     alone, paired = min(extra // 3, 8), min(extra // 4, 6)
-    found = [*MAINS, *PAIRS, OPPOSED]
+    drawn = [*MAINS, *PAIRS, OPPOSED]
     for number in range(1, alone + 1):
-        found.append(Effect((f"extra_{number}",), "random", all_families(0.3 / alone**0.5)))
+        drawn.append(Effect((f"extra_{number}",), "random", all_families(0.3 / alone**0.5)))
     for number in range(alone + 1, alone + paired + 1):
         strength = {EVERYWHERE[number % 3]: 0.4 / paired**0.5}
-        found.append(Effect(("category", f"extra_{number}"), "random", strength))
-    return tuple(found)
+        drawn.append(Effect(("category", f"extra_{number}"), "random", strength))
+    return tuple(drawn)
 
 
 def shape_of(rng: np.random.Generator, shape: str, sizes: list[int]) -> np.ndarray:

@@ -56,7 +56,7 @@ class Goods:
         target = np.where((category != ANY) & (high > low), low + uniform * (high - low), uniform)
         item = np.empty(len(family), np.int64)
         for number in range(len(FAMILIES)):
-            mine = family == number
-            item[mine] = np.searchsorted(self._sum[number], target[mine], side="right")
+            members = family == number
+            item[members] = np.searchsorted(self._sum[number], target[members], side="right")
         item = np.minimum(item, self.count - 1)
         return np.where(self._released[item] > day, self._stand_in[item], item)

@@ -77,17 +77,17 @@ def _write(
     tally.add(split, rows.scenario, parts, probability.astype(np.float64), label)
     number = np.arange(start, start + count)
     names: list[Literal["train", "valid", "test"]] = ["train", "valid", "test"]
-    for place, name in enumerate(names):
-        mine: Array = split == place
-        if mine.any():
+    for index, name in enumerate(names):
+        members: Array = split == index
+        if members.any():
             writer.append(
                 name,
-                rows.fields[mine],
-                rows.scenario[mine] + 1,
-                label[mine],
-                rows.time[mine],
-                number[mine],
-                signals=shop.calendar.signals[day[mine]],
-                history=(rows.history[0][mine], rows.history[1][mine]),
-                probability=probability[mine],
+                rows.fields[members],
+                rows.scenario[members] + 1,
+                label[members],
+                rows.time[members],
+                number[members],
+                signals=shop.calendar.signals[day[members]],
+                history=(rows.history[0][members], rows.history[1][members]),
+                probability=probability[members],
             )

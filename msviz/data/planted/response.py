@@ -60,11 +60,11 @@ class Response:
 
     def contributions(self, rows: ShownRows) -> list[Array]:
         """Return what each effect, and last the migration, adds to the logits: arrays (n,)."""
-        found = [
+        parts = [
             self._look_up(number, rows) * self.scale[number, rows.scenario]
             for number in range(len(self.effects))
         ]
-        return [*found, self._migration(rows) * self.scale[-1, rows.scenario]]
+        return [*parts, self._migration(rows) * self.scale[-1, rows.scenario]]
 
     def logit(self, contributions: list[Array], rows: ShownRows) -> Array:
         """Return the logit (n,) of rows from their contributions."""
@@ -116,10 +116,10 @@ class Response:
         """
         raw = self.warm(rows) @ MIGRATION[family]
         sizes = [self.schema.sizes[column] for column in self._spoken]
-        known = [
+        columns = [
             np.equal(rows.fields[:, [c]], np.arange(s)) for c, s in zip(self._spoken, sizes, strict=True)
         ]
-        design = np.hstack(known).astype(float)
+        design = np.hstack(columns).astype(float)
         # The ridge: each field's columns add up to one, and some values the sample never held.
         gram = design.T @ design + 1e-3 * np.eye(design.shape[1])
         weights = np.linalg.solve(gram, design.T @ raw)
@@ -130,11 +130,12 @@ class Response:
         raw = (self.warm(rows) * MIGRATION[rows.family]).sum(1)
         out = np.empty(len(raw))
         for family, (centres, scale) in enumerate(self.centres):
-            mine = rows.family == family
+            members = rows.family == family
             spoken = sum(
-                table[rows.fields[mine, column]] for table, column in zip(centres, self._spoken, strict=True)
+                table[rows.fields[members, column]]
+                for table, column in zip(centres, self._spoken, strict=True)
             )
-            out[mine] = scale * (raw[mine] - spoken)
+            out[members] = scale * (raw[members] - spoken)
         return out
 
     def _intercepts(self, rng: np.random.Generator, samples: list[ShownRows]) -> Array:
@@ -145,14 +146,14 @@ class Response:
         out = np.empty(count)
         grid = np.linspace(-8, 6, 141)
         for number, kind in enumerate(FAMILIES):
-            mine = np.flatnonzero(self.shop.scenarios.family == number)
-            if not len(mine):
+            members = np.flatnonzero(self.shop.scenarios.family == number)
+            if not len(members):
                 continue
             rows = samples[number]
             parts = [self._look_up(effect, rows) for effect in range(len(self.effects))]
             rest = np.sum([*parts, self._migration(rows)], axis=0) + self.shop.calendar.lift[rows.day]
             rates = [sigmoid(rest + value).mean() for value in grid]
-            out[mine] = np.interp(np.minimum(kind.click_rate * drift[mine], 0.8), rates, grid)
+            out[members] = np.interp(np.minimum(kind.click_rate * drift[members], 0.8), rates, grid)
         return out
 
 

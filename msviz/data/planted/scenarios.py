@@ -36,5 +36,5 @@ class PlantedScenarios:
 
     def inside(self, family: Array, uniform: Array) -> Array:
         """Return scenarios (n,) of these families (n,)."""
-        place = np.searchsorted(self._cumulated, family + np.minimum(uniform, 1 - 1e-12), side="right")
-        return np.asarray(self._order[np.minimum(place, self.count - 1)])
+        index = np.searchsorted(self._cumulated, family + np.minimum(uniform, 1 - 1e-12), side="right")
+        return np.asarray(self._order[np.minimum(index, self.count - 1)])

@@ -102,8 +102,8 @@ class Shop:
         fields.append(Field(name="time", role="time", unit="s", title="Time"))
         days = [str(np.datetime64(FIRST_DAY + day, "D")) for day in (VALID_DAY, TEST_DAY)]
         split = Split(by="time", valid_from=days[0], test_from=days[1])
-        found = [[FIRST + number] for number in range(self.scenarios.count)]
-        return Schema(fields=fields, split=split, scenarios=found)
+        combinations = [[FIRST + number] for number in range(self.scenarios.count)]
+        return Schema(fields=fields, split=split, scenarios=combinations)
 
     def shown(self, rng: np.random.Generator, start: int, count: int) -> ShownRows:
         """Return rows start..start+count-1 of the log: in order of time, busy hours busier."""
@@ -166,8 +166,8 @@ class Shop:
         columns["hour"] = FIRST + second // 3600
         columns["weekday"] = FIRST + (day + FIRST_DAY + 3) % 7
         # Popular items stand further up: position and popularity go together.
-        place = 0.65 * rng.random(count) + 0.35 * self.goods.rarity[item]
-        columns["position"] = FIRST + np.minimum(10 * place**1.4, 9).astype(np.int64)
+        depth = 0.65 * rng.random(count) + 0.35 * self.goods.rarity[item]
+        columns["position"] = FIRST + np.minimum(10 * depth**1.4, 9).astype(np.int64)
         columns["device"] = self._device(rng, age)
         entries = np.array([kind.entries for kind in FAMILIES])
         entry = FIRST + pick_by_row(entries, family, rng.random(count))

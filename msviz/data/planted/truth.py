@@ -25,7 +25,7 @@ class Tally:
         self._response = response
         # A field may matter in two ways, always and on hot days: its strength is that of both together.
         groups = {effect.fields: number for number, effect in enumerate(reversed(response.effects))}
-        self._groups = {fields: place for place, fields in enumerate(reversed(groups))}
+        self._groups = {fields: index for index, fields in enumerate(reversed(groups))}
         self._members = np.array([self._groups[effect.fields] for effect in response.effects])
         scenarios = response.shop.scenarios.count
         self._rows = np.zeros(scenarios)
@@ -43,8 +43,8 @@ class Tally:
             part = np.sum([parts[int(m)] for m in members], axis=0) if len(members) else parts[-1]
             self._sums[group, 0] += np.bincount(scenario, part, scenarios)
             self._sums[group, 1] += np.bincount(scenario, part**2, scenarios)
-        place = np.minimum((p * self._bins).astype(np.int64), self._bins - 1)
-        np.add.at(self._seen, (split, scenario, label, place), 1)
+        index = np.minimum((p * self._bins).astype(np.int64), self._bins - 1)
+        np.add.at(self._seen, (split, scenario, label, index), 1)
         lost = -np.log(np.where(label == 1, p, 1 - p))
         both = np.bincount(split * scenarios + scenario, lost, self._loss.size)
         self._loss += both.reshape(self._loss.shape)
@@ -64,14 +64,14 @@ class Tally:
             effects = [effect for effect in response.effects if effect.fields == members]
             signed = {s: self._sign(effects, s) for s in range(len(names)) if self._rows[s]}
             signed = {s: sign for s, sign in signed.items() if sign}
-            found = {names[s]: round(float(spread[number, s]), 6) for s in signed}
-            if len(members) == 2 and found:
+            strengths = {names[s]: round(float(spread[number, s]), 6) for s in signed}
+            if len(members) == 2 and strengths:
                 sign = {names[s]: value for s, value in signed.items()}
-                pairs.append({"fields": list(members), "strength": found, "sign": sign})
-            elif len(members) == 3 and found:
-                groups = [_opposed(found[names[OPPOSED_SCENARIO]])]
+                pairs.append({"fields": list(members), "strength": strengths, "sign": sign})
+            elif len(members) == 3 and strengths:
+                groups = [_opposed(strengths[names[OPPOSED_SCENARIO]])]
             elif len(members) == 1:
-                for name, value in found.items():
+                for name, value in strengths.items():
                     fields[name][members[0]] = value
         used = {"scenario", "category"} | {name for pair in pairs for name in pair["fields"]}
         used |= {name for scenario in fields.values() for name in scenario}
@@ -156,9 +156,9 @@ def _opposed(strength: float) -> dict[str, Any]:
     """Return the two groups inside a scenario that respond in opposite ways."""
     first, second, on = OPPOSED.fields
     groups: list[list[list[str]]] = [[], []]
-    for a, one in enumerate(VALUES[first]):
+    for a, value in enumerate(VALUES[first]):
         for b, other in enumerate(VALUES[second]):
-            groups[int((a == 0) != (b < YOUNG))].append([one, other])
+            groups[int((a == 0) != (b < YOUNG))].append([value, other])
     return {
         "scenario": FAMILIES[OPPOSED_SCENARIO].name,
         "fields": [first, second],
@@ -174,24 +174,24 @@ def _sharing(response: Response, seed: int) -> dict[str, Any]:
     shop = response.shop
     rng = stream(seed, 2**64 - 3)
     rows = shop.at(rng, shop.calendar.moment(rng.random(response.sample_size)))
-    found = []
+    responses = []
     for number in range(min(COMPARED, shop.scenarios.count)):
         scenario = np.full(len(rows.scenario), number)
         there = replace(rows, scenario=scenario, family=shop.scenarios.family[scenario])
         logit = response.logit(response.contributions(there), there)
-        found.append(logit - response.intercept[number])
-    matrix = np.round(np.corrcoef(found), 4)
+        responses.append(logit - response.intercept[number])
+    matrix = np.round(np.corrcoef(responses), 4)
     np.fill_diagonal(matrix, 1.0)
-    return {"scenarios": shop.scenarios.names[: len(found)], "matrix": matrix.tolist()}
+    return {"scenarios": shop.scenarios.names[: len(responses)], "matrix": matrix.tolist()}
 
 
 def _date(day: int) -> str:
     return str(np.datetime64(FIRST_DAY + day, "D"))
 
 
-def _metrics(seen: Array, loss: float) -> dict[str, float | None]:
+def _metrics(counts: Array, loss: float) -> dict[str, float | None]:
     """Return AUC and logloss from counts by label and probability bin (2, bins); null where not defined."""
-    negative, positive = seen.astype(np.float64)
+    negative, positive = counts.astype(np.float64)
     rows, clicks = negative.sum() + positive.sum(), positive.sum()
     if not rows:
         return {"auc": None, "logloss": None}

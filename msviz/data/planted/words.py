@@ -98,7 +98,7 @@ VALUES = {
     "seller": [f"Seller {number:03d}" for number in range(1, 251)],
     "hour": [f"{hour:02d}:00" for hour in range(24)],
     "weekday": ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"],
-    "position": [str(place) for place in range(1, 11)],
+    "position": [str(number) for number in range(1, 11)],
     "device": ["Android phone", "iPhone", "Tablet", "Desktop"],
     "category_clicks_7d": ["0", "1", "2", "3–5", "6–10", "11 and more"],
     "entry": ["App icon", "Push message", "Search box", "Shared link", "Advertisement"],

@@ -115,8 +115,8 @@ def _schema(options: Options, tables: Tables) -> Schema:
 
 def _daily(options: Options, schema: Schema, tables: Tables) -> Daily | None:
     """Return those signals of the schema that the log tells by day."""
-    known = {field.name for field in signal_fields()}
-    names = [field.name for field in schema.signals if field.name in known]
+    own = {field.name for field in signal_fields()}
+    names = [field.name for field in schema.signals if field.name in own]
     return daily_signals(tables, names) if options.signals and names else None
 
 

@@ -42,12 +42,12 @@ class Options(BaseModel):
 def import_log(source: str, out: Path, options: Options, report: Callable[[str], None] = print) -> Dataset:
     """Encode a table as a dataset; raise MsvizError when source, schema or rows do not allow it."""
     refuse_existing(out, options.overwrite)
-    found = find(source)
+    files = find(source)
     for name, path in (("events", options.events), ("signals", options.signals)):
         if path and options.schema_file is None:
             raise invalid(name, path, "wanted --schema with it: the schema says which columns are read")
     if options.schema_file is None:
-        schema, notes = guess(found)
+        schema, notes = guess(files)
         for note in notes:
             report(note)
     else:
@@ -55,10 +55,10 @@ def import_log(source: str, out: Path, options: Options, report: Callable[[str],
     events = find(options.events, "events") if options.events else None
     daily = read_daily(options.signals, schema) if options.signals else None
     by_day = daily.names if daily else ()
-    check(schema, found.columns, events.columns if events else None, by_day)
-    origin = {"kind": "table", "source": [path.name for path in found.files], "duplicates": 0}
+    check(schema, files.columns, events.columns if events else None, by_day)
+    origin = {"kind": "table", "source": [path.name for path in files.files], "duplicates": 0}
     return encode(
-        found.chunks(needed(log_schema(schema, events is not None, by_day))),
+        files.chunks(needed(log_schema(schema, events is not None, by_day))),
         schema,
         out,
         origin,
@@ -72,8 +72,8 @@ def import_log(source: str, out: Path, options: Options, report: Callable[[str],
 
 def propose(source: str) -> Schema:
     """Return a schema guessed from names and some rows, for the user to edit; raise MsvizError."""
-    found = find(source)
-    schema, _ = guess(found)
+    files = find(source)
+    schema, _ = guess(files)
     if not schema.fields:
         raise invalid("source", source, "wanted: a table with columns")
     return schema

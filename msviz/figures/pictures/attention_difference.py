@@ -52,7 +52,7 @@ def draw(
             colours=theme.DIVERGING, span=_span(part), bar=POINTS, tickformat="+.2~f",
             hover="%{y}<br>%{x}<br><b>%{z:+.2f} points</b>",
         )  # fmt: skip
-        return _greyed(figure, 100 * data["difference"].sel(head=heads).values, part)
+        return _grey_out(figure, 100 * data["difference"].sel(head=heads).values, part)
     part = value.sel(layer=layer, head=head).values
     cell = data.sel(layer=layer, head=head)
     every = 100 * cell["difference"].values
@@ -71,18 +71,18 @@ def draw(
         text="%{z:+.1f}",
         tickformat="+.2~f",
     )
-    return _greyed(figure, every, part)
+    return _grey_out(figure, every, part)
 
 
-def _pair(shown: xr.Dataset, every: xr.Dataset, note: str) -> go.Figure:
+def _pair(attention: xr.Dataset, every: xr.Dataset, note: str) -> go.Figure:
     """Return the two that are compared (query, key) as they are; the scale is of all their fields."""
     sides = ("share_a", "share_b")
     reach = np.stack([every[side].values for side in sides])
     return side_by_side(
-        np.stack([shown[side].values for side in sides]),
+        np.stack([attention[side].values for side in sides]),
         [str(every.attrs.get(side, side)) for side in ("a", "b")],
-        names(shown, "query"),
-        names(shown, "key"),
+        names(attention, "query"),
+        names(attention, "key"),
         span=share_span(reach, every.sizes["key"]),
         bar="Share of attention, one scale for both",
         x_title=title("Attended field (key)", note, width=34),
@@ -92,12 +92,12 @@ def _pair(shown: xr.Dataset, every: xr.Dataset, note: str) -> go.Figure:
 
 
 def _span(values: Array) -> tuple[float, float]:
-    found = np.abs(values[np.isfinite(values)])
-    top = float(np.quantile(found, 0.998)) if found.size else 1.0
+    sizes = np.abs(values[np.isfinite(values)])
+    top = float(np.quantile(sizes, 0.998)) if sizes.size else 1.0
     return -(top or 1.0), top or 1.0
 
 
-def _greyed(figure: go.Figure, every: Array, coloured: Array) -> go.Figure:
+def _grey_out(figure: go.Figure, every: Array, coloured: Array) -> go.Figure:
     """Put a flat grey layer under the cells that are left uncoloured, with their numbers in the hover."""
     top = figure.data[0]
     if every.ndim == 4:

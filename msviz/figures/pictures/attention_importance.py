@@ -40,8 +40,8 @@ def draw(
     """
     data = finding.data
     if choice("view", view, VIEWS) == "change":
-        place = {"layer": pick(data, "layer", layer), "head": pick(data, "head", head)}
-        return slopes(data.sel(place).transpose("scenario", "key"))
+        selection = {"layer": pick(data, "layer", layer), "head": pick(data, "head", head)}
+        return slopes(data.sel(selection).transpose("scenario", "key"))
     layer, head = pick(data, "layer", layer), pick(data, "head", head)
     part = data.sel(layer=layer, head=head).transpose("scenario", "key")
     whole = part["value"].sel(scenario=pick(data, "scenario", None))  # all scenarios come first

@@ -27,8 +27,8 @@ def draw(finding: Finding, layer: str | None = None, head: str | None = None, vi
     data, note = telling(finding.data)
     data = data.transpose("layer", "head", "query", "key", ...)
     values = {str(f): str(v) for f, v in zip(data["field"].values, data["value"].values, strict=True)}
-    queries = [_told(name, values) for name in names(data, "query")]
-    keys = [_told(name, values) for name in names(data, "key")]
+    queries = [_describe(name, values) for name in names(data, "query")]
+    keys = [_describe(name, values) for name in names(data, "key")]
     if view == "grid":
         heads = [name for name in names(data, "head") if name != MEAN] or [MEAN]
         part = data["attention"].sel(head=heads).values
@@ -56,7 +56,7 @@ def draw(finding: Finding, layer: str | None = None, head: str | None = None, vi
     return figure
 
 
-def _told(name: str, values: dict[str, str]) -> str:
+def _describe(name: str, values: dict[str, str]) -> str:
     return f"{name}: {values[name]}" if name in values else name
 
 

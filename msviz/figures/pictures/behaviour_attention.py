@@ -70,7 +70,7 @@ def draw(
         numbers=len(heads) <= 5,
     )
     figure.update_xaxes(ticktext=["all" if name == "mean of heads" else name for name in heads], tickangle=0)
-    return _told(figure, whole, short)
+    return _label_clicks(figure, whole, short)
 
 
 def _square(
@@ -91,7 +91,7 @@ def _square(
     )
     # Named on the rows; the same order runs along the columns.
     figure.update_xaxes(showticklabels=False)
-    return _told(figure, whole, short)
+    return _label_clicks(figure, whole, short)
 
 
 def end_of_scale(finding: Finding, part: str | None = None) -> float:
@@ -119,10 +119,10 @@ def _bars(values: Array, whole: list[str], short: list[str], what: str, note: st
     list_axis(figure, whole)
     figure.update_xaxes(title_text=title(what, note), tickformat="+.2~f" if signed else ".1~%", zeroline=True)
     figure.update_layout(showlegend=False, bargap=0.35, margin={"t": 16})
-    return _told(figure, whole, short)
+    return _label_clicks(figure, whole, short)
 
 
-def _told(figure: go.Figure, whole: list[str], short: list[str]) -> go.Figure:
+def _label_clicks(figure: go.Figure, whole: list[str], short: list[str]) -> go.Figure:
     figure.update_yaxes(tickvals=whole, ticktext=short, tickfont={"size": 12 if len(whole) <= 30 else 10})
     return figure
 
@@ -136,10 +136,10 @@ def _labels(data: xr.Dataset) -> tuple[list[str], list[str]]:
     ):
         mark = "● " if like else ""
         when = _age(int(seconds))
-        told = [", ".join(value), scenario, f"{when} before" if when else ""]
-        whole.append(mark + " · ".join(part for part in told if part))
-        told = [theme.short(value[min(1, len(value) - 1)], 13), theme.short(scenario, 12), when]
-        short.append(mark + " · ".join(part for part in told if part))
+        parts = [", ".join(value), scenario, f"{when} before" if when else ""]
+        whole.append(mark + " · ".join(part for part in parts if part))
+        short_parts = [theme.short(value[min(1, len(value) - 1)], 13), theme.short(scenario, 12), when]
+        short.append(mark + " · ".join(part for part in short_parts if part))
     return unique(whole), short
 
 

@@ -34,9 +34,9 @@ def draw(finding: Finding, view: str = "dots", order: Sequence[str] = ()) -> go.
     del order  # colours tell who chose the items, not the scenario
     data = finding.data
     choice("view", view, VIEWS)
-    kept = largest(np.where(np.arange(data.sizes["scenario"]) == 0, np.inf, data["users"].values), LIMIT)
-    note = shown(len(kept), data.sizes["scenario"], "scenarios", "those with most users")
-    data = data.isel(scenario=kept)
+    scenarios = largest(np.where(np.arange(data.sizes["scenario"]) == 0, np.inf, data["users"].values), LIMIT)
+    note = shown(len(scenarios), data.sizes["scenario"], "scenarios", "those with most users")
+    data = data.isel(scenario=scenarios)
     labels = unique(names(data, "scenario"))
     who = names(data, "who")
     figure = theme.figure(len(labels) * 20 * len(who) + 150)
@@ -49,7 +49,7 @@ def draw(finding: Finding, view: str = "dots", order: Sequence[str] = ()) -> go.
         value = here["value"].values
         bounds = errors(value, here["low"].values, here["high"].values, palette[name])
         at = spots + BESIDE * (number - (len(chosen) - 1) / 2)
-        told = f"{name}<br><b>%{{x:.2f}}</b><extra></extra>"
+        hover = f"{name}<br><b>%{{x:.2f}}</b><extra></extra>"
         if view == "bars":
             mark = go.Bar(
                 orientation="h",
@@ -63,7 +63,11 @@ def draw(finding: Finding, view: str = "dots", order: Sequence[str] = ()) -> go.
                 mode="markers", marker={"size": 10, "color": palette[name], "symbol": symbol}, error_x=bounds
             )
         mark.update(
-            x=value.astype(np.float32), y=at, name=name, customdata=np.arange(len(labels)), hovertemplate=told
+            x=value.astype(np.float32),
+            y=at,
+            name=name,
+            customdata=np.arange(len(labels)),
+            hovertemplate=hover,
         )
         figure.add_trace(mark)
     chance = data.sel(who=CHANCE)["value"].values

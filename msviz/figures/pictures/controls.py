@@ -37,19 +37,19 @@ def draw(finding: Finding, by: str | None = None, entries: Mapping[str, str] | N
     each = json.loads(data.attrs["each"])
     axis = choice("by", by or ("layer" if "layer" in each else each[0]), each)
     means = json.loads(data.attrs["means"])
-    usual = {one: means.get(one, names(data, one)[0]) for one in each if one != axis}
-    asked = {
-        one: label for one, label in (entries or {}).items() if one in usual and label in names(data, one)
+    usual = {dim: means.get(dim, names(data, dim)[0]) for dim in each if dim != axis}
+    choices = {
+        dim: label for dim, label in (entries or {}).items() if dim in usual and label in names(data, dim)
     }
-    rest = usual | asked
+    rest = usual | choices
     labels = names(data, axis)
-    kept = np.arange(len(labels))[:LIMIT]
+    visible = np.arange(len(labels))[:LIMIT]
     rows = unique([f"{axis.capitalize()} {name}" if name.isdigit() else name for name in labels])
-    rows = [rows[place] for place in kept]
+    rows = [rows[row] for row in visible]
     figure = theme.figure(list_height(len(rows)) + 24)
     for control in names(data, "control"):
         name, colour, symbol = MARKS[control]
-        here = data.sel(control=control, **rest).isel({axis: kept})
+        here = data.sel(control=control, **rest).isel({axis: visible})
         other = data.attrs["other"] if control != "untrained" else ""
         figure.add_trace(
             go.Scatter(
@@ -63,8 +63,8 @@ def draw(finding: Finding, by: str | None = None, entries: Mapping[str, str] | N
             )
         )
     list_axis(figure, rows)
-    for place in (float(data.attrs["much"]), float(data.attrs["same"])):
-        figure.add_vline(place, line={"color": theme.FAINT, "width": 1, "dash": "dot"}, layer="below")
+    for bound in (float(data.attrs["much"]), float(data.attrs["same"])):
+        figure.add_vline(bound, line={"color": theme.FAINT, "width": 1, "dash": "dot"}, layer="below")
     note = shown(len(rows), len(labels), f"{axis}s", "the first")
     figure.update_xaxes(
         title_text=title("Correlation with this run's picture", ", ".join(rest.values()), note, width=44),

@@ -40,11 +40,11 @@ def draw(finding: Finding, scenario: str | None = None, order: Sequence[str] = (
 
 def _panels(part: xr.Dataset, dim: str, what: str, palette: Sequence[str]) -> go.Figure:
     rows_all, clicks_all = part["rows"].values, part["clicks"].values
-    kept = largest(rows_all, LIMIT)
-    note = shown(len(kept), len(rows_all), what, "those with most rows")
-    part = part.isel({dim: kept})
+    chosen = largest(rows_all, LIMIT)
+    note = shown(len(chosen), len(rows_all), what, "those with most rows")
+    part = part.isel({dim: chosen})
     labels = unique(names(part, dim))
-    shades = [palette[i % len(palette)] for i in kept]
+    shades = [palette[i % len(palette)] for i in chosen]
     rows, rate = part["rows"].values, part["click_rate"].values.astype(np.float32)
     figure = theme.figure(list_height(len(labels)))
     figure.add_trace(

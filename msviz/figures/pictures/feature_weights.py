@@ -63,14 +63,14 @@ def common_scale(
             parts.append(weight.sel(scenario=pick(finding.data, "scenario", scenario)).values)
         else:
             parts.append(weight.sel(head=pick(finding.data, "head", head)).values)
-    known = [part[np.isfinite(part)] for part in parts]
+    finite = [part[np.isfinite(part)] for part in parts]
     last = findings[-1].data
     middle = _middle(last, last["weight"].values[0, 0])
-    half = max([middle / 2, *(float(np.quantile(np.abs(p - middle), 0.998)) for p in known if p.size)])
+    half = max([middle / 2, *(float(np.quantile(np.abs(p - middle), 0.998)) for p in finite if p.size)])
     order = ranked(last["weight"].isel(scenario=0, head=0).values)
     return {
         "span": (middle - half, middle + half),
-        "fields": tuple(names(last, "field")[place] for place in order),
+        "fields": tuple(names(last, "field")[position] for position in order),
     }
 
 
@@ -114,8 +114,8 @@ def _heads(
 
 def _places(data: xr.Dataset, wanted: Sequence[str]) -> Array:
     """Return where the fields of these names stand, in their order; a name that is not there is left out."""
-    known = {name: place for place, name in enumerate(names(data, "field"))}
-    return np.array([known[name] for name in wanted if name in known], np.int64)
+    position_of = {name: position for position, name in enumerate(names(data, "field"))}
+    return np.array([position_of[name] for name in wanted if name in position_of], np.int64)
 
 
 def _scenarios(
@@ -123,27 +123,27 @@ def _scenarios(
 ) -> go.Figure:
     here = data.sel(head=head).transpose("scenario", "field")
     rows = here["rows"].values.astype(float)
-    kept = largest(rows, SCENARIOS)
+    columns = largest(rows, SCENARIOS)
     whole = here["weight"].values[0]
     # Fields are told apart by how much they weigh and by how far scenarios differ in them.
-    places = ranked(np.nanmax(here["weight"].values[kept], 0)) if len(whole) > FIELDS else ranked(whole)
+    places = ranked(np.nanmax(here["weight"].values[columns], 0)) if len(whole) > FIELDS else ranked(whole)
     places = _places(data, wanted) if wanted else places[np.argsort(-whole[places], kind="stable")]
-    z = here["weight"].values[np.ix_(kept, places)].T
+    z = here["weight"].values[np.ix_(columns, places)].T
     low, high = _bounds(here)
-    half = (high - low)[np.ix_(kept, places)].T / 2
-    counts = np.broadcast_to(rows[kept], z.shape)
+    half = (high - low)[np.ix_(columns, places)].T / 2
+    counts = np.broadcast_to(rows[columns], z.shape)
     heading = head if not head.isdigit() else f"head {head}"
     return table(
         z,
         [names(data, "field")[i] for i in places],
-        [names(data, "scenario")[i] for i in kept],
+        [names(data, "scenario")[i] for i in columns],
         middle=_middle(data, whole) if span is None else sum(span) / 2,
         least=_middle(data, whole) / 2,
         half=None if span is None else (span[1] - span[0]) / 2,
         bar=f"Weight, {heading}" if data.sizes["head"] > 1 else "Weight",
         x_title=title(
             "",
-            shown(len(kept), len(rows), "scenarios", "those with most rows"),
+            shown(len(columns), len(rows), "scenarios", "those with most rows"),
             shown(len(places), len(whole), "fields", "those with most weight"),
         ),
         form=_form(data),

@@ -33,10 +33,10 @@ def draw(
     data = finding.data.sel(metric=metric).transpose("scenario", "field")
     if view == "all":
         return _all(data, METRICS.get(metric, metric))
-    return _one(data, pick(data, "scenario", scenario), METRICS.get(metric, metric))
+    return _draw_scenario(data, pick(data, "scenario", scenario), METRICS.get(metric, metric))
 
 
-def _one(data: xr.Dataset, scenario: str, words: str) -> go.Figure:
+def _draw_scenario(data: xr.Dataset, scenario: str, words: str) -> go.Figure:
     here = data.sel(scenario=scenario)
     value = here["value"].values
     places = ranked(value)
@@ -63,23 +63,23 @@ def _one(data: xr.Dataset, scenario: str, words: str) -> go.Figure:
 
 def _all(data: xr.Dataset, words: str) -> go.Figure:
     rows = data["rows"].values.astype(float)
-    kept = largest(rows, SCENARIOS)
+    columns = largest(rows, SCENARIOS)
     value = data["value"].values
-    places = ranked(np.nanmax(np.where(data["significant"].values, value, -np.inf)[kept], 0), FIELDS)
+    places = ranked(np.nanmax(np.where(data["significant"].values, value, -np.inf)[columns], 0), FIELDS)
     places = places[np.argsort(-value[0][places], kind="stable")]
-    cut = np.ix_(kept, places)
+    cut = np.ix_(columns, places)
     sure = data["significant"].values[cut].T.astype(bool)
     bounds = [data[name].values[cut].T for name in ("low", "high")]
     figure = table(
         np.where(sure, value[cut].T, np.nan),
         [names(data, "field")[i] for i in places],
-        [names(data, "scenario")[i] for i in kept],
+        [names(data, "scenario")[i] for i in columns],
         middle=0.0,
         least=1e-4,
         bar=f"{words} without the field",
         x_title=title(
             "empty: could be chance",
-            shown(len(kept), len(rows), "scenarios", "those with most rows"),
+            shown(len(columns), len(rows), "scenarios", "those with most rows"),
             shown(len(places), value.shape[1], "fields", "those that cost most"),
         ),
         form="~g",

@@ -63,8 +63,8 @@ def draw(
     data, step = time_axis.coarse(data)
     panels = _panels(data, chosen, spans or {})
     bottom = panels[-1].top + panels[-1].height
-    shown = _telling(data, chosen, signals) if data.sizes["day"] > 2 else []
-    strips = _strips(data, shown, bottom)
+    pairs = _telling(data, chosen, signals) if data.sizes["day"] > 2 else []
+    strips = _strips(data, pairs, bottom)
     height = int(strips[-1].top + strips[-1].height if strips else bottom) + 6
     head = 92 if view == "histogram" else 44
     figure = theme.figure(height + head + 62)
@@ -72,7 +72,7 @@ def draw(
         _histograms(figure, data, step, panels)
     else:
         _bands(figure, data, step, panels)
-    for strip, (number, partner) in zip(strips, shown, strict=True):
+    for strip, (number, partner) in zip(strips, pairs, strict=True):
         _signal(figure, data, step, strip, number, partner)
     note = time_axis.mark(figure, data, step)
     _axes(figure, panels, height)
@@ -95,10 +95,10 @@ def common_scale(
     spans: dict[str, tuple[float, float]] = {}
     for finding in findings:
         for name in names(finding.data, "expert"):
-            one = finding.data.sel(expert=name)
-            low, high = float(one["low"].values[0]), float(one["high"].values[-1])
-            known = spans.get(name, (low, high))
-            spans[name] = (min(known[0], low), max(known[1], high))
+            weights = finding.data.sel(expert=name)
+            low, high = float(weights["low"].values[0]), float(weights["high"].values[-1])
+            span = spans.get(name, (low, high))
+            spans[name] = (min(span[0], low), max(span[1], high))
     return {"spans": spans}
 
 
@@ -109,8 +109,8 @@ def _panels(
     height = 200 if len(experts) == 1 else 136 if len(experts) <= 3 else 96 if len(experts) <= 5 else 76
     panels = []
     for number, name in enumerate(experts):
-        one = data.sel(expert=name)
-        low, high = spans.get(name) or (float(one["low"].values[0]), float(one["high"].values[-1]))
+        weights = data.sel(expert=name)
+        low, high = spans.get(name) or (float(weights["low"].values[0]), float(weights["high"].values[-1]))
         panels.append(Panel(name, HEAD + number * (height + HEAD), height, low, high))
     return panels
 
@@ -123,9 +123,9 @@ def _histograms(figure: go.Figure, data: xr.Dataset, step: int, panels: Sequence
     weights: list[Array] = []
     # The axis runs upwards, so the last panel comes first.
     for panel in reversed(panels):
-        one = data.sel(expert=panel.name)
-        edges = np.append(one["low"].values, one["high"].values[-1:])
-        counts = one["counts"].values.astype(np.float64)
+        of_expert = data.sel(expert=panel.name)
+        edges = np.append(of_expert["low"].values, of_expert["high"].values[-1:])
+        counts = of_expert["counts"].values.astype(np.float64)
         total = counts.sum(1, keepdims=True)
         # Empty cells stay clear, so that the bands of promotions are seen behind them.
         share = np.divide(counts, total, out=np.full(counts.shape, np.nan), where=counts > 0)
@@ -136,14 +136,14 @@ def _histograms(figure: go.Figure, data: xr.Dataset, step: int, panels: Sequence
         z.append(share.T)
         weights.append((edges[1:] + edges[:-1]) / 2)
     cells = np.concatenate(z).astype(np.float32)
-    found = cells[np.isfinite(cells)]
+    finite = cells[np.isfinite(cells)]
     trace = go.Heatmap(
         z=cells,
         x=[str(edge) for edge in borders],
         y=np.concatenate(y).astype(np.float32),
         colorscale=theme.scale(theme.SEQUENTIAL),
         zmin=0,
-        zmax=float(np.quantile(found, 0.99)) if found.size else 1.0,
+        zmax=float(np.quantile(finite, 0.99)) if finite.size else 1.0,
         hoverongaps=False,
         hovertemplate="%{x}<br><b>%{z:.1%}</b> of the impressions<extra></extra>",
         colorbar=colorbar("Share of the day's impressions in a cell", ".0%", int(figure.layout.height)),
@@ -178,21 +178,21 @@ def _line(panel: Panel, x: Array, values: Array, rows: Array, what: str, width: 
 def _bands(figure: go.Figure, data: xr.Dataset, step: int, panels: Sequence[Panel]) -> None:
     """Draw, per expert, where nine of ten impressions lie, where half of them lie, and the median."""
     middle, _ = time_axis.moments(names(data, "day"), step)
-    known = np.flatnonzero(data["rows"].values > 0)
+    days = np.flatnonzero(data["rows"].values > 0)
     for panel in panels:
-        quantile = data["quantile"].sel(expert=panel.name).values[known]
+        quantile = data["quantile"].sel(expert=panel.name).values[days]
         for outer, colour in ((0, theme.SEQUENTIAL[1]), (1, theme.SEQUENTIAL[3])):
             # A closed outline: there and back again.
             around = np.concatenate([quantile[:, outer], quantile[::-1, 4 - outer]])
             figure.add_trace(
                 go.Scatter(
-                    x=np.concatenate([middle[known], middle[known][::-1]]).astype(str),
+                    x=np.concatenate([middle[days], middle[days][::-1]]).astype(str),
                     y=panel.place(np.clip(around, panel.low, panel.high)).astype(np.float32),
                     fill="toself", fillcolor=colour, mode="lines", hoverinfo="skip",
-                    line={"width": 4 if len(known) == 1 else 0, "color": colour},
+                    line={"width": 4 if len(days) == 1 else 0, "color": colour},
                 )
             )  # fmt: skip
-        figure.add_trace(_line(panel, middle[known], quantile[:, 2], data["rows"].values[known], "median"))
+        figure.add_trace(_line(panel, middle[days], quantile[:, 2], data["rows"].values[days], "median"))
         time_axis.heading(
             figure, f"<b>{theme.short(panel.name)}</b>, median, half and nine of ten", panel.top - 12
         )
@@ -208,13 +208,13 @@ def _telling(data: xr.Dataset, experts: Sequence[str], most: int) -> list[tuple[
     return [(number, str(experts[int(value[:, number].argmax())])) for number in order]
 
 
-def _strips(data: xr.Dataset, shown: Sequence[tuple[int, str]], bottom: float) -> list[Panel]:
+def _strips(data: xr.Dataset, pairs: Sequence[tuple[int, str]], bottom: float) -> list[Panel]:
     strips = []
-    for place, (number, _) in enumerate(shown):
+    for row, (number, _) in enumerate(pairs):
         values = data["signal_value"].values[:, number]
         low, high = (np.nanmin(values), np.nanmax(values)) if np.isfinite(values).any() else (0.0, 1.0)
         room = 0.08 * (high - low) or 1.0
-        top = bottom + HEAD + 8 + place * (STRIP + HEAD)
+        top = bottom + HEAD + 8 + row * (STRIP + HEAD)
         strips.append(Panel(names(data, "signal")[number], top, STRIP, low - room, high + room))
     return strips
 
@@ -222,7 +222,7 @@ def _strips(data: xr.Dataset, shown: Sequence[tuple[int, str]], bottom: float) -
 def _signal(figure: go.Figure, data: xr.Dataset, step: int, strip: Panel, number: int, partner: str) -> None:
     middle, _ = time_axis.moments(names(data, "day"), step)
     values = data["signal_value"].values[:, number]
-    one = data.sel(expert=partner).isel(signal=number)
+    correlation = data.sel(expert=partner).isel(signal=number)
     figure.add_trace(
         go.Scatter(
             x=middle.astype(str), y=strip.place(values).astype(np.float32), mode="lines+markers",
@@ -231,8 +231,8 @@ def _signal(figure: go.Figure, data: xr.Dataset, step: int, strip: Panel, number
             hovertemplate=f"{strip.name}, %{{x}}<br><b>%{{customdata:+.2f}}</b> deviations<extra></extra>",
         )
     )  # fmt: skip
-    told = f"{theme.short(strip.name, 34)}, {float(one['correlation']):+.2f} with {partner}"
-    time_axis.heading(figure, f'<span style="color:{theme.MUTED}">{told}</span>', strip.top - 11)
+    heading = f"{theme.short(strip.name, 34)}, {float(correlation['correlation']):+.2f} with {partner}"
+    time_axis.heading(figure, f'<span style="color:{theme.MUTED}">{heading}</span>', strip.top - 11)
 
 
 def _axes(figure: go.Figure, panels: Sequence[Panel], height: int) -> None:
@@ -269,17 +269,17 @@ def _correlations(data: xr.Dataset, experts: Sequence[str]) -> go.Figure:
     labels = [signals[number] for number in order]
     count = part.sizes["expert"]
     figure = theme.figure(list_height(len(labels)) + 26 + 6 * len(labels) * max(0, count - 2))
-    place = np.arange(len(labels), dtype=np.float32)
+    rows = np.arange(len(labels), dtype=np.float32)
     for number in range(count):
-        one = part.isel(expert=number, signal=order)
-        value, low, high = (one[f"correlation{end}"].values for end in ("", "_low", "_high"))
-        sure = one["correlation_q"].values < 0.05
+        correlation = part.isel(expert=number, signal=order)
+        value, low, high = (correlation[f"correlation{end}"].values for end in ("", "_low", "_high"))
+        sure = correlation["correlation_q"].values < 0.05
         colour = theme.CATEGORICAL[number % len(theme.CATEGORICAL)]
         figure.add_trace(
             go.Scatter(
                 x=value.astype(np.float32),
-                y=place + (number - (count - 1) / 2) * 0.7 / max(count, 1),
-                mode="markers", name=str(one["expert"].item()),
+                y=rows + (number - (count - 1) / 2) * 0.7 / max(count, 1),
+                mode="markers", name=str(correlation["expert"].item()),
                 marker={
                     "size": 9, "color": np.where(sure, colour, theme.PAPER),
                     "line": {"width": 2, "color": colour},
@@ -292,7 +292,7 @@ def _correlations(data: xr.Dataset, experts: Sequence[str]) -> go.Figure:
         )  # fmt: skip
     list_axis(figure, labels, 26)
     figure.update_yaxes(
-        type="linear", tickvals=place, ticktext=[theme.short(label, 26) for label in labels],
+        type="linear", tickvals=rows, ticktext=[theme.short(label, 26) for label in labels],
         range=[len(labels) - 0.4, -0.6], zeroline=False,
     )  # fmt: skip
     figure.add_vline(0, line={"color": theme.FAINT, "width": 1, "dash": "dot"}, layer="below")

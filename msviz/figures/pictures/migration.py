@@ -52,7 +52,9 @@ def draw(
     if scenario is not None:
         if scenario not in names(data, "target"):
             raise invalid("scenario", scenario, one_of(names(data, "target")[:20]))
-        return _one(data.sel(target=pick(data, "target", scenario)), view, order or names(data, "source"))
+        return _draw_target(
+            data.sel(target=pick(data, "target", scenario)), view, order or names(data, "source")
+        )
     return _matrix(data, view, top or end_of_scale(finding, view))
 
 
@@ -110,41 +112,41 @@ def _matrix(data: xr.Dataset, view: str, top: float) -> go.Figure:
 
 def _values(data: xr.Dataset, view: str) -> tuple[Array, Array, Array]:
     if view == "share":
-        found = [data[name].values for name in ("mass", "mass_low", "mass_high")]
+        bounds = [data[name].values for name in ("mass", "mass_low", "mass_high")]
     elif view == "beyond even":
-        found = [data[name].values - 1 for name in ("lift", "lift_low", "lift_high")]
+        bounds = [data[name].values - 1 for name in ("lift", "lift_low", "lift_high")]
     else:
-        found = [data[name].values for name in ("difference", "low", "high")]
-    return found[0], found[1], found[2]
+        bounds = [data[name].values for name in ("difference", "low", "high")]
+    return bounds[0], bounds[1], bounds[2]
 
 
 def _top(values: Array) -> float:
     """Return the end of the scale: what one of a hundred cells exceeds."""
-    known = values[np.isfinite(values)]
-    return max(float(np.quantile(known, 0.99)), 1e-6) if known.size else 1.0
+    finite = values[np.isfinite(values)]
+    return max(float(np.quantile(finite, 0.99)), 1e-6) if finite.size else 1.0
 
 
 def _texts(value: Array, significant: Array, view: str) -> list[list[str]]:
-    def text(one: float, clear: bool) -> str:
-        if not np.isfinite(one):
+    def text(cell: float, clear: bool) -> str:
+        if not np.isfinite(cell):
             return ""
         number = (
-            f"{one:.1%}" if view == "share" else f"{one:+.0%}" if view == "beyond even" else f"{one:+.2f}"
+            f"{cell:.1%}" if view == "share" else f"{cell:+.0%}" if view == "beyond even" else f"{cell:+.2f}"
         )
         number = "0" + number[2:] if number in ("-0%", "+0%", "-0.00", "+0.00") else number.replace("-", "−")
         return number if clear else f"({number})"
 
     return [
-        [text(float(one), bool(clear)) for one, clear in zip(row, sure, strict=True)]
+        [text(float(cell), bool(clear)) for cell, clear in zip(row, sure, strict=True)]
         for row, sure in zip(value, significant, strict=True)
     ]
 
 
-def _one(data: xr.Dataset, view: str, order: Sequence[str]) -> go.Figure:
+def _draw_target(data: xr.Dataset, view: str, order: Sequence[str]) -> go.Figure:
     """Return one target: a dot with its interval for each scenario of the clicks."""
-    kept = largest(data["holding"].values, LISTED)
-    note = shown(len(kept), data.sizes["source"], "scenarios", "those with most clicks")
-    data = data.isel(source=kept)
+    sources = largest(data["holding"].values, LISTED)
+    note = shown(len(sources), data.sizes["source"], "scenarios", "those with most clicks")
+    data = data.isel(source=sources)
     labels = unique(names(data, "source"))
     value, low, high = _values(data, view)
     palette = theme.colours(names(data, "source"), order)

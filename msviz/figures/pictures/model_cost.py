@@ -88,7 +88,7 @@ def _pairs(finding: Finding) -> go.Figure:
             go.Bar(
                 x=data[variable].values.astype(np.float32), y=labels, orientation="h", name=name,
                 marker_color=colour,
-                text=[f"{one:+.1%}" if name == "with" and np.isfinite(one) else "" for one in more],
+                text=[f"{rise:+.1%}" if name == "with" and np.isfinite(rise) else "" for rise in more],
                 textposition="outside", cliponaxis=False,
                 hovertemplate=f"%{{y}}, {name}<br><b>%{{x:,.4~s}}</b> s<extra></extra>",
             )
@@ -110,7 +110,7 @@ def _growth(finding: Finding) -> go.Figure:
     # Lines that lie on one another would hide all but the last.
     telling = sorted(groups, key=lambda line: -line[-1])[:LINES]
     figure = theme.figure(430)
-    for place, line in enumerate(telling):
+    for index, line in enumerate(telling):
         alike = groups[line]
         label = alike[0] + (f" and {len(alike) - 1} more" if len(alike) > 1 else "")
         figure.add_trace(
@@ -119,7 +119,7 @@ def _growth(finding: Finding) -> go.Figure:
                 y=np.array(line, np.float32),
                 mode="lines+markers",
                 name=theme.short(label, 30),
-                line={"color": theme.CATEGORICAL[place], "width": 2},
+                line={"color": theme.CATEGORICAL[index], "width": 2},
                 hovertemplate=f"{', '.join(alike[:6])}<br>%{{x:,.0f}} scenarios: "
                 "<b>%{y:,.4~s}</b> parameters<extra></extra>",
             )

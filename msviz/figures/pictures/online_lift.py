@@ -50,25 +50,25 @@ def draw(
     return _scenarios(data, order)
 
 
-def _kept(data: xr.Dataset, limit: int) -> Array:
+def _pick_scenarios(data: xr.Dataset, limit: int) -> Array:
     """Return the places of the scenarios with the most impressions; all scenarios together always stay."""
     return largest(data["impressions"].sum("arm").values, limit)
 
 
 def _scenarios(data: xr.Dataset, order: Sequence[str]) -> go.Figure:
     total = data.sizes["scenario"] - 1
-    data = data.isel(scenario=_kept(data, LIMIT + 1))
+    data = data.isel(scenario=_pick_scenarios(data, LIMIT + 1))
     data = data.isel(scenario=np.isfinite(data["lift"].values))
     labels = unique(names(data, "scenario"))
     figure = theme.figure(list_height(len(labels)))
     figure.add_trace(_dots(data, "", np.arange(len(labels)), theme.colours(labels, order)))
     note = shown(min(total, LIMIT), total, "scenarios", "those with most impressions")
-    return _listed(figure, data, labels, note)
+    return _list_scenarios(figure, data, labels, note)
 
 
 def _periods(data: xr.Dataset, order: Sequence[str]) -> go.Figure:
     total = data.sizes["scenario"] - 1
-    data = data.isel(scenario=_kept(data, LIMIT // 2 + 1))
+    data = data.isel(scenario=_pick_scenarios(data, LIMIT // 2 + 1))
     data = data.isel(scenario=np.isfinite(data["lift"].values))
     labels, periods = unique(names(data, "scenario")), names(data, "period")[:PANELS]
     figure = theme.figure(list_height(len(labels)) + 26 * len(periods) + len(labels) * 8 * len(periods))
@@ -76,27 +76,27 @@ def _periods(data: xr.Dataset, order: Sequence[str]) -> go.Figure:
     palette = theme.CATEGORICAL
     for number, period in enumerate(periods):
         part = data.sel(period=period)
-        place = np.arange(len(labels)) + step * (number - (len(periods) - 1) / 2)
+        rows = np.arange(len(labels)) + step * (number - (len(periods) - 1) / 2)
         colour = palette[number % len(palette)]
-        figure.add_trace(_dots(part, "period_", place, [colour] * len(labels), period))
+        figure.add_trace(_dots(part, "period_", rows, [colour] * len(labels), period))
     note = shown(min(total, LIMIT // 2), total, "scenarios", "those with most impressions")
     note += "; " * bool(note) + shown(len(periods), data.sizes["period"], "periods", "the first")
-    figure = _listed(figure, data, labels, note)
+    figure = _list_scenarios(figure, data, labels, note)
     return figure.update_layout(showlegend=True, margin={"t": 28 + 18 * len(periods)})
 
 
-def _dots(data: xr.Dataset, prefix: str, place: Array, palette: Sequence[str], name: str = "") -> go.Scatter:
+def _dots(data: xr.Dataset, prefix: str, rows: Array, palette: Sequence[str], name: str = "") -> go.Scatter:
     value, low, high = (data[prefix + part].values.astype(np.float32) for part in ("lift", "low", "high"))
     sure = data[prefix + "significant"].values
     return go.Scatter(
         x=value,
-        y=place.astype(np.float32),
+        y=rows.astype(np.float32),
         mode="markers",
         name=name,
         text=names(data, "scenario"),
         marker={
             "size": 10,
-            "color": [one if yes else theme.PAPER for one, yes in zip(palette, sure, strict=True)],
+            "color": [colour if yes else theme.PAPER for colour, yes in zip(palette, sure, strict=True)],
             "line": {"width": 2, "color": list(palette)},
         },
         error_x=errors(value, low, high, theme.FAINT),
@@ -106,7 +106,7 @@ def _dots(data: xr.Dataset, prefix: str, place: Array, palette: Sequence[str], n
     )
 
 
-def _listed(figure: go.Figure, data: xr.Dataset, labels: Sequence[str], note: str) -> go.Figure:
+def _list_scenarios(figure: go.Figure, data: xr.Dataset, labels: Sequence[str], note: str) -> go.Figure:
     list_axis(figure, labels)
     figure.update_yaxes(
         type="linear",
@@ -125,7 +125,7 @@ def _listed(figure: go.Figure, data: xr.Dataset, labels: Sequence[str], note: st
 def _days(data: xr.Dataset, scenario: str | None, order: Sequence[str]) -> go.Figure:
     """Return one panel a scenario under one axis of days, with periods shaded and named on top."""
     total = data.sizes["scenario"] - 1
-    chosen = [scenario] if scenario else names(data.isel(scenario=_kept(data, PANELS)), "scenario")
+    chosen = [scenario] if scenario else names(data.isel(scenario=_pick_scenarios(data, PANELS)), "scenario")
     chosen = [name for name in chosen if np.isfinite(data["day_lift"].sel(scenario=name)).any()]
     figure = theme.figure(130 * len(chosen) + 130 if len(chosen) > 1 else 380)
     count = max(len(chosen), 1)
@@ -160,12 +160,12 @@ def _days(data: xr.Dataset, scenario: str | None, order: Sequence[str]) -> go.Fi
 def _line(figure: go.Figure, part: xr.Dataset, colour: str, axis: str) -> None:
     days = part["day"].values
     value, low, high = (part[f"day_{name}"].values.astype(np.float32) for name in ("lift", "low", "high"))
-    known = np.isfinite(low)
-    if known.any():
+    defined = np.isfinite(low)
+    if defined.any():
         figure.add_trace(
             go.Scatter(
-                x=np.concatenate([days[known], days[known][::-1]]),
-                y=np.concatenate([high[known], low[known][::-1]]),
+                x=np.concatenate([days[defined], days[defined][::-1]]),
+                y=np.concatenate([high[defined], low[defined][::-1]]),
                 fill="toself", mode="lines", line={"width": 0}, fillcolor=colour, opacity=0.16,
                 hoverinfo="skip", yaxis=f"y{axis}",
             )
@@ -175,7 +175,7 @@ def _line(figure: go.Figure, part: xr.Dataset, colour: str, axis: str) -> None:
             x=days, y=value, mode="lines+markers", line={"width": 1.5, "color": colour}, marker={"size": 5},
             customdata=np.stack([low, high], -1), yaxis=f"y{axis}", name=str(part["scenario"].item()),
             hovertemplate=f"%{{x|%-d %b}} <b>%{{y:{FORM}}}</b>"
-            + (f" (95 %: %{{customdata[0]:{FORM}}} to %{{customdata[1]:{FORM}}})" if known.any() else "")
+            + (f" (95 %: %{{customdata[0]:{FORM}}} to %{{customdata[1]:{FORM}}})" if defined.any() else "")
             + "<extra></extra>",
         )
     )  # fmt: skip
@@ -195,10 +195,10 @@ def _shades(figure: go.Figure, data: xr.Dataset) -> None:
     """Shade every stretch of days of one period but the longest, and name it on top."""
     period = data["period_of"].values.astype(str)
     days = data["day"].values.astype("datetime64[ms]")
-    found, count = np.unique(period, return_counts=True)
-    if len(found) < 2:
+    periods, count = np.unique(period, return_counts=True)
+    if len(periods) < 2:
         return
-    usual = found[count.argmax()]
+    usual = periods[count.argmax()]
     edges = [0, *(np.flatnonzero(period[1:] != period[:-1]) + 1), len(period)]
     half = np.timedelta64(12, "h")
     for start, stop in itertools.pairwise(edges):

@@ -37,9 +37,9 @@ def draw(
     metric = pick(finding.data, "metric", metric)
     words, hint, form = METRICS.get(metric, (metric, "", ".3f"))
     part = finding.data.sel(metric=metric)
-    kept = largest(part["rows"].values, LIMIT)
-    note = shown(len(kept), len(part.scope), "scenarios", "those with most rows")
-    part = part.isel(scope=kept)
+    chosen = largest(part["rows"].values, LIMIT)
+    note = shown(len(chosen), len(part.scope), "scenarios", "those with most rows")
+    part = part.isel(scope=chosen)
     scopes = unique(names(part, "scope"))
     palette = theme.colours(scopes, order or names(finding.data, "scope"))
     figure = theme.figure(list_height(len(scopes)) + (24 if other else 0))
@@ -51,26 +51,26 @@ def draw(
             second = second.sel(scope=[name for name in second.scope.values if name == theme.ALL])
         second = second.reindex(scope=part.scope.values)
         runs.append((other, second, 0.16, "diamond-open"))
-    place = np.arange(len(scopes), dtype=np.float32)
+    rows = np.arange(len(scopes), dtype=np.float32)
     for run, values, shift, symbol in runs:
-        figure.add_trace(_dots(values, place + shift, palette, symbol, run.provenance.run or "run", form))
+        figure.add_trace(_dots(values, rows + shift, palette, symbol, run.provenance.run or "run", form))
     if "best" in finding.data and np.isfinite(part["best"].values).any():
         figure.add_trace(
             go.Scatter(
                 x=part["best"].values.astype(np.float32),
-                y=place,
+                y=rows,
                 mode="markers",
                 name="best reachable in this simulated world",
                 marker={"symbol": "line-ns", "size": 20, "line": {"width": 2, "color": theme.INK}},
                 hovertemplate=f"best reachable <b>%{{x:{form}}}</b><extra></extra>",
             )
         )
-    _undefined(figure, part, place)
+    _note_undefined(figure, part, rows)
     list_axis(figure, scopes)
     figure.update_yaxes(
         type="linear",
         zeroline=False,
-        tickvals=place,
+        tickvals=rows,
         ticktext=[theme.short(name) for name in scopes],
         range=[len(scopes) - 0.4, -0.6],
         autorange=False,
@@ -83,14 +83,12 @@ def draw(
     return figure
 
 
-def _dots(
-    part: xr.Dataset, place: Array, palette: Sequence[str], symbol: str, run: str, form: str
-) -> go.Scatter:
+def _dots(part: xr.Dataset, y: Array, palette: Sequence[str], symbol: str, run: str, form: str) -> go.Scatter:
     value, low, high = (part[name].values.astype(np.float32) for name in ("value", "low", "high"))
     rows = np.nan_to_num(part["rows"].values.astype(np.float64))
     return go.Scatter(
         x=value,
-        y=place,
+        y=y,
         mode="markers",
         name=run,
         text=names(part, "scope"),
@@ -107,9 +105,9 @@ def _dots(
     )
 
 
-def _undefined(figure: go.Figure, part: xr.Dataset, place: Array) -> None:
+def _note_undefined(figure: go.Figure, part: xr.Dataset, rows: Array) -> None:
     """Say in words why a scenario has no dot."""
-    for row, value, why in zip(place, part["value"].values, part["why"].values, strict=True):
+    for row, value, why in zip(rows, part["value"].values, part["why"].values, strict=True):
         if np.isnan(value):
             figure.add_annotation(
                 x=0.02, xref="x domain", xanchor="left", y=row, text=str(why) or "not defined",

@@ -59,9 +59,9 @@ def draw(
     points = np.flatnonzero(inside)
     layout = data["layout"].values[points]
     if colour == COLOURS[3]:
-        _shaded(figure, data, points, layout)
+        _shade(figure, data, points, layout)
     else:
-        _grouped(figure, data, points, layout, colour, schema, order)
+        _group(figure, data, points, layout, colour, schema, order)
     _axes(figure, data)
     figure.update_layout(dragmode="lasso", hovermode="closest")
     return figure
@@ -71,7 +71,7 @@ def _pair(
     data: xr.Dataset, inside: Array, colour: str, schema: Schema | None, order: Sequence[str]
 ) -> go.Figure:
     """Return two runs' layouts of the same impressions beside one another, on axes of the same length."""
-    shown = np.unique(data["of"].values[inside])
+    impressions = np.unique(data["of"].values[inside])
     second = data[["scenario", "label", "prediction", "value", "row"]].assign(
         {
             "layout": (("point", "axis"), data["other_layout"].values),
@@ -81,32 +81,32 @@ def _pair(
     ).assign_coords(name=data["other_name"].values)  # fmt: skip
     second.attrs = dict(data.attrs)
     panels = []
-    for one in (data, second):
+    for side_data in (data, second):
         part = theme.figure(560)
-        points = np.flatnonzero(np.isin(one["of"].values, shown))
-        layout = one["layout"].values[points]
+        points = np.flatnonzero(np.isin(side_data["of"].values, impressions))
+        layout = side_data["layout"].values[points]
         if colour == COLOURS[3]:
-            _shaded(part, one, points, layout)
+            _shade(part, side_data, points, layout)
         else:
-            _grouped(part, one, points, layout, colour, schema, order)
+            _group(part, side_data, points, layout, colour, schema, order)
         panels.append(part)
     figure = theme.figure(PAIR, margin=panels[0].layout.margin, legend=panels[0].layout.legend)
-    known = {trace.name for trace in panels[0].data}
-    for place, part in enumerate(panels):
+    legend_names = {trace.name for trace in panels[0].data}
+    for position, part in enumerate(panels):
         for trace in part.data:
-            number = "" if not place else "2"
+            number = "" if not position else "2"
             trace.update(xaxis=f"x{number}", yaxis=f"y{number}", legendgroup=trace.name)
             if trace.type == "scattergl" and colour != COLOURS[3]:
-                trace.showlegend = not place or trace.name not in known
-            if place and trace.marker.showscale is None:
+                trace.showlegend = not position or trace.name not in legend_names
+            if position and trace.marker.showscale is None:
                 trace.marker.showscale = False
             figure.add_trace(trace)
     every = np.concatenate([data["layout"].values, data["other_layout"].values])
     low, high = every.min(0), every.max(0)
     room = 0.04 * (high - low)
-    for place, side in enumerate(("run", "other")):
-        number = "" if not place else "2"
-        domain = [0.0, 0.49] if not place else [0.51, 1.0]
+    for position, side in enumerate(("run", "other")):
+        number = "" if not position else "2"
+        domain = [0.0, 0.49] if not position else [0.51, 1.0]
         bare = {
             "showticklabels": False,
             "showgrid": False,
@@ -128,7 +128,7 @@ def _pair(
     return figure
 
 
-def _shaded(figure: go.Figure, data: xr.Dataset, points: Array, layout: Array) -> None:
+def _shade(figure: go.Figure, data: xr.Dataset, points: Array, layout: Array) -> None:
     """Add all points in one trace, shaded by prediction up to what 2 of 100 exceed."""
     prediction = data["prediction"].values[data["of"].values[points]]
     figure.add_trace(
@@ -156,7 +156,7 @@ def _shaded(figure: go.Figure, data: xr.Dataset, points: Array, layout: Array) -
     figure.update_layout(margin={"t": 70})
 
 
-def _grouped(
+def _group(
     figure: go.Figure,
     data: xr.Dataset,
     points: Array,
@@ -167,26 +167,26 @@ def _grouped(
 ) -> None:
     """Add one trace per group, the largest groups in colours and the rest in grey behind them."""
     label = _labels(data, points, colour, schema)
-    known, count = np.unique(label, return_counts=True)
-    largest = known[np.argsort(-count, kind="stable")]
-    shown = largest if len(known) <= GROUPS else largest[: GROUPS - 1]
+    labels, count = np.unique(label, return_counts=True)
+    largest = labels[np.argsort(-count, kind="stable")]
+    coloured = largest if len(labels) <= GROUPS else largest[: GROUPS - 1]
     is_scenario = colour == COLOURS[0] or (colour == COLOURS[1] and str(data.attrs["kind"]) == "scenario")
-    ranked = sorted(shown, key=lambda name: list(order).index(name) if name in order else len(order))
+    ranked = sorted(coloured, key=lambda name: list(order).index(name) if name in order else len(order))
     if is_scenario:
         palette = dict(zip(ranked, theme.colours([str(name) for name in ranked], order), strict=True))
     elif colour == COLOURS[2]:
         palette = {"not clicked": theme.CATEGORICAL[5], "clicked": theme.CATEGORICAL[1]}
     else:
         palette = dict(zip(ranked, theme.CATEGORICAL, strict=False))
-    for name in [*([REST] if len(shown) < len(known) else []), *ranked]:
-        mine = ~np.isin(label, shown) if name == REST else label == name
+    for name in [*([REST] if len(coloured) < len(labels) else []), *ranked]:
+        members = ~np.isin(label, coloured) if name == REST else label == name
         figure.add_trace(
             go.Scattergl(
-                x=layout[mine, 0],
-                y=layout[mine, 1],
+                x=layout[members, 0],
+                y=layout[members, 1],
                 mode="markers",
-                name=f"{theme.short(str(name))} ({int(mine.sum()):,})",
-                customdata=points[mine].astype(np.int32),
+                name=f"{theme.short(str(name))} ({int(members.sum()):,})",
+                customdata=points[members].astype(np.int32),
                 marker={
                     "size": _size(len(points)),
                     "opacity": 0.75,
@@ -215,10 +215,10 @@ def _labels(data: xr.Dataset, points: Array, colour: str, schema: Schema | None)
     value = data["value"].sel(field=colour).values[of]
     if schema is None:
         return np.array([f"value {number}" for number in value])
-    known, place = np.unique(value, return_inverse=True)
+    distinct, index = np.unique(value, return_inverse=True)
     field = schema.field(colour)
-    titles = np.array([field.value_name(int(number)) for number in known])
-    return np.asarray(titles[place])
+    titles = np.array([field.value_name(int(number)) for number in distinct])
+    return np.asarray(titles[index])
 
 
 def _axes(figure: go.Figure, data: xr.Dataset) -> None:
@@ -228,9 +228,9 @@ def _axes(figure: go.Figure, data: xr.Dataset) -> None:
         (figure.update_xaxes, "First", shares[0]),
         (figure.update_yaxes, "Second", shares[1]),
     ):
-        known = bool(np.isfinite(share))
+        explained = bool(np.isfinite(share))
         update(
-            title_text=title(f"{number} direction ({share:.0%} of the variance)") if known else "",
+            title_text=title(f"{number} direction ({share:.0%} of the variance)") if explained else "",
             showticklabels=False,
             showgrid=False,
             zeroline=False,

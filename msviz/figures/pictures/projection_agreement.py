@@ -23,15 +23,15 @@ def draw(finding: Finding) -> go.Figure:
     rank = np.argsort(np.argsort(layout[0, :, 0])).astype(np.float32) / max(layout.shape[1] - 1, 1)
     figure = theme.figure(420)
     for number, start in enumerate(names(finding.data, "start")):
-        place = "" if number == 0 else "2"
+        axis = "" if number == 0 else "2"
         figure.add_trace(
             go.Scattergl(
                 x=layout[number, :, 0].astype(np.float32),
                 y=layout[number, :, 1].astype(np.float32),
                 mode="markers",
                 name=f"start {start}",
-                xaxis=f"x{place}",
-                yaxis=f"y{place}",
+                xaxis=f"x{axis}",
+                yaxis=f"y{axis}",
                 marker={"size": 4, "color": rank, "colorscale": theme.scale(theme.SEQUENTIAL[1:])},
                 hoverinfo="skip",
             )

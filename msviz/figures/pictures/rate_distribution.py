@@ -30,19 +30,19 @@ def draw(finding: Finding, order: Sequence[str] = ()) -> go.Figure:
     rate = data["rate"].values.astype(np.float32)
     figure = theme.figure(420)
     for number, (name, colour) in enumerate(zip(groups, colours, strict=True)):
-        one = data.isel(group=number)
-        cells = np.stack([one[key].values for key in ("low", "high", "chance")], -1).astype(np.float32)
+        group = data.isel(group=number)
+        cells = np.stack([group[key].values for key in ("low", "high", "chance")], -1).astype(np.float32)
         figure.add_trace(
             go.Scatter(
-                x=rate, y=one["share"].values.astype(np.float32), mode="lines+markers",
+                x=rate, y=group["share"].values.astype(np.float32), mode="lines+markers",
                 line={"color": colour, "width": 2.4}, marker={"size": 7, "color": colour},
-                name=f"{theme.short(name)} ({int(one['users']):,})", customdata=cells,
+                name=f"{theme.short(name)} ({int(group['users']):,})", customdata=cells,
                 hovertemplate=f"{name}: <b>%{{y:.1%}}</b> of users click %{{x:.0%}}<br>95 %: "
                 "%{customdata[0]:.1%} to %{customdata[1]:.1%}<br>by chance alone %{customdata[2]:.1%}"
                 "<extra></extra>",
             )
         )  # fmt: skip
-        figure.add_vline(float(one["mean"]), line={"color": colour, "width": 1.4, "dash": "dash"})
+        figure.add_vline(float(group["mean"]), line={"color": colour, "width": 1.4, "dash": "dash"})
     words = f"Click rate of a user, of {int(data.attrs['draws'])} impressions"
     figure.update_xaxes(title_text=title(words, "dashed: average", width=44), tickformat=".0%", nticks=6)
     figure.update_yaxes(title_text="Share of users", tickformat=".0%", rangemode="tozero", nticks=6)

@@ -63,16 +63,16 @@ def _days(data: xr.Dataset, scenario: str | None, palette: dict[str, str], selec
     data, step = time_axis.coarse(data)
     if step > 1:
         data = _again(data)
-    kept, note = _kept(data, data["rows"].values.sum(0), scenario, PANELS)
+    scenarios, note = _pick_scenarios(data, data["rows"].values.sum(0), scenario, PANELS)
     panels = []
-    for number, name in enumerate(kept):
-        one = data.sel(scenario=name)
-        panels.append(_panel(one, name, number, 220 if len(kept) == 1 else 92))
+    for number, name in enumerate(scenarios):
+        rates = data.sel(scenario=name)
+        panels.append(_panel(rates, name, number, 220 if len(scenarios) == 1 else 92))
     height = int(panels[-1].top + panels[-1].height) + 6
     figure = theme.figure(height + 44 + 66)
     for panel in panels:
         _rate(figure, data.sel(scenario=panel.name), step, panel, palette[panel.name])
-    told = time_axis.mark(figure, data, step)
+    promotions = time_axis.mark(figure, data, step)
     at = [(panel, value) for panel in panels for value in time_axis.rounded(panel.low, panel.high, 4)]
     figure.update_yaxes(
         range=[-height, 0], autorange=False, fixedrange=True, showgrid=False, zeroline=False, showline=False,
@@ -80,7 +80,7 @@ def _days(data: xr.Dataset, scenario: str | None, palette: dict[str, str], selec
         ticktext=[f"{100 * value:.3g} %" for _, value in at], ticks="",
     )  # fmt: skip
     days = "Day" if step == 1 else f"{step} days a point"
-    time_axis.time_axis(figure, data, step, title(days, note, told, width=44))
+    time_axis.time_axis(figure, data, step, title(days, note, promotions, width=44))
     figure.update_layout(
         margin={"t": 44},
         showlegend=False,
@@ -97,7 +97,7 @@ def _again(data: xr.Dataset) -> xr.Dataset:
     return data.assign(low=(data["clicks"].dims, low), high=(data["clicks"].dims, high))
 
 
-def _kept(
+def _pick_scenarios(
     data: xr.Dataset, rows: "np.ndarray[tuple[int], np.dtype[np.float64]]", scenario: str | None, most: int
 ) -> tuple[list[str], str]:
     """Return the scenario asked for, or all scenarios together and the largest, and a note on the others."""
@@ -111,10 +111,10 @@ def _kept(
     return [every[0], *(every[number] for number in chosen)], note
 
 
-def _panel(one: xr.Dataset, name: str, number: int, height: float) -> Panel:
+def _panel(rates: xr.Dataset, name: str, number: int, height: float) -> Panel:
     """Return a panel whose scale holds nearly all intervals; days of a few rows may run out of it."""
-    rate, low, high, told = (one[key].values for key in ("rate", "low", "high", "predicted"))
-    ends = np.concatenate([rate, told])
+    rate, low, high, predicted = (rates[key].values for key in ("rate", "low", "high", "predicted"))
+    ends = np.concatenate([rate, predicted])
     if not np.isfinite(ends).any():
         return Panel(name, HEAD + number * (height + HEAD), height, 0.0, 1.0)
     bottom = min(np.nanmin(ends), np.nanquantile(low, 0.1))
@@ -123,11 +123,11 @@ def _panel(one: xr.Dataset, name: str, number: int, height: float) -> Panel:
     return Panel(name, HEAD + number * (height + HEAD), height, max(bottom - room, 0.0), top + room)
 
 
-def _rate(figure: go.Figure, one: xr.Dataset, step: int, panel: Panel, colour: str) -> None:
-    known = np.flatnonzero(one["rows"].values > 0)
-    middle = time_axis.moments(names(one, "day"), step)[0][known].astype(str)
-    rate, low, high, told, rows = (
-        one[key].values[known] for key in ("rate", "low", "high", "predicted", "rows")
+def _rate(figure: go.Figure, rates: xr.Dataset, step: int, panel: Panel, colour: str) -> None:
+    days = np.flatnonzero(rates["rows"].values > 0)
+    middle = time_axis.moments(names(rates, "day"), step)[0][days].astype(str)
+    rate, low, high, predicted, rows = (
+        rates[key].values[days] for key in ("rate", "low", "high", "predicted", "rows")
     )
     around = np.clip(np.concatenate([low, high[::-1]]), panel.low, panel.high)
     figure.add_trace(
@@ -135,18 +135,18 @@ def _rate(figure: go.Figure, one: xr.Dataset, step: int, panel: Panel, colour: s
             x=np.concatenate([middle, middle[::-1]]),
             y=panel.place(around).astype(np.float32),
             fill="toself", fillcolor=_clear(colour), mode="lines", hoverinfo="skip",
-            line={"width": 4 if len(known) == 1 else 0, "color": _clear(colour)},
+            line={"width": 4 if len(days) == 1 else 0, "color": _clear(colour)},
         )
     )  # fmt: skip
-    numbers = np.stack([rate, low, high, told, rows.astype(float)], -1).astype(np.float32)
-    for values, dash in ((told, "dot"), (rate, "solid")):
+    numbers = np.stack([rate, low, high, predicted, rows.astype(float)], -1).astype(np.float32)
+    for values, dash in ((predicted, "dot"), (rate, "solid")):
         figure.add_trace(
             go.Scatter(
                 x=middle,
                 y=panel.place(values).astype(np.float32),
-                mode="lines+markers" if dash == "solid" or len(known) == 1 else "lines",
+                mode="lines+markers" if dash == "solid" or len(days) == 1 else "lines",
                 line={"width": 1.8 if dash == "solid" else 1.4, "color": colour, "dash": dash},
-                marker={"size": 4 if len(known) > 1 else 9, "color": colour},
+                marker={"size": 4 if len(days) > 1 else 9, "color": colour},
                 customdata=numbers,
                 hovertemplate=f"{panel.name}, %{{x}}<br>clicked <b>%{{customdata[0]:.2%}}</b> (95 %: "
                 "%{customdata[1]:.2%} to %{customdata[2]:.2%})<br>predicted %{customdata[3]:.2%}<br>"
@@ -159,7 +159,7 @@ def _rate(figure: go.Figure, one: xr.Dataset, step: int, panel: Panel, colour: s
 
 
 def _clear(colour: str) -> str:
-    red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
+    red, green, blue = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
     return f"rgba({red},{green},{blue},0.16)"
 
 
@@ -168,23 +168,23 @@ def _periods(data: xr.Dataset, metric: str, scenario: str | None, palette: dict[
     prefix, ends = (
         ("period_", ("rate", "low", "high")) if metric == "rate" else ("auc", ("", "_low", "_high"))
     )
-    kept, note = _kept(data, data["period_rows"].values[0], scenario, PANELS)
+    every, note = _pick_scenarios(data, data["period_rows"].values[0], scenario, PANELS)
     rows = data["period_rows" if metric == "rate" else "auc_rows"]
     present = np.flatnonzero((rows.values > 0).any(1))
     chosen = present[: PERIODS * 5]
     periods = unique([names(data, "period")[number] for number in chosen])
     part = data.isel(period=chosen)
-    figure = theme.figure(list_height(len(periods)) + len(periods) * 9 * len(kept) + 30)
-    place = np.arange(len(periods), dtype=np.float32)
-    for number, name in enumerate(kept):
-        one = part.sel(scenario=name)
-        value, low, high = (one[f"{prefix}{end}"].values for end in ends)
-        count = one[rows.name].values.astype(float)
+    figure = theme.figure(list_height(len(periods)) + len(periods) * 9 * len(every) + 30)
+    y = np.arange(len(periods), dtype=np.float32)
+    for number, name in enumerate(every):
+        rates = part.sel(scenario=name)
+        value, low, high = (rates[f"{prefix}{end}"].values for end in ends)
+        count = rates[rows.name].values.astype(float)
         form = ".2%" if metric == "rate" else ".3f"
         figure.add_trace(
             go.Scatter(
                 x=value.astype(np.float32),
-                y=place + (number - (len(kept) - 1) / 2) * 0.78 / max(len(kept), 1),
+                y=y + (number - (len(every) - 1) / 2) * 0.78 / max(len(every), 1),
                 mode="markers", name=theme.short(name),
                 marker={"size": 9, "color": palette[name], "symbol": _symbol(number)},
                 error_x=errors(value, low, high, palette[name]),
@@ -195,7 +195,7 @@ def _periods(data: xr.Dataset, metric: str, scenario: str | None, palette: dict[
         )  # fmt: skip
     list_axis(figure, periods, 20)
     figure.update_yaxes(
-        type="linear", tickvals=place, ticktext=[theme.short(name, 20) for name in periods],
+        type="linear", tickvals=y, ticktext=[theme.short(name, 20) for name in periods],
         range=[len(periods) - 0.45, -0.55], zeroline=False,
     )  # fmt: skip
     for line in range(1, len(periods)):
@@ -209,7 +209,7 @@ def _periods(data: xr.Dataset, metric: str, scenario: str | None, palette: dict[
     figure.update_xaxes(
         title_text=words, tickformat=".0%" if metric == "rate" else ".2f", nticks=6, showgrid=True
     )
-    figure.update_layout(showlegend=True, hovermode="closest", margin={"t": 44 + 22 * (-(-len(kept) // 3))})
+    figure.update_layout(showlegend=True, hovermode="closest", margin={"t": 44 + 22 * (-(-len(every) // 3))})
     return figure
 
 

@@ -78,27 +78,27 @@ def _matrix(data: xr.Dataset, which: str) -> go.Figure:
 
 def _numbers(finding: Finding, measure: str, other: Finding | None, order: Sequence[str]) -> go.Figure:
     words, hint, form = MEASURES[measure]
-    mine = _values(finding.data, measure)
+    own = _values(finding.data, measure)
     labels = [WHOLE, *names(finding.data, "group")]
     palette = theme.colours(["All scenarios", *labels[1:]], order or labels[1:])
     figure = theme.figure(list_height(len(labels)) + (24 if other else 0))
-    place = np.arange(len(labels), dtype=np.float32)
-    runs = [(finding, mine, -0.16 if other else 0.0, "circle")]
+    rows = np.arange(len(labels), dtype=np.float32)
+    runs = [(finding, own, -0.16 if other else 0.0, "circle")]
     if other is not None:
         # The second run may hold other groups: they are matched by name, if a name means the same to both.
         alike = other.provenance.scenario_fields == finding.provenance.scenario_fields
         theirs = _values(other.data, measure)
-        known = {name: number for number, name in enumerate([WHOLE, *names(other.data, "group")])}
+        column_of = {name: number for number, name in enumerate([WHOLE, *names(other.data, "group")])}
         matched = np.full((3, len(labels)), np.nan)
         for number, name in enumerate(labels):
-            if name in known and (alike or not number or finding.data.attrs["kind"] != "scenario"):
-                matched[:, number] = theirs[:, known[name]]
+            if name in column_of and (alike or not number or finding.data.attrs["kind"] != "scenario"):
+                matched[:, number] = theirs[:, column_of[name]]
         runs.append((other, matched, 0.16, "diamond-open"))
     for run, (value, low, high), shift, symbol in runs:
         figure.add_trace(
             go.Scatter(
                 x=value.astype(np.float32),
-                y=place + shift,
+                y=rows + shift,
                 mode="markers",
                 name=run.provenance.run or "run",
                 text=labels,
@@ -118,7 +118,7 @@ def _numbers(finding: Finding, measure: str, other: Finding | None, order: Seque
     figure.update_yaxes(
         type="linear",
         zeroline=False,
-        tickvals=place,
+        tickvals=rows,
         ticktext=[theme.short(name, 18) for name in labels],
         range=[len(labels) - 0.4, -0.6],
     )

@@ -137,18 +137,18 @@ def _pairs(data: xr.Dataset, metric: str) -> go.Figure:
     if not data.sizes.get("pair", 0):
         raise MsvizError("view: got 'pairs'; no two runs of one model differ in what is on or off alone")
     count = min(data.sizes["pair"], PAIRS)
-    kept = largest(np.where(np.arange(data.sizes["scope"]) == 0, np.inf, data["rows"].values), SCOPES)
-    note = shown(len(kept), data.sizes["scope"], "scenarios", "those with most rows")
+    scopes = largest(np.where(np.arange(data.sizes["scope"]) == 0, np.inf, data["rows"].values), SCOPES)
+    note = shown(len(scopes), data.sizes["scope"], "scenarios", "those with most rows")
     also = shown(count, data.sizes["pair"], "pairs", "the first")
-    part = data.isel(scope=kept).transpose("run", "scope", ...)
+    part = data.isel(scope=scopes).transpose("run", "scope", ...)
     labels = unique(names(part, "scope"))
     words, hint, form = METRICS[metric]
     figure = theme.figure(max(len(labels) * (16 + 15 * count), 110) + 110)
     spots = np.arange(len(labels), dtype=np.float32)
-    for place in range(count):
-        with_, without = (int(part[f"pair_{side}"].values[place]) for side in ("with", "without"))
-        name, colour = names(part, "pair")[place], theme.CATEGORICAL[place % 8]
-        at = spots + (place - (count - 1) / 2) * 0.75 / count
+    for pair in range(count):
+        with_, without = (int(part[f"pair_{side}"].values[pair]) for side in ("with", "without"))
+        name, colour = names(part, "pair")[pair], theme.CATEGORICAL[pair % 8]
+        at = spots + (pair - (count - 1) / 2) * 0.75 / count
         value = part["value"].values[[without, with_]]
         apart = value[1] - value[0]
         figure.add_trace(
@@ -175,13 +175,13 @@ def _pairs(data: xr.Dataset, metric: str) -> go.Figure:
             )  # fmt: skip
     list_axis(figure, labels, 20)
     figure.update_yaxes(
-        type="linear", tickvals=spots, ticktext=[theme.short(one, 20) for one in labels],
+        type="linear", tickvals=spots, ticktext=[theme.short(label, 20) for label in labels],
         range=[len(labels) - 0.45, -0.55], zeroline=False, categoryarray=None,
     )  # fmt: skip
     for line in range(1, len(labels)):
         figure.add_hline(line - 0.5, line={"color": theme.LINE, "width": 1}, layer="below")
-    told = title(f"{words} ({hint.split(';')[0]}); ring: without, dot: with", note, also)
-    figure.update_xaxes(title_text=told, tickformat=form, nticks=6, showgrid=True)
+    x_title = title(f"{words} ({hint.split(';')[0]}); ring: without, dot: with", note, also)
+    figure.update_xaxes(title_text=x_title, tickformat=form, nticks=6, showgrid=True)
     figure.update_layout(showlegend=True, margin={"t": 24 + 20 * count}, legend={"entrywidth": 300})
     return figure
 

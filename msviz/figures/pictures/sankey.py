@@ -39,11 +39,11 @@ def draw(
     """
     choice("width", width, WIDTHS)
     data = finding.data
-    known = names(data, "scenario")
-    chosen = list(scenarios) or [scenario or known[0]]
+    every = names(data, "scenario")
+    chosen = list(scenarios) or [scenario or every[0]]
     for name in chosen:
-        if name not in known:
-            raise invalid("scenario", name, one_of(known[:20]))
+        if name not in every:
+            raise invalid("scenario", name, one_of(every[:20]))
     chosen = list(dict.fromkeys(chosen))[:SCENARIOS]
     here = data.sel(scenario=chosen).transpose("scenario", "first", "second")
     rows, clicks = (here[name].values.astype(np.float64) for name in ("rows", "clicks"))
@@ -59,7 +59,7 @@ def draw(
     span = _span(rate, table[:, 2])
     labels = [*chosen, *names(data, "first"), *names(data, "second")]
     figure = theme.figure(int(np.clip(60 * max(rows.shape[1:]), 380, 900)) + 90)
-    nodes = [*theme.colours(chosen, order or known), *[theme.FAINT] * (len(labels) - len(chosen))]
+    nodes = [*theme.colours(chosen, order or every), *[theme.FAINT] * (len(labels) - len(chosen))]
     figure.add_trace(
         go.Sankey(
             arrangement="snap",
@@ -99,9 +99,9 @@ class _Links:
 
     def between(self, rows: Array, clicks: Array, column: int) -> Array:
         """Return source, target, rows and clicks (n, 4) of the bands that have rows."""
-        one, other = np.nonzero(rows)
-        source, target = one + self.starts[column], other + self.starts[column + 1]
-        return np.stack([source, target, rows[one, other], clicks[one, other]], -1)
+        first, second = np.nonzero(rows)
+        source, target = first + self.starts[column], second + self.starts[column + 1]
+        return np.stack([source, target, rows[first, second], clicks[first, second]], -1)
 
 
 def _span(rate: Array, rows: Array) -> tuple[float, float]:
@@ -115,9 +115,9 @@ def _span(rate: Array, rows: Array) -> tuple[float, float]:
 def _shades(rate: Array, span: tuple[float, float]) -> list[str]:
     """Return the colour of each click rate on the sequential scale, half transparent where bands cross."""
     stops = np.array([[int(c[k : k + 2], 16) for k in (1, 3, 5)] for c in SHADES], float)
-    place = np.clip((rate - span[0]) / max(span[1] - span[0], 1e-9), 0, 1) * (len(stops) - 1)
-    low = np.minimum(place.astype(int), len(stops) - 2)
-    part = (place - low)[:, None]
+    position = np.clip((rate - span[0]) / max(span[1] - span[0], 1e-9), 0, 1) * (len(stops) - 1)
+    low = np.minimum(position.astype(int), len(stops) - 2)
+    part = (position - low)[:, None]
     mixed = np.rint(stops[low] * (1 - part) + stops[low + 1] * part).astype(int)
     return [f"rgba({r},{g},{b},0.9)" for r, g, b in mixed]
 

@@ -37,20 +37,20 @@ def draw(finding: Finding, group: str | None = None, order: Sequence[str] = ()) 
         groups = [group]
     scenarios = unique(names(data, "scenario"))
     palette = theme.colours(names(data, "scenario"), order or names(data, "scenario"))
-    place, top = [], 0.0
+    line_tops, top = [], 0.0
     figure = theme.figure(100)
     for title in groups:
         _left(figure, f"<b>{title}</b>", top + HEAD / 2, 13)
         top += HEAD
         for line in np.flatnonzero(data["group"].values.astype(str) == title):
-            place.append((int(line), top))
+            line_tops.append((int(line), top))
             top += LINE
     for column, name in enumerate(scenarios):
-        _column(figure, data.isel(scenario=column), column, name, palette[column], place, _spans(data))
-    head = 20 + 15 * max(len(_wrapped(name, len(scenarios))) for name in scenarios)
+        _column(figure, data.isel(scenario=column), column, name, palette[column], line_tops, _spans(data))
+    head = 20 + 15 * max(len(_wrap(name, len(scenarios))) for name in scenarios)
     for column, name in enumerate(scenarios):
         figure.add_annotation(
-            x=column + 0.5, y=0, yanchor="bottom", text="<br>".join(_wrapped(name, len(scenarios))),
+            x=column + 0.5, y=0, yanchor="bottom", text="<br>".join(_wrap(name, len(scenarios))),
             showarrow=False, font={"size": 12, "color": palette[column]}, yshift=4,
         )  # fmt: skip
         if column:
@@ -70,7 +70,7 @@ def _left(figure: go.Figure, text: str, y: float, size: int) -> None:
     )  # fmt: skip
 
 
-def _wrapped(name: str, columns: int) -> list[str]:
+def _wrap(name: str, columns: int) -> list[str]:
     """Return a scenario's name in up to three lines that fit its column."""
     lines = textwrap.wrap(name, WIDTH[min(columns, 6)])
     return (
@@ -88,9 +88,9 @@ def _spans(data: xr.Dataset) -> Array:
     high = np.nanmax(np.where(np.isfinite(numbers), numbers, -np.inf), 1)
     # A count says most when it starts at zero.
     low = np.where(data["form"].values == "count", np.minimum(low, 0), low)
-    known = np.isfinite(low) & np.isfinite(high)
+    defined = np.isfinite(low) & np.isfinite(high)
     return np.stack(
-        [np.where(known, low, 0), np.where(known & (high > low), high, np.where(known, low, 0) + 1)], 1
+        [np.where(defined, low, 0), np.where(defined & (high > low), high, np.where(defined, low, 0) + 1)], 1
     )
 
 
@@ -100,11 +100,11 @@ def _column(
     column: int,
     name: str,
     colour: str,
-    place: Sequence[tuple[int, float]],
+    line_tops: Sequence[tuple[int, float]],
     spans: Array,
 ) -> None:
-    lines = np.array([line for line, _ in place])
-    top = np.array([y for _, y in place])
+    lines = np.array([line for line, _ in line_tops])
+    top = np.array([y for _, y in line_tops])
     low, high = spans[lines].T
 
     def across(key: str) -> Array:
@@ -112,8 +112,8 @@ def _column(
         return np.asarray(column + LEAST + WIDE * (values - low) / (high - low), np.float32)
 
     value = part["value"].values[lines].astype(float)
-    known = np.isfinite(value)
-    told = [_number(value[k], str(part["form"].values[line])) for k, line in enumerate(lines)]
+    defined = np.isfinite(value)
+    texts = [_number(value[k], str(part["form"].values[line])) for k, line in enumerate(lines)]
     figure.add_trace(
         go.Scatter(
             x=across("usual"), y=(top + 24).astype(np.float32), mode="markers", hoverinfo="skip",
@@ -132,12 +132,12 @@ def _column(
     figure.add_trace(
         go.Scatter(
             x=np.full(len(lines), column + 0.5, np.float32), y=(top + 39).astype(np.float32), mode="text",
-            text=[told[k] if known[k] else "–" for k in range(len(lines))], hoverinfo="skip",
-            textfont={"size": 11, "color": [theme.INK if yes else theme.FAINT for yes in known]},
+            text=[texts[k] if defined[k] else "–" for k in range(len(lines))], hoverinfo="skip",
+            textfont={"size": 11, "color": [theme.INK if yes else theme.FAINT for yes in defined]},
         )
     )  # fmt: skip
     if column == 0:
-        for line, y in place:
+        for line, y in line_tops:
             _left(figure, theme.short(str(part["aspect"].values[line]), 44), y + 8, 11)
 
 

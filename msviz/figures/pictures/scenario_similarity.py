@@ -33,10 +33,10 @@ def draw(finding: Finding, measure: str | None = None, part: str | None = None) 
     data = finding.data
     measure, part = pick(data, "measure", measure), pick(data, "part", part)
     here = data.sel(measure=measure, part=part).transpose("scenario", "other")
-    order = _shown(here["leaf"].values, data["rows"].values)
+    order = _visible_leaves(here["leaf"].values, data["rows"].values)
     note = shown(len(order), len(data["scenario"]), "scenarios", "those with most rows")
     value, low, high = (here[name].values[np.ix_(order, order)] for name in ("value", "low", "high"))
-    labels = [names(data, "scenario")[place] for place in order]
+    labels = [names(data, "scenario")[number] for number in order]
     apart = value[~np.eye(len(value), dtype=bool)]
     signed = bool(np.nanmin(apart, initial=0.0) < 0)
     extra = np.stack([low, high], -1)
@@ -63,7 +63,7 @@ def draw(finding: Finding, measure: str | None = None, part: str | None = None) 
     return figure
 
 
-def _shown(leaf: Array, rows: Array) -> Array:
+def _visible_leaves(leaf: Array, rows: Array) -> Array:
     """Return the places of up to LIMIT scenarios, those with most rows, in the tree's order."""
     if len(leaf) <= LIMIT:
         return leaf
@@ -72,13 +72,13 @@ def _shown(leaf: Array, rows: Array) -> Array:
 
 
 def _span(apart: Array, signed: bool) -> tuple[float, float]:
-    known = apart[np.isfinite(apart)]
-    if not known.size:
+    finite = apart[np.isfinite(apart)]
+    if not finite.size:
         return (0.0, 1.0)
     if signed:
-        top = float(np.abs(known).max())
+        top = float(np.abs(finite).max())
         return (-top, top)
-    low, high = float(known.min()), float(known.max())
+    low, high = float(finite.min()), float(finite.max())
     return (low - max(0.15 * (high - low), 1e-6), high)
 
 

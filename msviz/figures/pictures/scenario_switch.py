@@ -39,9 +39,9 @@ def draw(
     choice("view", view, ("prediction", "attention") if "attention" in data else ("prediction",))
     actual = data["actual"].values.astype(bool)
     # The scenario of the impression stays, whatever else is cut.
-    kept = largest(np.where(actual, np.inf, data["prediction"].values), LIMIT)
-    note = shown(len(kept), len(actual), "scenarios", "those with the highest predictions")
-    data = data.isel(scenario=kept)
+    scenarios = largest(np.where(actual, np.inf, data["prediction"].values), LIMIT)
+    note = shown(len(scenarios), len(actual), "scenarios", "those with the highest predictions")
+    data = data.isel(scenario=scenarios)
     if view == "attention":
         head = pick(data, "head", head or (MEAN if MEAN in names(data, "head") else None))
         part = data["attention"].sel(layer=pick(data, "layer", layer), head=head)
@@ -50,7 +50,7 @@ def draw(
         received = received.isel(key=keys)
         return heat(
             received.values,
-            [_starred(n, a) for n, a in zip(names(data, "scenario"), data["actual"].values, strict=True)],
+            [_star(n, a) for n, a in zip(names(data, "scenario"), data["actual"].values, strict=True)],
             names(received, "key"),
             span=share_span(received.values, data.sizes["key"]),
             bar="Share of attention received",
@@ -83,9 +83,7 @@ def _predictions(finding: Finding, data: xr.Dataset, note: str, order: Sequence[
         )
     )
     list_axis(figure, labels)
-    figure.update_yaxes(
-        ticktext=[theme.short(_starred(n, a), 24) for n, a in zip(labels, actual, strict=True)]
-    )
+    figure.update_yaxes(ticktext=[theme.short(_star(n, a), 24) for n, a in zip(labels, actual, strict=True)])
     figure.update_xaxes(
         title_text=title("Predicted click probability", note), tickformat=".1~%", rangemode="tozero"
     )
@@ -93,7 +91,7 @@ def _predictions(finding: Finding, data: xr.Dataset, note: str, order: Sequence[
     return figure
 
 
-def _starred(name: str, actual: bool) -> str:
+def _star(name: str, actual: bool) -> str:
     return f"{name} (actual)" if actual else name
 
 

@@ -34,9 +34,9 @@ def draw(finding: Finding, view: str = "scenarios", layer: str | None = None) ->
     """
     choice("view", view, VIEWS)
     data = finding.data.sel(layer=pick(finding.data, "layer", layer))
-    kept = largest(data["rows"].values, LIMIT)
-    note = shown(len(kept), data.sizes["target"], "scenarios", "those with most rows")
-    data = data.isel(target=kept)
+    targets = largest(data["rows"].values, LIMIT)
+    note = shown(len(targets), data.sizes["target"], "scenarios", "those with most rows")
+    data = data.isel(target=targets)
     return _units(data, note) if view == "units" else _scenarios(data, note)
 
 
@@ -64,7 +64,7 @@ def _scenarios(data: xr.Dataset, note: str) -> go.Figure:
     if max(away.shape) <= TEXT_LIMIT:
         sure = data["significant"].transpose("target", "source").values
         trace.text = [
-            [_text(one, clear) for one, clear in zip(row, line, strict=True)]
+            [_text(cell, clear) for cell, clear in zip(row, line, strict=True)]
             for row, line in zip(mean, sure, strict=True)
         ]
         trace.texttemplate = "%{text}"
@@ -78,8 +78,8 @@ def _text(value: float, clear: bool) -> str:
 
 
 def _units(data: xr.Dataset, note: str) -> go.Figure:
-    kept = largest(data["apart"].values, UNITS)
-    order = kept[np.argsort(-data["apart"].values[kept], kind="stable")]
+    units = largest(data["apart"].values, UNITS)
+    order = units[np.argsort(-data["apart"].values[units], kind="stable")]
     more = shown(len(order), data.sizes["unit"], "units", "those that scenarios move most")
     data = data.isel(unit=order)
     mean = data["unit_mean"].transpose("unit", "target").values
@@ -105,8 +105,8 @@ def _units(data: xr.Dataset, note: str) -> go.Figure:
 
 def _span(values: Array, least: float) -> tuple[float, float]:
     """Return a scale around zero that reaches `least` at least: the smallest differences look small."""
-    known = np.abs(values[np.isfinite(values)])
-    top = max(float(np.quantile(known, 0.99)), least) if known.size else 1.0
+    sizes = np.abs(values[np.isfinite(values)])
+    top = max(float(np.quantile(sizes, 0.99)), least) if sizes.size else 1.0
     return -top, top
 
 

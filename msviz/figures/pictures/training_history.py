@@ -75,20 +75,22 @@ def draw(
 def _legend(data: xr.Dataset, scenario: str | None) -> list[str]:
     """Return the scenarios that are named: all of them together, and those with narrow intervals."""
     every = names(data, "scenario")
-    known = [number for number, name in enumerate(every) if number and _known(data, name)]
+    candidates = [number for number, name in enumerate(every) if number and _has_interval(data, name)]
     if "auc_low" in data:
         # The more impressions, the narrower: lines of a few impressions say least.
         width = (
-            np.nanmean((data["auc_high"] - data["auc_low"]).values[:, known], 0) if known else np.array([])
+            np.nanmean((data["auc_high"] - data["auc_low"]).values[:, candidates], 0)
+            if candidates
+            else np.array([])
         )
-        known = [known[place] for place in largest(-width, NAMED)]
-    chosen = [every[number] for number in known[:NAMED]]
+        candidates = [candidates[position] for position in largest(-width, NAMED)]
+    chosen = [every[number] for number in candidates[:NAMED]]
     if scenario not in (None, *chosen, every[0]) and scenario in every:
         chosen = [*chosen[: NAMED - 1], str(scenario)]
     return [every[0], *chosen]
 
 
-def _known(data: xr.Dataset, name: str) -> bool:
+def _has_interval(data: xr.Dataset, name: str) -> bool:
     return any(
         key in data and np.isfinite(data[key].sel(scenario=name).values).any() for key in ("auc", "valid_auc")
     )
@@ -111,7 +113,7 @@ def _metric(
     every = names(data, "scenario")
     palette = dict(zip(every, theme.colours(every, order or every), strict=True))
     palette[every[0]] = theme.INK
-    faint = [name for name in every if name not in legend and _known(data, name)][:LINES]
+    faint = [name for name in every if name not in legend and _has_interval(data, name)][:LINES]
     if metric in data:
         _band(figure, data, metric, every[0])
     for name in (*faint, *reversed(legend)):
@@ -131,18 +133,18 @@ def _line(
     rank = names(data, "scenario").index(name)
     dash = "dot" if _vague(data, metric, name) else "solid"
     for number, (key, axis) in enumerate(parts):
-        one = data[key].sel(scenario=name).values
+        values = data[key].sel(scenario=name).values
         sampled = axis == "mark"
         bounds = [
-            data[f"{key}{end}"].sel(scenario=name).values if sampled else one for end in ("_low", "_high")
+            data[f"{key}{end}"].sel(scenario=name).values if sampled else values for end in ("_low", "_high")
         ]
         alone = not sampled and metric not in data
-        mode = "lines" if sampled and len(one) > 1 else "lines+markers" if sampled or alone else "markers"
+        mode = "lines" if sampled and len(values) > 1 else "lines+markers" if sampled or alone else "markers"
         sure = "<br>95 %: %{customdata[1]:.3f} to %{customdata[2]:.3f}" if sampled else "<br>full validation"
         figure.add_trace(
             go.Scatter(
                 x=data[f"{axis}_rows"].values.astype(np.float32),
-                y=one.astype(np.float32),
+                y=values.astype(np.float32),
                 mode=mode,
                 name=theme.short(name, 18),
                 legendgroup=name,
@@ -171,9 +173,9 @@ def _vague(data: xr.Dataset, metric: str, name: str) -> bool:
 def _band(figure: go.Figure, data: xr.Dataset, metric: str, whole: str) -> None:
     """Draw the interval of all scenarios together."""
     low, high = (data[f"{metric}{end}"].sel(scenario=whole).values for end in ("_low", "_high"))
-    known = np.isfinite(low) & np.isfinite(high)
-    rows = data["mark_rows"].values[known]
-    around: Array = np.concatenate([low[known], high[known][::-1]])
+    defined = np.isfinite(low) & np.isfinite(high)
+    rows = data["mark_rows"].values[defined]
+    around: Array = np.concatenate([low[defined], high[defined][::-1]])
     figure.add_trace(
         go.Scatter(
             x=np.concatenate([rows, rows[::-1]]).astype(np.float32),
@@ -216,11 +218,11 @@ def _loss(figure: go.Figure, data: xr.Dataset, axis: str) -> None:
 def running_mean(values: Array, width: int) -> Array:
     """Return the mean of the values (n,) around each, `width` of them, fewer at both ends."""
     total = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
-    place = np.arange(len(values))
-    first = np.maximum(place - width // 2, 0)
-    last = np.minimum(place + (width + 1) // 2, len(values))
-    found: Array = (total[last] - total[first]) / (last - first)
-    return found
+    index = np.arange(len(values))
+    first = np.maximum(index - width // 2, 0)
+    last = np.minimum(index + (width + 1) // 2, len(values))
+    mean: Array = (total[last] - total[first]) / (last - first)
+    return mean
 
 
 def _rows(figure: go.Figure, data: xr.Dataset, at: float | None, end: float | None) -> None:
@@ -243,13 +245,13 @@ def _rows(figure: go.Figure, data: xr.Dataset, at: float | None, end: float | No
         marks.append((float(data.attrs["kept_rows"]), "kept", {"color": theme.FAINT, "dash": "dot"}))
     if at is not None:
         marks.append((at, "", {"color": theme.INK, "dash": "solid"}))
-    for place, words, line in marks:
+    for moment, words, line in marks:
         figure.add_shape(
-            type="line", x0=place, x1=place, y0=0, y1=1, yref="paper", line={"width": 1.4, **line}
+            type="line", x0=moment, x1=moment, y0=0, y1=1, yref="paper", line={"width": 1.4, **line}
         )
         if words:
             figure.add_annotation(
-                x=place, y=0, yref="paper", yanchor="bottom", xanchor="right", text=words, showarrow=False,
+                x=moment, y=0, yref="paper", yanchor="bottom", xanchor="right", text=words, showarrow=False,
                 font={"size": 11, "color": theme.MUTED}, xshift=-2,
             )  # fmt: skip
 
