@@ -110,7 +110,7 @@ def log_of(run: Run) -> tuple[Run | None, Dataset | None]:
 
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _data_of(path: str, digest: str, _run: Run) -> Dataset:
-    from msviz.training.scoring import find_data
+    from msviz.data.run_data import find_data
 
     return find_data(_run)
 

@@ -189,8 +189,8 @@ def measure(browser: Browser, home: str, row: int, repeat: int, pages: bool) -> 
 
 def row_of(models: str) -> int:
     """Return the first test row of the newest run's data."""
+    from msviz.data.run_data import find_data
     from msviz.run import shelf
-    from msviz.training.scoring import find_data
 
     return int(find_data(shelf(models)[0]).split("test").row[0])
 

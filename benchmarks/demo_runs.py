@@ -9,9 +9,9 @@ reachable AUC on test: (AUC - 0.5) / (best AUC - 0.5).
 import argparse
 from pathlib import Path
 
+from msviz.data.run_data import find_data
 from msviz.probing.truth import share_of_best
 from msviz.run import Run, shelf
-from msviz.training.scoring import find_data
 
 
 def main() -> None:

@@ -12,10 +12,10 @@ from typing import Any
 import xarray as xr
 
 from msviz.analyses.run import analyse
+from msviz.data.run_data import find_data
 from msviz.errors import MsvizError
 from msviz.probing.truth import ALL, VIEWS, pair_ranking, share_of_best
 from msviz.run import Run
-from msviz.training.scoring import find_data
 
 MEAN = "mean of heads"
 

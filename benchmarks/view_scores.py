@@ -20,11 +20,11 @@ from typing import Any
 
 from msviz.analyses.question import load_question
 from msviz.analyses.run import analyse, score, why_not
+from msviz.data.run_data import find_data
 from msviz.errors import MsvizError
 from msviz.probing.truth import Score
 from msviz.registry import QUESTIONS
 from msviz.run import Run, shelf
-from msviz.training.scoring import find_data
 
 ROOT = Path(__file__).parents[1]
 OUT, QUOTED = ROOT / "docs/truth.md", ROOT / "msviz/analyses/scores.json"

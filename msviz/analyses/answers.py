@@ -76,7 +76,7 @@ class Request:
         if not question.needs and run is not None and data is not None:
             # The log is asked, with the scenarios that the run knows: so runs share the answer.
             if run.card.scenario_fields:
-                from msviz.training.scoring import find_data
+                from msviz.data.run_data import find_data
 
                 data = find_data(run, data)
             run = None

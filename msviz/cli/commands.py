@@ -276,11 +276,11 @@ def evaluate(
     "high", "why"}, "logloss", "gauc", "bias"}, "scenarios": {NAME: the same}}; what is not defined is
     null, and "why" says the reason.
     """
+    from msviz.data.run_data import find_data
     from msviz.run import Run
     from msviz.training.bundle import load_net
     from msviz.training.loop import choose_device
     from msviz.training.scoring import evaluate as score
-    from msviz.training.scoring import find_data
 
     opened = Run.open(run)
     place = choose_device(device)

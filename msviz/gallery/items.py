@@ -158,7 +158,7 @@ def _block(command: str) -> str:
 def _score(one: GalleryItem, finding: Finding) -> str:
     """Return the scores against a planted truth, the first of them in words."""
     from msviz.analyses.run import score
-    from msviz.training.scoring import find_data
+    from msviz.data.run_data import find_data
 
     if one.ready is None or one.ready.run is None:
         log = finding.provenance.parameters.get("log")

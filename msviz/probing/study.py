@@ -105,7 +105,7 @@ class Study:
             if data is None:
                 raise invalid("data", None, "without a run, name a dataset")
             return cls(None, data, split=split, seed=seed, device=device, batch_size=batch_size, slice=slice)
-        from msviz.training.scoring import find_data
+        from msviz.data.run_data import find_data
 
         run = run if isinstance(run, Run) else Run.open(run)
         found = find_data(run, data)

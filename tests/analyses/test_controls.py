@@ -17,6 +17,7 @@ from msviz.analyses.question import load_question
 from msviz.analyses.questions import controls
 from msviz.analyses.run import ask, controlled
 from msviz.analyses.shared.cells import Cells, agreement, matched, sums
+from msviz.data.run_data import find_data
 from msviz.dataset import Dataset
 from msviz.errors import MsvizError
 from msviz.finding import Finding
@@ -27,7 +28,6 @@ from msviz.registry import QUESTIONS
 from msviz.run import Run
 from msviz.same_training import other_seeds
 from msviz.training.bundle import load_net, save_bundle
-from msviz.training.scoring import find_data
 from msviz.training.start import untrained_net
 
 ALL, MEAN = "All scenarios", "mean of heads"

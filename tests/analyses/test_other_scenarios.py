@@ -17,6 +17,7 @@ from msviz.analyses.questions import runs_compared
 from msviz.analyses.run import available, score, why_not
 from msviz.analyses.shared import side_by_side
 from msviz.data.regroup import regroup
+from msviz.data.run_data import find_data
 from msviz.dataset import Dataset
 from msviz.errors import MsvizError
 from msviz.finding import Finding
@@ -25,7 +26,7 @@ from msviz.run import Run
 from msviz.statistics.auc import delong_test, placements
 from msviz.training.bundle import load_net
 from msviz.training.loop import Training, train
-from msviz.training.scoring import find_data, predict
+from msviz.training.scoring import predict
 
 SMALL: dict[str, dict[str, object]] = {
     "autoint": {"layers": 1, "heads": 2, "width": 4, "hidden": ""},

@@ -13,13 +13,13 @@ from safetensors.torch import load_file
 
 from msviz.cli.options import settings
 from msviz.data.regroup import regroup
+from msviz.data.run_data import find_data
 from msviz.dataset import Dataset, Rows
 from msviz.errors import MsvizError
 from msviz.run import Run
 from msviz.training import loop
 from msviz.training.loop import Training, train
 from msviz.training.rows import used
-from msviz.training.scoring import find_data
 from msviz.training.stop import Interrupted, Stop
 
 CONFIG = {"layers": 1, "heads": 2, "width": 4, "hidden": "8", "dropout": 0.25}

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import torch
 
+from msviz.data.run_data import find_data
 from msviz.dataset import open_data
 from msviz.errors import MsvizError
 from msviz.nets.base import build
 from msviz.run import Run
 from msviz.training.loop import Training, train
-from msviz.training.scoring import evaluate, find_data, predict, probabilities, users
+from msviz.training.scoring import evaluate, predict, probabilities, users
 
 CONFIG = {"layers": 1, "heads": 2, "width": 4, "hidden": "8"}
 
