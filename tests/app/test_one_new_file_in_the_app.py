@@ -236,3 +236,29 @@ def test_the_options_of_every_question_have_widgets_that_stand_at_the_defaults(p
     assert said["runs_compared"].endswith("{'paired': True} ()")
     assert said["sub_scenarios"].endswith("{'on': 'gender'} ()")
     assert "'method': 'umap'" in said["projection"]
+
+
+def test_a_file_a_log_and_a_model_are_each_asked_as_the_question_wants(
+    app: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["attention_instance", "online_lift", "sankey"]
+    monkeypatch.setattr("app.page.questions.controls.other_questions", lambda: names)
+    started: list[list[str]] = []
+
+    def start(folder: Path, arguments: list[str], warm: Path | None = None) -> int:
+        started.append(arguments)
+        return 2**22 + 1  # no process has this number
+
+    monkeypatch.setattr("msviz.jobs._queue.start_process", start)
+    at = app("questions", question="Attention instance")
+    assert not at.exception and "The question needs an answer to: Row" in words(at) and not started
+    log = Path(__file__).parents[2] / "data" / "demo-experiment.csv"
+    link = {"online_lift-log": str(log), "online_lift-share": "0.4", "slice": "hour < 12"}
+    at = app("questions", question="Online lift", **link)
+    assert not at.exception and len(started) == 1
+    assert started[0][:3] == ["analyse", "online_lift", "-"] and "--data" not in started[0]
+    assert started[0][-4:] == ["--set", f"log={log}", "--set", "share=0.4"]
+    at = app("questions", question="Sankey", slice="hour < 12")
+    assert not at.exception and len(started) == 2
+    assert started[1][:4] == ["analyse", "sankey", "-", "--data"]
+    assert started[1][-2:] == ["--set", "slice=hour < 12"]
