@@ -64,8 +64,8 @@ class Request:
         common = parse_options(name, CommonOptions, {k: v for k, v in values.items() if k in shared})
         options = parse_options(name, question.options, {k: v for k, v in values.items() if k in own})
         if question.source:
-            given = {"run": run, "data": data, **{key: values.get(key) for key in ("split", "slice")}}
-            for key, value in given.items():
+            sources = {"run": run, "data": data, **{key: values.get(key) for key in ("split", "slice")}}
+            for key, value in sources.items():
                 if value:
                     raise invalid(key, str(value), f"{name} is asked of a file alone: leave it out")
             return cls(name, question, None, None, common, options)

@@ -26,8 +26,8 @@ def snapshot_questions(axes: Axes) -> list[str]:
     """Return the questions whose pictures tell of a net that shows these axes, the most telling first."""
     views = {name: question.snapshot for name, question in load_questions().items()}
     ranks = {name: view.rank(axes) for name, view in views.items() if view is not None}
-    known = [(rank, name) for name, rank in ranks.items() if rank is not None]
-    return [name for _, name in sorted(known)]
+    ranked = [(rank, name) for name, rank in ranks.items() if rank is not None]
+    return [name for _, name in sorted(ranked)]
 
 
 @dataclass
@@ -52,14 +52,14 @@ class SnapshotMaker:
     def _first(self, study: "SnapshotStudy") -> Finding | None:
         """Return the most telling picture that can be made; None, and say so once, where there is none."""
         names = [name for name in snapshot_questions(study.axes()) if name not in self._failed]
-        for place, name in enumerate(names, 1):
+        for number, name in enumerate(names, 1):
             view = load_question(name).snapshot
             assert view is not None
             try:
                 return view.ask(study)
             except MsvizError as error:
                 self._failed.add(name)
-                if place == len(names):
+                if number == len(names):
                     # How well the net does is worth knowing all the same.
                     self.report(f"no picture of this training: {error}")
         return None
@@ -77,9 +77,9 @@ class SnapshotStudy(Study):
         if rows is not None and len(rows) < self.part.rows:
             return super().stream(reducers, rows, progress)
         scores = _Scores(self.part.rows)
-        seen = super().stream([*reducers, scores], rows, progress)
+        row_count = super().stream([*reducers, scores], rows, progress)
         self.scores = scores.values
-        return seen
+        return row_count
 
     def of_all_days(self, rows: int) -> Study:
         """Return a study of so many rows, drawn alike from all splits, always the same ones."""

@@ -48,18 +48,18 @@ def groups(part: Rows, by: str | Sequence[str] | None = None, keep: Sequence[int
     more group at the end. Raises MsvizError for a feature that does not exist.
     """
     if by is None or isinstance(by, str):
-        found = _groups(part, by)
+        grouping = _groups(part, by)
     else:
-        found = crossed([_groups(part, name) for name in by])
+        grouping = crossed([_groups(part, name) for name in by])
     if keep is None:
-        return found
-    place = torch.full((len(found),), len(keep))
-    place[torch.tensor(keep, dtype=torch.long)] = torch.arange(len(keep))
-    names = (*(found.names[number] for number in keep), "others")
+        return grouping
+    index = torch.full((len(grouping),), len(keep))
+    index[torch.tensor(keep, dtype=torch.long)] = torch.arange(len(keep))
+    names = (*(grouping.names[number] for number in keep), "others")
 
     def of(batch: Batch) -> Tensor:
-        ids = found.of(batch)
-        return place.to(ids.device)[ids]
+        ids = grouping.of(batch)
+        return index.to(ids.device)[ids]
 
     return Groups(names, of)
 
@@ -71,17 +71,17 @@ def crossed(several: Sequence[Groups]) -> Groups:
     """
     if not several:
         raise invalid("by", (), "wanted: one name or more")
-    sizes = [len(one) for one in several]
+    sizes = [len(grouping) for grouping in several]
     if math.prod(sizes) > MOST:
         raise invalid("groups", " × ".join(map(str, sizes)), f"at most {MOST:,} combinations")
     names = [""]
-    for number, one in enumerate(several):
-        names = [f"{first} × {second}" if number else second for first in names for second in one.names]
+    for number, grouping in enumerate(several):
+        names = [f"{first} × {second}" if number else second for first in names for second in grouping.names]
 
     def of(batch: Batch) -> Tensor:
         ids = several[0].of(batch)
-        for one in several[1:]:
-            ids = ids * len(one) + one.of(batch)
+        for grouping in several[1:]:
+            ids = ids * len(grouping) + grouping.of(batch)
         return ids
 
     return Groups(tuple(names), of)

@@ -41,23 +41,23 @@ def points(net: nn.Module) -> list[TapPoint]:
     """Return a net's taps; `blocks.1.attention_tap` is `attention` of layer 1."""
     from msviz.nets.tap import Tap
 
-    found = []
+    taps = []
     for path, module in net.named_modules():
         if isinstance(module, Tap):
             *parents, last = path.split(".")
             layers = [int(part) for part in parents if part.isdigit()]
-            found.append(TapPoint(last.removesuffix("_tap"), layers[-1] if layers else None, module))
-    return found
+            taps.append(TapPoint(last.removesuffix("_tap"), layers[-1] if layers else None, module))
+    return taps
 
 
 def chosen(net: nn.Module, names: Iterable[str]) -> list[TapPoint]:
     """Return the taps of these names; raise MsvizError naming the choices where one does not exist."""
     everything = points(net)
-    known = sorted({point.name for point in everything})
+    tap_names = sorted({point.name for point in everything})
     wanted = set(names)
     for name in sorted(wanted):
-        if name not in known:
-            raise invalid("tap", name, one_of(known) if known else "this net has no taps")
+        if name not in tap_names:
+            raise invalid("tap", name, one_of(tap_names) if tap_names else "this net has no taps")
     return [point for point in everything if point.name in wanted]
 
 
@@ -101,7 +101,7 @@ def _hooked(
             for point in chosen(net, names):
 
                 def hook(
-                    module: nn.Module, given: object, values: Tensor, at: TapPoint = point
+                    module: nn.Module, inputs: object, values: Tensor, at: TapPoint = point
                 ) -> Tensor | None:
                     return act(at, values)
 

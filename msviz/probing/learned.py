@@ -59,7 +59,7 @@ def learned(study: Study, rows: Array, taps: Sequence[str] | None = None) -> lis
     batches = [study.batch(rows[at : at + PIECE]) for at in range(0, len(rows), PIECE)]
     label = torch.cat([batch.label for batch in batches]).cpu().numpy()
     own = placements(label, _scores(study, batches))
-    found = []
+    learned_taps = []
     for tap, axes in study.axes().items():
         if taps is not None and tap not in taps:
             continue
@@ -69,8 +69,8 @@ def learned(study: Study, rows: Array, taps: Sequence[str] | None = None) -> lis
         with study.patched(tap, averages.put):
             other = placements(label, _scores(study, batches, averages))
         cost = NOTHING if own is None or other is None else delong_test(own, other)
-        found.append(Learned(tap, _likeness(study, before, tap, few), cost))
-    return found
+        learned_taps.append(Learned(tap, _likeness(study, before, tap, few), cost))
+    return learned_taps
 
 
 @dataclass
@@ -89,22 +89,22 @@ class _Averages:
 
     def collect(self, values: Tensor, layer: int | None) -> Tensor:
         """Add rows (B, *axes) to the mean and let them pass."""
-        shown = self._present(values)
-        over = [0, *(1 + place for place, axis in enumerate(self.own) if axis == "behaviour")]
-        total = (values.double() * shown).sum(over, keepdim=True)
-        count = shown.double().expand_as(values).sum(over, keepdim=True)
+        present = self._present(values)
+        over = [0, *(1 + dim for dim, axis in enumerate(self.own) if axis == "behaviour")]
+        total = (values.double() * present).sum(over, keepdim=True)
+        count = present.double().expand_as(values).sum(over, keepdim=True)
         self.total[layer] = self.total[layer] + total if layer in self.total else total
         self.count[layer] = self.count[layer] + count if layer in self.count else count
         return values
 
     def put(self, values: Tensor, layer: int | None) -> Tensor:
         """Return the average for rows (B, *axes): an even share where a last axis runs over behaviours."""
-        shown = self._present(values)
+        present = self._present(values)
         if self.own[-1] == "behaviour":
             keys = self._keys(values)
             return (keys / keys.sum(-1, keepdim=True).clamp(min=1)).to(values.dtype) * values.sum(-1, True)
         mean = self.total[layer] / self.count[layer].clamp(min=1)
-        return (mean * shown).to(values.dtype).expand_as(values)
+        return (mean * present).to(values.dtype).expand_as(values)
 
     def _keys(self, values: Tensor) -> Tensor:
         assert self.mask is not None
@@ -114,22 +114,22 @@ class _Averages:
     def _present(self, values: Tensor) -> Tensor:
         """Return True (B, ...) where a cell belongs to behaviours that are there."""
         present = values.new_ones([1] * values.dim(), dtype=torch.bool)
-        for place, axis in enumerate(self.own, 1):
+        for dim, axis in enumerate(self.own, 1):
             if axis == "behaviour":
                 assert self.mask is not None
                 shape = [len(values), *[1] * (values.dim() - 1)]
-                shape[place] = values.shape[place]
-                present = present & self.mask[:, -values.shape[place] :].view(shape)
+                shape[dim] = values.shape[dim]
+                present = present & self.mask[:, -values.shape[dim] :].view(shape)
         return present
 
 
 def _scores(study: Study, batches: list[Batch], averages: _Averages | None = None) -> Array:
-    found = []
+    scores = []
     for batch in batches:
         if averages is not None:
             averages.mask = None if batch.histories is None else batch.histories.mask
-        found.append(study.predict(batch).cpu().numpy())
-    return np.concatenate(found)
+        scores.append(study.predict(batch).cpu().numpy())
+    return np.concatenate(scores)
 
 
 def _likeness(study: Study, before: Study, tap: str, rows: Array) -> float:
@@ -137,15 +137,15 @@ def _likeness(study: Study, before: Study, tap: str, rows: Array) -> float:
 
     Vectors are compared around their mean over the rows, as pictures of them show them.
     """
-    shown = []
-    for one in (study, before):
-        seen = [one.trace(rows[at : at + PIECE]).seen[tap] for at in range(0, len(rows), PIECE)]
-        values = torch.cat([part.values for part in seen]).double()
-        if "unit" in seen[0].axes:
+    vectors = []
+    for net in (study, before):
+        outputs = [net.trace(rows[at : at + PIECE]).seen[tap] for at in range(0, len(rows), PIECE)]
+        values = torch.cat([part.values for part in outputs]).double()
+        if "unit" in outputs[0].axes:
             values = torch.where(values == 0, 0.0, values - values.mean(0))
-        shown.append(values.flatten().cpu().numpy())
-    there = (shown[0] != 0) | (shown[1] != 0)
-    first, second = (values[there] for values in shown)
+        vectors.append(values.flatten().cpu().numpy())
+    there = (vectors[0] != 0) | (vectors[1] != 0)
+    first, second = (values[there] for values in vectors)
     if not len(first) or np.ptp(first) < 1e-9 or np.ptp(second) < 1e-9:
         return float("nan")
     return float(np.corrcoef(first, second)[0, 1])

@@ -117,10 +117,10 @@ class _Sums:
         """Return Σ(x - r) (G, *axes) of the rows (G,) that gave squares."""
         return self.shift if self.thinned else self.total - self._wide(rows) * self.reference.double()
 
-    def merge(self, other: _Sums, mine: Tensor, theirs: Tensor) -> None:
+    def merge(self, other: _Sums, own_rows: Tensor, theirs: Tensor) -> None:
         """Add the other's sums, given the rows (G,) that gave squares in each of the two."""
         shift, count = other._shift(theirs), self._wide(theirs)
-        reference = torch.where(self._wide(mine) > 0, self.reference, other.reference)
+        reference = torch.where(self._wide(own_rows) > 0, self.reference, other.reference)
         step = other.reference.double() - reference.double()
         # New tensors: those of a pass were made in inference mode and may not be changed outside it.
         self.square = self.square + other.square + 2 * step * shift + count * step**2
@@ -232,44 +232,46 @@ class GroupMoments(Reducer):
         runs = self._runs_between(start, stop)
         new = self._first_seen(layer, ids)
         if new is not None:
-            for is_mean, made in self._views_of(cells):
-                self._sums_of(layer, is_mean, made).refer(made, ids, new)
+            for is_mean, view in self._views_of(cells):
+                self._sums_of(layer, is_mean, view).refer(view, ids, new)
         self._sums_of(layer, False, cells).add(cells, ids, runs)
         if self._chosen is not None:
             chosen = self._chosen[start:stop].nonzero()[:, 0]
             cells, ids = cells[chosen], ids[chosen]
             runs = None if runs is None else _runs(ids.cpu().numpy(), shortest=0)
-        for is_mean, made in self._views_of(cells):
-            self._sums_of(layer, is_mean, made).spread(made, ids, runs)
+        for is_mean, view in self._views_of(cells):
+            self._sums_of(layer, is_mean, view).spread(view, ids, runs)
 
     def _views_of(self, cells: Tensor) -> list[tuple[bool, Tensor]]:
         """Return the cells (b, *axes), and all means over axes side by side (b, C) if there are any."""
         return [(False, cells)] + ([(True, self._means(cells))] if len(self.views) > 1 else [])
 
-    def _sums_of(self, layer: int | None, is_mean: bool, made: Tensor) -> _Sums:
+    def _sums_of(self, layer: int | None, is_mean: bool, view: Tensor) -> _Sums:
         """Return the sums of a layer's cells or of its means, made when first asked for."""
         if (layer, is_mean) not in self._sums:
             self._sums[layer, is_mean] = _Sums(
-                tuple(made.shape[1:]), len(self.groups), made.device, is_mean, self._thinned
+                tuple(view.shape[1:]), len(self.groups), view.device, is_mean, self._thinned
             )
         return self._sums[layer, is_mean]
 
     def _means(self, cells: Tensor) -> Tensor:
         """Return all means over axes that were asked for, side by side (b, C)."""
-        seen: dict[tuple[str, ...], Tensor] = {(): cells}
+        means: dict[tuple[str, ...], Tensor] = {(): cells}
         for view in self.views[1:]:
             # From the smallest that was made so far and that this one extends.
-            base = min((done for done in seen if set(done) < set(view)), key=lambda done: seen[done].numel())
-            seen[view] = self._mean(seen[base], base, view)
-        self._shapes = {view: tuple(made.shape[1:]) for view, made in seen.items()}
-        return torch.cat([seen[view].flatten(1) for view in self.views[1:]], 1)
+            base = min(
+                (done for done in means if set(done) < set(view)), key=lambda done: means[done].numel()
+            )
+            means[view] = self._mean(means[base], base, view)
+        self._shapes = {view: tuple(mean.shape[1:]) for view, mean in means.items()}
+        return torch.cat([means[view].flatten(1) for view in self.views[1:]], 1)
 
     def _runs_between(self, start: int, stop: int) -> list[Run] | None:
         """Return the runs of one group inside a piece, from its first row; None where there are many."""
         if self._runs is None:
             return None
-        found = [(max(a, start) - start, min(b, stop) - start, g) for a, b, g in self._runs]
-        return [run for run in found if run[0] < run[1]]
+        runs = [(max(a, start) - start, min(b, stop) - start, g) for a, b, g in self._runs]
+        return [run for run in runs if run[0] < run[1]]
 
     def _first_seen(self, layer: int | None, ids: Tensor) -> Tensor | None:
         """Return which groups (G,) bool this piece is the first to show of a layer, or None."""
@@ -286,8 +288,8 @@ class GroupMoments(Reducer):
         left = [axis for axis in self.axes if axis not in done]
         for axis in view:
             if axis not in done:
-                place = left.index(axis) + 1
-                values = mean_over(values, place)
+                dim = left.index(axis) + 1
+                values = mean_over(values, dim)
                 left.remove(axis)
         return values
 
@@ -310,10 +312,10 @@ class GroupMoments(Reducer):
             raise MsvizError("merge: the two reducers expected other numbers of rows")
         self._derive()
         other._derive()
-        mine, theirs = torch.from_numpy(self._squared), torch.from_numpy(other._squared)
+        own_square, theirs = torch.from_numpy(self._squared), torch.from_numpy(other._squared)
         for (layer, is_mean), sums in other._sums.items():
             own = self._sums_of(layer, is_mean, sums.total)
-            own.merge(sums, mine.to(sums.total.device), theirs.to(sums.total.device))
+            own.merge(sums, own_square.to(sums.total.device), theirs.to(sums.total.device))
         self._squared = self._squared + other._squared
         self._rows = self._rows + other._rows
         self._shapes = self._shapes or other._shapes
@@ -334,22 +336,22 @@ class GroupMoments(Reducer):
         counts = [
             torch.from_numpy(count).to(parts[layers[0]].total.device) for count in (self._rows, self._squared)
         ]
-        made = [parts[layer].summary(counts[0], counts[1], pooled) for layer in layers]
+        moments = [parts[layer].summary(counts[0], counts[1], pooled) for layer in layers]
         if over:
-            made = [(self._only(mean, over), self._only(deviation, over)) for mean, deviation in made]
+            moments = [(self._only(mean, over), self._only(deviation, over)) for mean, deviation in moments]
         count = self._rows.sum(keepdims=True) if pooled else self._rows
         if None in parts:
-            mean, deviation = made[0]
+            mean, deviation = moments[0]
         else:
-            mean = torch.stack([mean for mean, _ in made], 1)
-            deviation = torch.stack([deviation for _, deviation in made], 1)
+            mean = torch.stack([mean for mean, _ in moments], 1)
+            deviation = torch.stack([deviation for _, deviation in moments], 1)
         return Summary(count.copy(), mean.numpy(), deviation.numpy())
 
     def _only(self, means: Tensor, view: tuple[str, ...]) -> Tensor:
         """Return one of the means that lie side by side (G, C), in its own shape."""
         sizes = [math.prod(self._shapes[other]) for other in self.views[1:]]
-        place = self.views.index(view) - 1
-        return torch.split(means, sizes, 1)[place].reshape(-1, *self._shapes[view])
+        index = self.views.index(view) - 1
+        return torch.split(means, sizes, 1)[index].reshape(-1, *self._shapes[view])
 
 
 def _runs(ids: Array, shortest: int = SHORTEST) -> list[Run] | None:

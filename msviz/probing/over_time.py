@@ -74,12 +74,12 @@ class WeightsByDay(Reducer):
 
     def end(self) -> None:
         """Add the batch to counts and sums."""
-        known = ~np.isnan(self._weights[:, 0])
-        self.left_out += int((~known).sum())
-        weights, cell = self._weights[known], self._cell[known]
+        defined = ~np.isnan(self._weights[:, 0])
+        self.left_out += int((~defined).sum())
+        weights, cell = self._weights[defined], self._cell[defined]
         experts = weights.shape[1]
-        place = np.clip((weights * self.bins).astype(np.int64), 0, self.bins - 1)
-        key = (cell[:, None] * experts + np.arange(experts)) * self.bins + place
+        bin_index = np.clip((weights * self.bins).astype(np.int64), 0, self.bins - 1)
+        key = (cell[:, None] * experts + np.arange(experts)) * self.bins + bin_index
         np.add.at(self._counts, key.reshape(-1), np.int32(1))
         self._rows += np.bincount(cell, minlength=len(self._rows))
         apart = weights.astype(np.float64) - self._middle
@@ -89,11 +89,11 @@ class WeightsByDay(Reducer):
 
     def merge(self, other: WeightsByDay) -> None:
         """Add what another reducer saw; raise MsvizError when it watched something else."""
-        mine, theirs = (
-            (one.sources, one.days.names, one.groups.names, one.own, one._counts.shape)
-            for one in (self, other)
+        own, theirs = (
+            (reducer.sources, reducer.days.names, reducer.groups.names, reducer.own, reducer._counts.shape)
+            for reducer in (self, other)
         )
-        if mine != theirs:
+        if own != theirs:
             raise MsvizError("merge: the two reducers watched different things")
         self._counts += other._counts
         self._rows += other._rows
@@ -116,8 +116,8 @@ class WeightsByDay(Reducer):
     def signals(self) -> Array:
         """Return the mean of every signal over the rows of a day (day, signal), NaN where it has none."""
         with np.errstate(invalid="ignore", divide="ignore"):
-            found: Array = (self._signals / self._all).T
-        return found
+            means: Array = (self._signals / self._all).T
+        return means
 
     def moments(self, groups: Sequence[int] | None = None) -> tuple[Array, Array]:
         """Return mean and sample deviation (day, expert, group), NaN where not defined.
@@ -143,12 +143,12 @@ def quantiles(counts: Array, low: float, high: float, shares: Sequence[float]) -
     total = counts.sum(-1)
     below = np.cumsum(counts, -1, dtype=np.float64)
     width = (high - low) / counts.shape[-1]
-    found = np.full((*total.shape, len(shares)), np.nan)
+    values = np.full((*total.shape, len(shares)), np.nan)
     for number, share in enumerate(shares):
         wanted = share * total
-        place = np.minimum((below < wanted[..., None]).sum(-1), counts.shape[-1] - 1)
-        here = np.take_along_axis(counts, place[..., None], -1)[..., 0].astype(np.float64)
-        before = np.take_along_axis(below, place[..., None], -1)[..., 0] - here
+        bin_index = np.minimum((below < wanted[..., None]).sum(-1), counts.shape[-1] - 1)
+        here = np.take_along_axis(counts, bin_index[..., None], -1)[..., 0].astype(np.float64)
+        before = np.take_along_axis(below, bin_index[..., None], -1)[..., 0] - here
         inside = np.divide(wanted - before, here, out=np.zeros_like(before), where=here > 0)
-        found[..., number] = np.where(total > 0, low + (place + np.clip(inside, 0, 1)) * width, np.nan)
-    return found
+        values[..., number] = np.where(total > 0, low + (bin_index + np.clip(inside, 0, 1)) * width, np.nan)
+    return values

@@ -52,8 +52,8 @@ def own_entry(values: Tensor, axes: tuple[str, ...], scenario: Tensor) -> Tensor
     scenario = scenario.to(values.device)
     by_scenario = values.movedim(axes.index("scenario") + 1, 1)
     rows = torch.arange(len(values), device=values.device)
-    found = by_scenario[rows, (scenario - 1).clamp_min(0)]
-    return found.masked_fill((scenario == UNSEEN).view(-1, *[1] * (found.ndim - 1)), torch.nan)
+    entry = by_scenario[rows, (scenario - 1).clamp_min(0)]
+    return entry.masked_fill((scenario == UNSEEN).view(-1, *[1] * (entry.ndim - 1)), torch.nan)
 
 
 class Reducer:
@@ -122,15 +122,15 @@ class Histogram(Reducer):
         shape = tuple(values.shape[1:])
         flat = values.reshape(len(values), -1)
         inner = torch.as_tensor(self.edges[1:-1], dtype=values.dtype, device=values.device)
-        place = torch.bucketize(flat, inner, right=True)
+        bin_index = torch.bucketize(flat, inner, right=True)
         cells = flat.shape[1]
         if groups * cells * bins > CELLS:
             raise invalid("groups × cells × bins", (groups, cells, bins), f"at most {CELLS:,} counts")
         ids = self._ids[rows].to(values.device)
-        key = (ids[:, None] * cells + torch.arange(cells, device=values.device)) * bins + place
+        key = (ids[:, None] * cells + torch.arange(cells, device=values.device)) * bins + bin_index
         counts = torch.bincount(key.reshape(-1), minlength=groups * cells * bins)
-        found = counts.cpu().numpy().reshape(groups, *shape, bins)
-        self._counts[layer] = self._counts.get(layer, 0) + found
+        table = counts.cpu().numpy().reshape(groups, *shape, bins)
+        self._counts[layer] = self._counts.get(layer, 0) + table
 
     def merge(self, other: Histogram) -> None:
         """Add the other's counts; raise MsvizError when its bins differ."""
@@ -196,8 +196,8 @@ class Sample(Reducer):
 
     def merge(self, other: Sample) -> None:
         """Add the other's rows; raise MsvizError when it drew by another rule."""
-        mine = (self.sources, self.size, self.seed)
-        if mine != (other.sources, other.size, other.seed):
+        own = (self.sources, self.size, self.seed)
+        if own != (other.sources, other.size, other.seed):
             raise MsvizError("merge: the two samples were drawn by different rules")
         self._kept = _smallest(self._kept, other._kept, self.size)
 
@@ -223,12 +223,12 @@ def row_keys(positions: Array, seed: int) -> Array:
     return mixed
 
 
-def _smallest(one: _Kept, two: _Kept, size: int) -> _Kept:
-    keys = np.concatenate([one.keys, two.keys])
+def _smallest(first: _Kept, second: _Kept, size: int) -> _Kept:
+    keys = np.concatenate([first.keys, second.keys])
     order = np.argsort(keys, kind="stable")[:size]
-    positions = np.concatenate([one.positions, two.positions])[order]
+    positions = np.concatenate([first.positions, second.positions])[order]
     values = {}
-    for name in {**one.values, **two.values}:
-        parts = [kept.values[name] for kept in (one, two) if name in kept.values]
+    for name in {**first.values, **second.values}:
+        parts = [sample.values[name] for sample in (first, second) if name in sample.values]
         values[name] = np.concatenate(parts)[order]
     return _Kept(keys[order], positions, values)

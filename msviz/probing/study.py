@@ -108,8 +108,8 @@ class Study:
         from msviz.data.run_data import find_data
 
         run = run if isinstance(run, Run) else Run.open(run)
-        found = find_data(run, data)
-        return cls(run, found, split=split, seed=seed, device=device, batch_size=batch_size, slice=slice)
+        dataset = find_data(run, data)
+        return cls(run, dataset, split=split, seed=seed, device=device, batch_size=batch_size, slice=slice)
 
     def beside(self, run: Run | Path | str) -> Self:
         """Return a study of another run with the same split, slice and seed, on the same data where it fits.
@@ -195,8 +195,8 @@ class Study:
     def part(self) -> Rows:
         """Return the rows; raise MsvizError for a split or a slice that the data does not have."""
         if self.slice and self._reader is not None:
-            found = rows(self._reader.split(self._split), self.slice)
-            return self.dataset.split(self._split).only(found)
+            positions = rows(self._reader.split(self._split), self.slice)
+            return self.dataset.split(self._split).only(positions)
         own = self._parts.get(self._split)
         return narrowed(self.dataset.split(self._split) if own is None else own, self.slice)
 
@@ -220,12 +220,12 @@ class Study:
 
     def find_tap(self, *axes: str) -> str:
         """Return the name of the tap that shows exactly these axes; raise MsvizError when none does."""
-        for name, found in self.axes().items():
-            if found == axes:
+        for name, tap_axes in self.axes().items():
+            if tap_axes == axes:
                 return name
         model = "this model" if self.run is None else self.run.card.model
-        shown = "; ".join(f"{name} ({', '.join(found)})" for name, found in self.axes().items())
-        raise MsvizError(f"{model} shows nothing by {', '.join(axes)}; it shows: {shown or 'nothing'}")
+        listing = "; ".join(f"{name} ({', '.join(tap_axes)})" for name, tap_axes in self.axes().items())
+        raise MsvizError(f"{model} shows nothing by {', '.join(axes)}; it shows: {listing or 'nothing'}")
 
     def groups(self, by: str | None = None, keep: list[int] | None = None) -> Groups:
         """Return the split's rows grouped by "scenario", "label", "day", a feature, or not at all."""
@@ -288,12 +288,12 @@ class Study:
 
         with torch.inference_mode(), hooks.watching(self.net, self.axes(), see):
             prediction = self.predict(batch)
-        seen = {}
+        outputs = {}
         for name, layers in pieces.items():
             parts = [torch.cat(layers[layer]) for layer in sorted(layers, key=lambda n: n or 0)]
             values = parts[0] if None in layers else torch.stack(parts, 1)
-            seen[name] = TapOutput(self.axes()[name], values)
-        return Trace(batch.row, prediction, seen)
+            outputs[name] = TapOutput(self.axes()[name], values)
+        return Trace(batch.row, prediction, outputs)
 
     def predict(self, batch: Batch) -> Tensor:
         """Return the click probabilities (B,) of a batch."""
@@ -313,9 +313,9 @@ class Study:
 
     def position(self, row: int) -> int:
         """Return the position in the split of a row of the log; raise MsvizError where it lies elsewhere."""
-        found = np.flatnonzero(self.part.row == row)
-        if len(found):
-            return int(found[0])
+        positions = np.flatnonzero(self.part.row == row)
+        if len(positions):
+            return int(positions[0])
         for other in self.dataset.rows:
             if other != self.split and (self.dataset.split(other).row == row).any():
                 raise invalid("row", row, f"it is in split {other}, not in {self.split}")

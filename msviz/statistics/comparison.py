@@ -104,8 +104,8 @@ def adjust_p_values(p: Array) -> Array:
     Benjamini and Hochberg (1995): p × m / rank, and never more than that of a larger p; NaN stays NaN.
     """
     flat = np.asarray(p, np.float64).reshape(-1)
-    known = np.flatnonzero(np.isfinite(flat))
-    order = known[np.argsort(flat[known], kind="stable")]
+    defined = np.flatnonzero(np.isfinite(flat))
+    order = defined[np.argsort(flat[defined], kind="stable")]
     steps = flat[order] * len(order) / np.arange(1, len(order) + 1)
     q = np.full(flat.shape, np.nan)
     q[order] = np.minimum.accumulate(steps[::-1])[::-1]

@@ -47,11 +47,10 @@ def test_several_scenario_fields_share_the_scenarios(satrans: Run) -> None:
     content = satrans.schema.model_dump(mode="json")
     schema = Schema.model_validate(content)
     layout = InputSpec.of(schema)
-    two = model_cost._laid_out(model_cost.replace(layout, scenario_columns=(0, 1)), 100)
+    two = model_cost._resize(model_cost.replace(layout, scenario_columns=(0, 1)), 100)
     assert two.sizes[:2] == (12, 12) and two.sizes[2:] == layout.sizes[2:] and two.scenarios == 100
     assert (
-        model_cost._laid_out(model_cost.replace(layout, scenario_columns=()), 100).scenarios
-        == layout.scenarios
+        model_cost._resize(model_cost.replace(layout, scenario_columns=()), 100).scenarios == layout.scenarios
     )
     net = build("satrans", satrans.card.config, schema)
     counted = model_cost._parameters("satrans", net.config, layout)

@@ -55,17 +55,19 @@ def analyse(study: Study, options: Options) -> Finding:
     if not study.part.rows:
         raise MsvizError(f"split {study.split}: it has no rows to look at")
     _, layers, heads, fields, keys = study.trace(np.zeros(1, np.int64)).seen[tap].values.shape
-    kept, left = _largest(study, chosen, min(options.most, CELLS // (layers * (heads + 1) * fields * keys)))
+    scenarios, left = _largest(
+        study, chosen, min(options.most, CELLS // (layers * (heads + 1) * fields * keys))
+    )
     moments = GroupMoments(
         tap,
-        study.groups("scenario", keep=kept),
+        study.groups("scenario", keep=scenarios),
         axes=("head", "query", "key"),
         over=(("head",), ("query",), ("head", "query")),
-        expected=_expected(study, chosen, kept),
+        expected=_count_kept(study, chosen, scenarios),
     )
-    seen = study.stream([moments], chosen)
-    names = [study.schema.scenario_names[scenario] for scenario in kept]
-    data = _layout(moments, len(kept)).assign_coords(
+    row_count = study.stream([moments], chosen)
+    names = [study.schema.scenario_names[scenario] for scenario in scenarios]
+    data = _name_axes(moments, len(scenarios)).assign_coords(
         {"scenario": [ALL, *names], **coords(study, layers, heads, keys)}
     )
     data.attrs["left_out"] = left
@@ -76,7 +78,7 @@ def analyse(study: Study, options: Options) -> Finding:
         question=TITLE,
         takeaway=words[ALL] + also,
         data=data,
-        provenance=Provenance(rows=seen),
+        provenance=Provenance(rows=row_count),
         takeaways=words,
     )
 
@@ -103,26 +105,26 @@ def score(finding: Finding, truth: Mapping[str, Any], schema: Schema) -> list[Sc
     first = mean.sel(layer=["1"])
     every = mean.mean("layer").expand_dims(layer=["mean of layers"])
     scores = []
-    for part, place in ((first, "in layer 1"), (every, "averaged over the layers")):
-        shown = replace(finding, data=xr.Dataset({"mean": part}))
-        found = pair_ranking(shown, truth, schema).isel(layer=0, head=0)
-        found = found.sel(view=VIEWS[0], against="all other pairs")
-        for name in map(str, found["scenario"].values):
-            one = found.sel(scenario=name)
-            if np.isfinite(one["auc"]):
-                scores.append(_scored(name, one, place))
+    for part, layers in ((first, "in layer 1"), (every, "averaged over the layers")):
+        scores_of = replace(finding, data=xr.Dataset({"mean": part}))
+        ranking = pair_ranking(scores_of, truth, schema).isel(layer=0, head=0)
+        ranking = ranking.sel(view=VIEWS[0], against="all other pairs")
+        for name in map(str, ranking["scenario"].values):
+            cell = ranking.sel(scenario=name)
+            if np.isfinite(cell["auc"]):
+                scores.append(_score_cell(name, cell, layers))
     return scores
 
 
-def _scored(name: str, found: xr.Dataset, place: str) -> Score:
-    value, low, high = (float(found[key]) for key in ("auc", "low", "high"))
+def _score_cell(name: str, cell: xr.Dataset, layers: str) -> Score:
+    value, low, high = (float(cell[key]) for key in ("auc", "low", "high"))
     where = "Over all scenarios" if name == ALL else f"In {name}"
     words = (
-        f"{where}, attention {place} stands higher for a pair that really acts together than for another in "
+        f"{where}, attention {layers} stands higher for a pair that really acts together than for another in "
         f"{value:.0%} of the comparisons (95 %: {low:.0%} to {high:.0%}; by luck 50 %; "
-        f"{int(found['true'])} pairs against {int(found['other'])})."
+        f"{int(cell['true'])} pairs against {int(cell['other'])})."
     )
-    return Score(name if place == "in layer 1" else f"{name}, {place}", value, low, high, 0.5, words)
+    return Score(name if layers == "in layer 1" else f"{name}, {layers}", value, low, high, 0.5, words)
 
 
 def _largest(study: Study, chosen: Array | None, most: int) -> tuple[list[int], int]:
@@ -131,14 +133,14 @@ def _largest(study: Study, chosen: Array | None, most: int) -> tuple[list[int], 
     present = np.flatnonzero(count)
     order = present[np.argsort(-count[present], kind="stable")][: max(most, 1)]
     # Combinations that training never saw come last: they are no scenario of their own.
-    kept = sorted((int(number) for number in order), key=lambda n: (n == UNSEEN, n))
-    return kept, len(present) - len(kept)
+    largest = sorted((int(number) for number in order), key=lambda n: (n == UNSEEN, n))
+    return largest, len(present) - len(largest)
 
 
-def _expected(study: Study, chosen: Array | None, kept: list[int]) -> Array:
+def _count_kept(study: Study, chosen: Array | None, largest: list[int]) -> Array:
     """Return how many rows each kept scenario has, and all others together."""
     count = _counts(study, chosen)
-    return np.append(count[kept], count.sum() - count[kept].sum())
+    return np.append(count[largest], count.sum() - count[largest].sum())
 
 
 def _counts(study: Study, chosen: Array | None) -> Array:
@@ -147,14 +149,14 @@ def _counts(study: Study, chosen: Array | None) -> Array:
     return np.bincount(scenario, minlength=len(study.schema.scenarios) + 1)
 
 
-def _layout(moments: GroupMoments, scenarios: int) -> xr.Dataset:
+def _name_axes(moments: GroupMoments, scenarios: int) -> xr.Dataset:
     """Return the moments as arrays with named axes: all scenarios first, mean of heads first."""
 
     def both(over: tuple[str, ...]) -> Summary:
         whole, parts = moments.result(over, pooled=True), moments.result(over)
 
-        def joined(one: Array, two: Array) -> Array:
-            return np.concatenate([one, two[:scenarios]])
+        def joined(head: Array, rest: Array) -> Array:
+            return np.concatenate([head, rest[:scenarios]])
 
         return Summary(
             joined(whole.rows, parts.rows),
@@ -188,9 +190,9 @@ def _words(data: xr.Dataset, scenario: str) -> str:
     count, value = int(cell["rows"]), float(cell["mean"])
     half = float(half_width(cell["deviation"], count))
     spread = f"{points(half)}, {rows(count)}" if count > 1 else f"{rows(count)}, too few for an interval"
-    place = "Over all scenarios" if scenario == ALL else f"In {scenario}"
+    scope = "Over all scenarios" if scenario == ALL else f"In {scenario}"
     words = (
-        f"{place}, in layer 1 and the mean of its heads, {cell['query'].item()} attends most to "
+        f"{scope}, in layer 1 and the mean of its heads, {cell['query'].item()} attends most to "
         f"{cell['key'].item()}: {percent(value)} ({spread})"
     )
     if scenario != ALL:

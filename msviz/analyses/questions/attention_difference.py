@@ -52,31 +52,31 @@ def analyse(study: Study, options: Options) -> Finding:
     `q` corrected over all cells (Benjamini and Hochberg), `significant` is q <= 0.05. Raises
     MsvizError for a scenario that has no rows.
     """
-    asked = {"most": options.most, "rows": options.rows}
-    first = ask(study, "attention_by_scenario", asked).data
+    request = {"most": options.most, "rows": options.rows}
+    first = ask(study, "attention_by_scenario", request).data
     second, dropped = first, ""
     names = [study.run.name if study.run else "this model"] * 2
     if options.other is not None:
-        names[1], second = _other(study, options, asked)
-        first, second, dropped = _shared(first, second)
+        names[1], second = _other(study, options, request)
+        first, second, dropped = _keep_shared(first, second)
         dropped = " The test takes the rows of the two as independent draws." + dropped
     a, b = _scenarios(first, second, options)
     left, right = first.sel(scenario=a), second.sel(scenario=b)
     count = (int(left["rows"]), int(right["rows"]))
-    found = welch_test(
+    test = welch_test(
         (left["mean"].values, right["mean"].values),
         (left["deviation"].values, right["deviation"].values),
         count,
     )
-    q = adjust_p_values(found.p)
+    q = adjust_p_values(test.p)
     data = xr.Dataset(
         {
             "share_a": (AXES, left["mean"].values.astype(np.float32)),
             "share_b": (AXES, right["mean"].values.astype(np.float32)),
-            "difference": (AXES, found.difference.astype(np.float32)),
-            "low": (AXES, found.low.astype(np.float32)),
-            "high": (AXES, found.high.astype(np.float32)),
-            "p": (AXES, found.p),
+            "difference": (AXES, test.difference.astype(np.float32)),
+            "low": (AXES, test.low.astype(np.float32)),
+            "high": (AXES, test.high.astype(np.float32)),
+            "p": (AXES, test.p),
             "q": (AXES, q),
             "significant": (AXES, np.nan_to_num(q, nan=1.0) <= LEVEL),
             "rows_a": ((), count[0]),
@@ -131,18 +131,18 @@ def score(finding: Finding, truth: Mapping[str, Any], schema: Schema) -> list[Sc
 
 def _scenarios(first: xr.Dataset, second: xr.Dataset, options: Options) -> tuple[str, str]:
     """Return the names of the two scenarios; raise MsvizError for one without rows, or one taken twice."""
-    known = [[str(name) for name in side["scenario"].values] for side in (first, second)]
+    scenarios = [[str(name) for name in side["scenario"].values] for side in (first, second)]
     if options.other is not None:
         a = options.a or ALL
         b = options.b or a
     else:
         size = first["rows"].values[1:]
-        ranked = [known[0][1 + number] for number in np.argsort(-size, kind="stable")]
+        ranked = [scenarios[0][1 + number] for number in np.argsort(-size, kind="stable")]
         if len(ranked) < 2:
-            raise invalid("scenarios", known[0][1:], "a difference needs two with rows in this split")
+            raise invalid("scenarios", scenarios[0][1:], "a difference needs two with rows in this split")
         a = options.a or next(name for name in ranked if name != options.b)
         b = options.b or next(name for name in ranked if name != a)
-    for option, name, choices in (("a", a, known[0]), ("b", b, known[1])):
+    for option, name, choices in (("a", a, scenarios[0]), ("b", b, scenarios[1])):
         if name not in choices:
             raise invalid(f"attention_difference {option}", name, one_of(choices[:21]))
         if options.other is None and name == ALL:
@@ -152,31 +152,31 @@ def _scenarios(first: xr.Dataset, second: xr.Dataset, options: Options) -> tuple
     return a, b
 
 
-def _other(study: Study, options: Options, asked: dict[str, Any]) -> tuple[str, xr.Dataset]:
+def _other(study: Study, options: Options, request: dict[str, Any]) -> tuple[str, xr.Dataset]:
     """Return name and attention of the other run, over the same data where it was trained on it.
 
     Raises MsvizError where a scenario is named that is another thing to the other run, even of the same name.
     """
     run = Run.open(Path(str(options.other)))
     other = study.beside(run)
-    found = ask(other, "attention_by_scenario", asked).data
+    attention = ask(other, "attention_by_scenario", request).data
     if options.a not in (None, ALL) and options.b is None:
-        strange = [one.label for one in other.dataset.schema.scenario_fields]
-        if strange != [one.label for one in study.schema.scenario_fields]:
-            names = [str(name) for name in found["scenario"].values][:21]
+        strange = [field.label for field in other.dataset.schema.scenario_fields]
+        if strange != [field.label for field in study.schema.scenario_fields]:
+            names = [str(name) for name in attention["scenario"].values][:21]
             wanted = f"scenarios of {run.name} are by {', '.join(strange)}; name b, {one_of(names)}"
             raise invalid("attention_difference a", options.a, wanted)
-    return run.name, found
+    return run.name, attention
 
 
-def _shared(first: xr.Dataset, second: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset, str]:
+def _keep_shared(first: xr.Dataset, second: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset, str]:
     """Return both with the layers, heads and fields that the two models share, and what was dropped."""
     keep: dict[str, list[str]] = {}
     lost = []
     for axis in AXES:
-        one, two = ([str(name) for name in side[axis].values] for side in (first, second))
-        keep[axis] = [name for name in one if name in two]
-        gone = sorted({*one, *two} - set(keep[axis]))
+        left, right = ([str(name) for name in side[axis].values] for side in (first, second))
+        keep[axis] = [name for name in left if name in right]
+        gone = sorted({*left, *right} - set(keep[axis]))
         if gone and axis != "query":
             lost.append(f"{'field' if axis == 'key' else axis} " + ", ".join(gone))
     if not keep["key"] or not keep["layer"]:
@@ -208,10 +208,10 @@ def _words(data: xr.Dataset, count: tuple[int, int]) -> str:
     value, half = float(cell["difference"]), float(cell["high"] - cell["low"]) / 2
     size_of = f"{percent(abs(value)).removesuffix(' %')} points (± {100 * half:.2g})"
     name = str(cell["head"].item())
-    place = f"layer {cell['layer'].item()}, {name if name == MEAN else f'head {name}'}"
+    position = f"layer {cell['layer'].item()}, {name if name == MEAN else f'head {name}'}"
     return (
         f"In {b}, {cell['query'].item()} attends {size_of} {'more' if value > 0 else 'less'} to "
-        f"{cell['key'].item()} than in {a} ({place}; {sizes}); {share}."
+        f"{cell['key'].item()} than in {a} ({position}; {sizes}); {share}."
     )
 
 

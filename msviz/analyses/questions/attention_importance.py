@@ -40,8 +40,8 @@ def analyse(study: Study, options: Options) -> Finding:
     `value`, `low`, `high` (scenario, layer, head, key) are shares that sum to one over key, with
     normal 95 % intervals over rows; `rows` (scenario). Words on the fields that change most are under CHANGE.
     """
-    seen = ask(study, "attention_by_scenario", options.key())
-    whole = seen.data
+    attention = ask(study, "attention_by_scenario", options.key())
+    whole = attention.data
     value = whole["received_mean"]
     half = xr.apply_ufunc(half_width, whole["received_deviation"], whole["rows"])
     data = xr.Dataset(
@@ -61,7 +61,7 @@ def analyse(study: Study, options: Options) -> Finding:
         question=TITLE,
         takeaway=words[ALL],
         data=data,
-        provenance=Provenance(rows=seen.provenance.rows or int(whole["rows"].values[0])),
+        provenance=Provenance(rows=attention.provenance.rows or int(whole["rows"].values[0])),
         takeaways=words,
     )
 
@@ -99,9 +99,9 @@ def _words(data: xr.Dataset, scenario: str) -> str:
         f"{here['key'].values[i]} {percent(value[i])}" + (f" ({points(half[i])})" if count > 1 else "")
         for i in order
     ]
-    place = "Over all scenarios" if scenario == ALL else f"In {scenario}"
+    scope = "Over all scenarios" if scenario == ALL else f"In {scenario}"
     return (
-        f"{place}, the fields that receive the most attention in layer 1 (mean of heads, {rows(count)}) are "
+        f"{scope}, the fields that receive the most attention in layer 1 (mean of heads, {rows(count)}) are "
         f"{listed(named)}; an even share would be {percent(1 / len(value))}."
     )
 
@@ -112,10 +112,10 @@ def _change(data: xr.Dataset) -> str:
     value, names = here["value"].values, here["scenario"].values
     error = standard_error(here["low"], here["high"])
     low, high = value.argmin(0), value.argmax(0)
-    place = np.arange(value.shape[1])
-    change = value[high, place] - value[low, place]
-    half = Z * np.sqrt(error[high, place] ** 2 + error[low, place] ** 2)
-    told = [
+    columns = np.arange(value.shape[1])
+    change = value[high, columns] - value[low, columns]
+    half = Z * np.sqrt(error[high, columns] ** 2 + error[low, columns] ** 2)
+    changes = [
         f"{here['key'].values[i]} ({percent(value[low[i], i])} in {names[low[i]]}, "
         f"{percent(value[high[i], i])} in {names[high[i]]}: {percent(change[i]).removesuffix(' %')} points"
         + (f", {points(half[i])})" if np.isfinite(half[i]) else ")")
@@ -123,7 +123,7 @@ def _change(data: xr.Dataset) -> str:
     ]
     return (
         f"Between {len(names)} scenarios, the fields whose share of attention in layer 1 (mean of heads) "
-        f"changes most are {listed(told)}. The extremes of many scenarios lie apart by chance alone, "
+        f"changes most are {listed(changes)}. The extremes of many scenarios lie apart by chance alone, "
         "too: read the intervals with care."
     )
 

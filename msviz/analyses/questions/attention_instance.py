@@ -87,8 +87,8 @@ def cells(finding: Finding) -> Cells:
 def score(finding: Finding, truth: Mapping[str, Any], schema: Schema) -> list[Score]:
     """Return how well one impression's attention ranks the pairs that act together in its scenario."""
     scenario = str(finding.data.attrs["scenario"])
-    shown = finding.data["attention"].sel(layer="1", head=MEAN)
-    value, low, high, true, other = pair_score(shown, true_pairs(truth, scenario), truth, schema)
+    attention = finding.data["attention"].sel(layer="1", head=MEAN)
+    value, low, high, true, other = pair_score(attention, true_pairs(truth, scenario), truth, schema)
     if not np.isfinite(value):
         return []
     words = (

@@ -54,7 +54,7 @@ def analyse(study: Study, options: Options) -> Finding:
         raise invalid("row", options.row, "it has no past clicks: choose one with a history")
     trace = study.trace_of(batch)
     axes = study.axes()[tap]
-    shown = _present(trace.seen[tap].values[0].float(), axes, there)
+    weights = _present(trace.seen[tap].values[0].float(), axes, there)
     part = next((axis for axis in PARTS if axis in axes), None)
     dims = (
         ((part,) if part else ())
@@ -62,18 +62,20 @@ def analyse(study: Study, options: Options) -> Finding:
         + (("other",) if axes.count("behaviour") > 1 else ())
     )
     if "head" not in axes:
-        shown = np.expand_dims(shown, dims.index("head"))
+        weights = np.expand_dims(weights, dims.index("head"))
     head = dims.index("head")
-    spread, apart = _agreement(shown, dims, count)
+    spread, apart = _agreement(weights, dims, count)
     attention = (
-        shown if shown.shape[head] == 1 else np.concatenate([shown.mean(head, keepdims=True), shown], head)
+        weights
+        if weights.shape[head] == 1
+        else np.concatenate([weights.mean(head, keepdims=True), weights], head)
     )
-    heads = ["1"] if shown.shape[head] == 1 else [MEAN, *(str(n + 1) for n in range(shown.shape[head]))]
+    heads = ["1"] if weights.shape[head] == 1 else [MEAN, *(str(n + 1) for n in range(weights.shape[head]))]
     scenario = study.schema.scenario_names[int(batch.scenario[0])]
     clicks = [str(number + 1) for number in range(count)]
     coords = {"head": heads, "behaviour": clicks, "field": _titles(study)}
     coords |= {"other": clicks} if "other" in dims else {}
-    coords |= {part: [str(n + 1) for n in range(shown.shape[0])]} if part else {}
+    coords |= {part: [str(n + 1) for n in range(weights.shape[0])]} if part else {}
     data = xr.Dataset(
         {
             "attention": (dims, attention.astype(np.float32)),
@@ -103,15 +105,15 @@ def analyse(study: Study, options: Options) -> Finding:
 
 def cells(finding: Finding) -> Cells:
     """Return the attention that is drawn, of every layer and head; of experts, the mean of their heads."""
-    shown = finding.data["attention"]
+    attention = finding.data["attention"]
     scale = 1 / finding.data.sizes["behaviour"]
-    if "expert" in shown.dims:
+    if "expert" in attention.dims:
         # Experts and heads are both numbered at will: the heads are averaged, the experts matched.
-        return Cells(shown.isel(head=0), each=("expert",), scale=scale, numbered="expert")
+        return Cells(attention.isel(head=0), each=("expert",), scale=scale, numbered="expert")
     heads = finding.data.sizes["head"] > 1
-    part = ("layer",) if "layer" in shown.dims else ()
+    part = ("layer",) if "layer" in attention.dims else ()
     return Cells(
-        shown,
+        attention,
         each=(*part, "head"),
         scale=scale,
         means={"head": MEAN} if heads else {},
@@ -122,10 +124,10 @@ def cells(finding: Finding) -> Cells:
 
 def _present(values: torch.Tensor, axes: tuple[str, ...], there: torch.Tensor) -> Array:
     """Return a tap's numbers (*axes) for the clicks that are there; a net may show the latest only."""
-    kept = there[-values.shape[-1] :]
-    for place, axis in enumerate(axes):
+    latest = there[-values.shape[-1] :]
+    for position, axis in enumerate(axes):
         if axis == "behaviour":
-            values = values.index_select(place, kept.nonzero()[:, 0].to(values.device))
+            values = values.index_select(position, latest.nonzero()[:, 0].to(values.device))
     return np.asarray(values.cpu().numpy(), np.float64)
 
 
@@ -149,10 +151,10 @@ def _clicks(study: Study, batch: Batch, there: torch.Tensor) -> dict[str, tuple[
     columns = study.schema.behaviour_columns
     fields = [study.schema.features[column] for column in columns]
     ids = batch.histories.ids[0][there].tolist()
-    place = min(1, len(columns) - 1)
-    same = related(batch, place, columns[place])[0][there]
+    value_column = min(1, len(columns) - 1)
+    same = related(batch, value_column, columns[value_column])[0][there]
     names = study.schema.scenario_names
-    value = [[field.value_name(one) for field, one in zip(fields, row, strict=True)] for row in ids]
+    value = [[field.value_name(value_id) for field, value_id in zip(fields, row, strict=True)] for row in ids]
     sources = [names[number] for number in batch.histories.scenario[0][there].tolist()]
     sequence = study.schema.sequences[0]
     if sequence.scenario is None:
@@ -167,12 +169,12 @@ def _clicks(study: Study, batch: Batch, there: torch.Tensor) -> dict[str, tuple[
     }  # fmt: skip
 
 
-def _agreement(shown: Array, dims: tuple[str, ...], count: int) -> tuple[Array, Array]:
+def _agreement(attention: Array, dims: tuple[str, ...], count: int) -> tuple[Array, Array]:
     """Return each head's evenness ([part,] 1 + H) and how far heads differ ([part]).
 
     Where clicks attend to one another, both are means over the clicks that look.
     """
-    parts = shown if dims[0] != "head" else shown[None]
+    parts = attention if dims[0] != "head" else attention[None]
     lines = parts if "other" in dims else parts[:, :, None]
     most = np.log2(count) if count > 1 else 1.0
     even = np.array([[np.mean([entropy(line) for line in head]) / most for head in part] for part in lines])
@@ -219,10 +221,10 @@ def _small(value: float) -> str:
     return f"{value:.2f}" if value >= 0.005 else "less than 0.01"
 
 
-def _click(data: xr.Dataset, place: int) -> str:
+def _click(data: xr.Dataset, click: int) -> str:
     """Return one past click in words: its last field, scenario and age."""
-    value = str(data["value"].values[place, min(1, data.sizes["field"] - 1)])
-    scenario, seconds = str(data["scenario"].values[place]), int(data["age"].values[place])
+    value = str(data["value"].values[click, min(1, data.sizes["field"] - 1)])
+    scenario, seconds = str(data["scenario"].values[click]), int(data["age"].values[click])
     where, when = f" in {scenario}" if scenario else "", f", {age(seconds)} before" if seconds >= 0 else ""
     return f"{value}{where}{when}"
 

@@ -57,34 +57,36 @@ def analyse(study: Study, options: Options) -> Finding:
     the other run, and what as many candidates drawn at random would give.
     Raises MsvizError where the log has no histories or the field is none that they carry.
     """
-    title, place, column = _field(study, options.field)
+    title, click_field, column = _field(study, options.field)
     setting = ranking.Setting.of(study, options.users, options.candidates, options.most, options.requests)
     if len(setting.items) < options.top:
         raise invalid("top", options.top, f"at most the {len(setting.items)} candidates")
     other = _other(study, options.other)
     category = setting.items[:, column]
-    ranked = {_name(study): _shown(study, setting, category, options.top, (0.0, 0.5 if other else 1.0))}
+    ranked = {
+        _name(study): _count_recommended(study, setting, category, options.top, (0.0, 0.5 if other else 1.0))
+    }
     if other:
         name = _name(other)
-        ranked[name if name not in ranked else f"{name} (2)"] = _shown(
+        ranked[name if name not in ranked else f"{name} (2)"] = _count_recommended(
             other, setting, category, options.top, (0.5, 1.0)
         )
-    clicked, clicks = _clicked(study, setting, place, options.days)
+    clicked, clicks = _count_clicked(study, setting, click_field, options.days)
     counts = {CLICKED: clicked, **ranked}
     groups = [np.arange(len(setting.rows))] + [
         np.flatnonzero(setting.scenario == number) for number in range(len(setting.names))
     ]
     value, low, high = (np.full((len(groups), len(counts) + 1), np.nan) for _ in range(3))
-    for number, found in enumerate(counts.values()):
+    for number, distinct in enumerate(counts.values()):
         for place_of, members in enumerate(groups):
-            bounds = mean_interval(found[members])
+            bounds = mean_interval(distinct[members])
             value[place_of, number], low[place_of, number], high[place_of, number] = bounds
-    shown = (setting.requests >= 0).sum(1)
+    list_size = (setting.requests >= 0).sum(1)
     chance = np.array(
         [_at_random(category, options.top, number) for number in range(1, options.requests + 1)]
     )
     for place_of, members in enumerate(groups):
-        value[place_of, -1] = low[place_of, -1] = high[place_of, -1] = chance[shown[members] - 1].mean()
+        value[place_of, -1] = low[place_of, -1] = high[place_of, -1] = chance[list_size[members] - 1].mean()
     data = xr.Dataset(
         {
             "value": (("scenario", "who"), value),
@@ -92,7 +94,7 @@ def analyse(study: Study, options: Options) -> Finding:
             "high": (("scenario", "who"), high),
             "clicks": (("scenario",), np.array([clicks[members].mean() for members in groups])),
             "users": (("scenario",), np.array([len(members) for members in groups])),
-            "shown": (("scenario",), np.array([shown[members].mean() for members in groups])),
+            "shown": (("scenario",), np.array([list_size[members].mean() for members in groups])),
         },
         {"scenario": [ALL, *setting.names], "who": [*counts, CHANCE]},
         {
@@ -103,7 +105,7 @@ def analyse(study: Study, options: Options) -> Finding:
     )  # fmt: skip
     if other:
         first, second = ranked.values()
-        data = _compared(data, first, second, groups)
+        data = _compare(data, first, second, groups)
     return Finding(
         analysis="category_diversity",
         question=TITLE,
@@ -127,8 +129,8 @@ def _field(study: Study, name: str) -> tuple[str, int, int]:
         raise MsvizError(
             "category_diversity: past clicks carry nothing but the item: name a field (field=...)"
         )
-    place, column = side(study, name) if name else (1, columns[1])
-    return study.schema.features[column].label, place, column
+    click_field, column = side(study, name) if name else (1, columns[1])
+    return study.schema.features[column].label, click_field, column
 
 
 def _other(study: Study, path: str | None) -> Study | None:
@@ -141,7 +143,7 @@ def _other(study: Study, path: str | None) -> Study | None:
     return study.beside(run)
 
 
-def _shown(
+def _count_recommended(
     study: Study, setting: ranking.Setting, category: Array, top: int, share: tuple[float, float]
 ) -> Array:
     """Return how many different values (R,) the best candidates of each user's requests have together."""
@@ -153,18 +155,20 @@ def _shown(
     )
 
 
-def _clicked(study: Study, setting: ranking.Setting, place: int, days: int) -> tuple[Array, Array]:
+def _count_clicked(
+    study: Study, setting: ranking.Setting, click_field: int, days: int
+) -> tuple[Array, Array]:
     """Return how many different values (R,) each row's past clicks have in some days, and the clicks (R,)."""
-    found, clicks = np.zeros(len(setting.rows)), np.zeros(len(setting.rows))
+    distinct, clicks = np.zeros(len(setting.rows)), np.zeros(len(setting.rows))
     for start in range(0, len(setting.rows), 4_096):
         histories = study.part.batch(setting.rows[start : start + 4_096], behaviours=True).histories
         assert histories is not None
         there = (histories.mask & (histories.age <= days * DAY)).numpy()
-        values = histories.ids[:, :, place].numpy()
+        values = histories.ids[:, :, click_field].numpy()
         for number in range(len(values)):
-            found[start + number] = len(np.unique(values[number][there[number]]))
+            distinct[start + number] = len(np.unique(values[number][there[number]]))
         clicks[start : start + len(values)] = there.sum(1)
-    return found, clicks
+    return distinct, clicks
 
 
 def _at_random(category: Array, top: int, requests: int = 1) -> float:
@@ -184,9 +188,9 @@ def _at_random(category: Array, top: int, requests: int = 1) -> float:
     return float((1 - np.where(left >= top, np.exp(log), 0.0) ** requests).sum())
 
 
-def _compared(data: xr.Dataset, first: Array, second: Array, groups: list[Array]) -> xr.Dataset:
+def _compare(data: xr.Dataset, first: Array, second: Array, groups: list[Array]) -> xr.Dataset:
     """Add the difference of the two runs, paired by user, tested and corrected over scenarios."""
-    found: dict[str, list[float]] = {
+    columns: dict[str, list[float]] = {
         name: [] for name in ("difference", "difference_low", "difference_high", "p")
     }
     for members in groups:
@@ -196,10 +200,10 @@ def _compared(data: xr.Dataset, first: Array, second: Array, groups: list[Array]
         with np.errstate(divide="ignore", invalid="ignore"):
             # Student's t over users; two models that show everyone alike do not differ.
             p = student_p(mean / error, max(len(apart) - 1, 1)) if mean or error else 1.0
-        for name, number in zip(found, (mean, low, high, float(p)), strict=True):
-            found[name].append(number)
-    arrays: dict[str, Any] = {name: (("scenario",), np.array(values)) for name, values in found.items()}
-    q = np.concatenate([found["p"][:1], adjust_p_values(np.array(found["p"][1:]))])
+        for name, number in zip(columns, (mean, low, high, float(p)), strict=True):
+            columns[name].append(number)
+    arrays: dict[str, Any] = {name: (("scenario",), np.array(values)) for name, values in columns.items()}
+    q = np.concatenate([columns["p"][:1], adjust_p_values(np.array(columns["p"][1:]))])
     return data.assign(**arrays, q=(("scenario",), q))
 
 
@@ -215,16 +219,16 @@ def _words(data: xr.Dataset, scenario: str) -> str:
     here, about = data.sel(scenario=scenario), data.attrs
     what = about["field"].lower()
 
-    def told(who: str) -> str:
-        one = here.sel(who=who)
-        return f"{float(one['value']):.1f} (95 %: {float(one['low']):.1f}–{float(one['high']):.1f})"
+    def state(who: str) -> str:
+        cell = here.sel(who=who)
+        return f"{float(cell['value']):.1f} (95 %: {float(cell['low']):.1f}–{float(cell['high']):.1f})"
 
     words = (
         f"{'Over all scenarios' if scenario == ALL else f'In {scenario}'}, {int(here['users']):,} users "
         f"clicked "
-        f"{told(CLICKED)} different values of {what} in {about['days']} days ({float(here['clicks']):.1f} "
+        f"{state(CLICKED)} different values of {what} in {about['days']} days ({float(here['clicks']):.1f} "
         f"clicks "
-        f"each). {about['run']} would show {told(about['run'])} among its best {about['top']} of "
+        f"each). {about['run']} would show {state(about['run'])} among its best {about['top']} of "
         f"{about['candidates']} items{_requests(here)}; {about['top']} at random have "
         f"{float(here.sel(who=CHANCE)['value']):.1f}."
     )
@@ -232,7 +236,7 @@ def _words(data: xr.Dataset, scenario: str) -> str:
         return words
     apart, sure = float(here["difference"]), float(here["q"]) <= LEVEL
     clear = f"{abs(apart):.1f} {'more' if apart > 0 else 'fewer'} than" if sure else "not clearly other than"
-    return f"{words} That is {clear} {about['other']} ({told(about['other'])})."
+    return f"{words} That is {clear} {about['other']} ({state(about['other'])})."
 
 
 QUESTION = Question(

@@ -84,40 +84,42 @@ def analyse(study: Study, options: Options) -> Finding:
     """
     if study.run is None:
         raise invalid("run", None, "controls needs one")
-    question, asked = _question(options)
-    name, given = options.question, asked.model_dump(mode="json")
+    question, question_options = _question(options)
+    name, values = options.question, question_options.model_dump(mode="json")
     other = twin(study.run, options.other)
     share = 1 / (3 if other else 2)
     with study.stage(0.0, share):
-        own = ask(study, name, given)
-    mine = _cells(question, own)
-    if "tap" in given and not given["tap"]:
+        own = ask(study, name, values)
+    own_cells = _cells(question, own)
+    if "tap" in values and not values["tap"]:
         # A question may choose what it looks at by what it finds: the controls look at the same.
-        given["tap"] = str(own.data.attrs.get("tap") or "") or None
-    found: dict[str, xr.DataArray] = {}
+        values["tap"] = str(own.data.attrs.get("tap") or "") or None
+    control_sums: dict[str, xr.DataArray] = {}
     with study.stage(share, share):
-        found[UNTRAINED] = sums(mine, _cells(question, ask(study.untrained(), name, given)).values)
+        control_sums[UNTRAINED] = sums(
+            own_cells, _cells(question, ask(study.untrained(), name, values)).values
+        )
     which = None
-    if other is not None and not mine.incomparable:
+    if other is not None and not own_cells.incomparable:
         with study.stage(2 * share, share):
-            theirs = _cells(question, ask(study.beside(Run.open(other.path)), name, given)).values
-        if mine.numbered:
-            theirs, which = matched(mine, theirs)
-        found[SEED] = sums(mine, theirs)
-    data = _layout(mine, found, which)
-    data.attrs["averaged"] = json.dumps(_averaged(study, question, own))
+            theirs = _cells(question, ask(study.beside(Run.open(other.path)), name, values)).values
+        if own_cells.numbered:
+            theirs, which = matched(own_cells, theirs)
+        control_sums[SEED] = sums(own_cells, theirs)
+    data = _name_axes(own_cells, control_sums, which)
+    data.attrs["averaged"] = json.dumps(_average(study, question, own))
     data.attrs.update(
         question=name,
         asked=own.question,
         other=other.name if other else "",
         seed=int(other.card.seed if other else study.run.card.seed),
-        scale=mine.scale,
-        numbered=mine.numbered,
-        means=json.dumps(dict(mine.means)),
-        each=json.dumps(mine.each),
-        noun=mine.noun,
-        even=mine.even,
-        incomparable=mine.incomparable,
+        scale=own_cells.scale,
+        numbered=own_cells.numbered,
+        means=json.dumps(dict(own_cells.means)),
+        each=json.dumps(own_cells.each),
+        noun=own_cells.noun,
+        even=own_cells.even,
+        incomparable=own_cells.incomparable,
         same=SAME,
         much=MUCH,
     )
@@ -130,18 +132,22 @@ def analyse(study: Study, options: Options) -> Finding:
     )
 
 
-def _averaged(study: Study, question: Question, own: Finding) -> dict[str, Any]:
+def _average(study: Study, question: Question, own: Finding) -> dict[str, Any]:
     """Return the AUC that the tap which matters most of those drawn is worth, with its 95 % interval."""
     axes = study.axes()
     named = str(own.data.attrs.get("tap") or "")
-    taps = [named] if named in axes else [tap for tap, found in axes.items() if {*question.needs} <= {*found}]
+    taps = (
+        [named]
+        if named in axes
+        else [tap for tap, tap_axes in axes.items() if {*question.needs} <= {*tap_axes}]
+    )
     if study.split not in study.dataset.rows:  # all days, say
         study = study.on("test")
     rows = study.sample(AVERAGED)
-    found = [one for one in learned(study, rows, taps) if math.isfinite(one.worth)] if taps else []
-    if not found:
+    impacts = [impact for impact in learned(study, rows, taps) if math.isfinite(impact.worth)] if taps else []
+    if not impacts:
         return {}
-    best = max(found, key=lambda one: one.worth)
+    best = max(impacts, key=lambda impact: impact.worth)
     return {"worth": best.worth, "low": -best.cost.high, "high": -best.cost.low, "rows": len(rows)}
 
 
@@ -150,25 +156,25 @@ def average_words(data: xr.Dataset) -> tuple[str, bool] | None:
 
     None where nothing was measured. Of what is drawn from several taps, the one that matters most is told.
     """
-    found = json.loads(data.attrs.get("averaged", "{}"))
-    if not found:
+    replacement = json.loads(data.attrs.get("averaged", "{}"))
+    if not replacement:
         return None
-    low, high = round(found["low"], 4), round(found["high"], 4)
-    bounds = f"95 %: {low:+.4f} to {high:+.4f}; {found['rows']:,} rows"
+    low, high = round(replacement["low"], 4), round(replacement["high"], 4)
+    bounds = f"95 %: {low:+.4f} to {high:+.4f}; {replacement['rows']:,} rows"
     if low > 0:
-        return f"With its average in place AUC falls by {found['worth']:.4f} ({bounds}).", False
+        return f"With its average in place AUC falls by {replacement['worth']:.4f} ({bounds}).", False
     return f"With its average in place the model ranks as well (AUC lost, {bounds}): it hardly uses it.", True
 
 
 def key(options: Options, run: Run | None) -> dict[str, Any]:
     """Return all that tells one answer from another: the question asked, and the other run."""
-    question, asked = _question(options)
+    question, question_options = _question(options)
     assert run is not None  # a question that needs a model is asked of one
     other = twin(run, options.other)
     return {
         "question": options.question,
         "version": question.version,
-        "options": asked.key(),
+        "options": question_options.key(),
         "other": other.card.digest if other else None,
     }
 
@@ -188,12 +194,12 @@ def twin(run: Run, other: str | None) -> Run | None:
     if other is None:
         return next(iter(other_seeds(run, shelf(run.path.parent))), None)
     beside = run.path.parent / other
-    found = Run.peek(beside if is_run(beside) else Path(other))
-    if not other_seeds(run, [found]):
+    candidate = Run.peek(beside if is_run(beside) else Path(other))
+    if not other_seeds(run, [candidate]):
         raise invalid(
             "controls other", other, f"wanted: a run that differs from {run.name} in the seed alone"
         )
-    return found
+    return candidate
 
 
 def lines(finding: Finding, choices: Mapping[str, str]) -> list[Line]:
@@ -209,28 +215,28 @@ def lines(finding: Finding, choices: Mapping[str, str]) -> list[Line]:
 
 
 def _line(data: xr.Dataset, control: str, chosen: Mapping[str, str]) -> Line:
-    found = _agreement(data, control, chosen)
+    match = _agreement(data, control, chosen)
     other = control == SEED
     who = f"Another seed ({data.attrs['other']})" if other else "An untrained net"
-    if math.isnan(found.r):
-        where = "Here" if found.even == "this" else f"In {who[0].lower()}{who[1:]}"
-        why = f"{where} {data.attrs['even']}" if found.even else f"Only {found.cells} cells"
+    if math.isnan(match.r):
+        where = "Here" if match.even == "this" else f"In {who[0].lower()}{who[1:]}"
+        why = f"{where} {data.attrs['even']}" if match.even else f"Only {match.cells} cells"
         against = "another seed" if other else "an untrained net"
-        end = f"nothing to compare with {against}" if found.even == "this" else "nothing to compare"
-        words = f"{why}: {end}" if found.even else f"{why}: too few to compare with {against}"
-        return Line(control, f"{words}.", found, warns=found.even == "this")
-    number = f"correlation {_number(found.r)} over {found.cells:,} cells{_by_layer(data, control, chosen)}"
+        end = f"nothing to compare with {against}" if match.even == "this" else "nothing to compare"
+        words = f"{why}: {end}" if match.even else f"{why}: too few to compare with {against}"
+        return Line(control, f"{words}.", match, warns=match.even == "this")
+    number = f"correlation {_number(match.r)} over {match.cells:,} cells{_by_layer(data, control, chosen)}"
     number += _how(data, chosen) if other else ""
     noun = data.attrs["noun"]
-    if found.r < MUCH:
-        what = f"shows {'the opposite' if found.r <= -MUCH else 'another'} {noun}"
+    if match.r < MUCH:
+        what = f"shows {'the opposite' if match.r <= -MUCH else 'another'} {noun}"
     elif other:
-        what = f"shows {'the same' if found.r >= SAME else 'much of the same'} {noun}"
+        what = f"shows {'the same' if match.r >= SAME else 'much of the same'} {noun}"
     else:
-        what = f"would show {'the same' if found.r >= SAME else 'much of it'}"
+        what = f"would show {'the same' if match.r >= SAME else 'much of it'}"
     # What is learned is neither there before training nor one seed's alone.
-    warns = found.r < MUCH if other else found.r >= MUCH
-    return Line(control, f"{who} {what} ({number}).", found, warns)
+    warns = match.r < MUCH if other else match.r >= MUCH
+    return Line(control, f"{who} {what} ({number}).", match, warns)
 
 
 def _agreement(data: xr.Dataset, control: str, chosen: Mapping[str, str]) -> Agreement:
@@ -264,32 +270,32 @@ def usual(data: xr.Dataset) -> dict[str, str]:
     """Return the entries that a picture opens with: means or the first; layers, targets, experts all."""
     means = json.loads(data.attrs["means"])
     whole = ("layer", "target", data.attrs["numbered"])
-    found = {axis: means.get(axis, names(data, axis)[0]) for axis in json.loads(data.attrs["each"])}
-    return {axis: name for axis, name in found.items() if axis in means or axis not in whole}
+    entries = {axis: means.get(axis, names(data, axis)[0]) for axis in json.loads(data.attrs["each"])}
+    return {axis: name for axis, name in entries.items() if axis in means or axis not in whole}
 
 
 def _takeaway(data: xr.Dataset) -> str:
     chosen = usual(data)
-    said = [_line(data, control, chosen).words for control in names(data, "control")]
-    if told := average_words(data):
-        said.append(told[0])
+    sentences = [_line(data, control, chosen).words for control in names(data, "control")]
+    if replacement := average_words(data):
+        sentences.append(replacement[0])
     what = str(data.attrs["question"]).replace("_", " ")
     where = f" ({', '.join(dict.fromkeys(chosen.values()))})" if chosen else ""
     if data.attrs["incomparable"]:
-        said.append(f"Another seed cannot be compared: {data.attrs['incomparable']}.")
+        sentences.append(f"Another seed cannot be compared: {data.attrs['incomparable']}.")
     elif not data.attrs["other"]:
-        said.append(
+        sentences.append(
             f"No run on the shelf differs from this one in its seed ({data.attrs['seed']}) alone, so it is "
             "not known what another would show."
         )
-    return f"Of {what}{where}: {' '.join(said)}"
+    return f"Of {what}{where}: {' '.join(sentences)}"
 
 
 def _question(options: Options) -> tuple[Question, QuestionOptions]:
     """Return the question and its options; raise MsvizError for what does not exist."""
-    known = [name for name, question in load_questions().items() if question.cells]
-    if options.question not in known:
-        raise invalid("controls question", options.question, one_of(known))
+    drawable = [name for name, question in load_questions().items() if question.cells]
+    if options.question not in drawable:
+        raise invalid("controls question", options.question, one_of(drawable))
     question = load_question(options.question)
     values = _values(options.options)
     if options.rows is not None:
@@ -301,20 +307,20 @@ def _question(options: Options) -> tuple[Question, QuestionOptions]:
             "controls options", options.options, "two runs are no control of each other: leave out other"
         )
     try:
-        asked: QuestionOptions = question.options.model_validate(values)
+        chosen: QuestionOptions = question.options.model_validate(values)
     except ValidationError as error:
         raise MsvizError(f"controls options: {options.question}: {first_problem(error)}") from error
-    return question, asked
+    return question, chosen
 
 
 def _values(text: str) -> dict[str, Any]:
     """Return the options that a text holds: a JSON object, or key=value between semicolons."""
     if text.strip().startswith("{"):
         try:
-            found = json.loads(text)
+            parsed = json.loads(text)
         except ValueError as error:
             raise invalid("controls options", text, "it is not a JSON object") from error
-        return {name: value for name, value in found.items() if value is not None}
+        return {name: value for name, value in parsed.items() if value is not None}
     values = {}
     for part in filter(None, (part.strip() for part in text.split(";"))):
         name, equals, value = part.partition("=")
@@ -329,23 +335,25 @@ def _cells(question: Question, finding: Finding) -> Cells:
     return question.cells(finding)
 
 
-def _layout(mine: Cells, found: Mapping[str, xr.DataArray], which: xr.DataArray | None) -> xr.Dataset:
+def _name_axes(
+    own_cells: Cells, control_sums: Mapping[str, xr.DataArray], which: xr.DataArray | None
+) -> xr.Dataset:
     """Return sums, correlations and cells by control, and who was matched with whom."""
-    labels: dict[str, Any] = {axis: names(mine.values, axis) for axis in mine.each}
+    labels: dict[str, Any] = {axis: names(own_cells.values, axis) for axis in own_cells.each}
     parts = []
-    for one in found.values():
-        same = all(names(one, axis) == wanted for axis, wanted in labels.items())
-        parts.append(one if same else one.reindex(labels, fill_value=0.0))
+    for control_values in control_sums.values():
+        same = all(names(control_values, axis) == wanted for axis, wanted in labels.items())
+        parts.append(control_values if same else control_values.reindex(labels, fill_value=0.0))
     every = np.stack([part.values for part in parts])
-    each = [of_sums(moments, mine.scale) for moments in every.reshape(-1, every.shape[-1])]
-    axes, shape = ("control", *mine.each), every.shape[:-1]
+    each = [of_sums(moments, own_cells.scale) for moments in every.reshape(-1, every.shape[-1])]
+    axes, shape = ("control", *own_cells.each), every.shape[:-1]
     data = xr.Dataset(
         {
-            "r": (axes, np.array([one.r for one in each]).reshape(shape)),
-            "cells": (axes, np.array([one.cells for one in each]).reshape(shape)),
+            "r": (axes, np.array([correlation.r for correlation in each]).reshape(shape)),
+            "cells": (axes, np.array([correlation.cells for correlation in each]).reshape(shape)),
             "sums": ((*axes, "moment"), every),
         },
-        {"control": list(found), **labels, "moment": names(parts[0], "moment")},
+        {"control": list(control_sums), **labels, "moment": names(parts[0], "moment")},
     )
     return data if which is None else data.assign(matched=which)
 

@@ -48,20 +48,22 @@ def analyse(study: Study, options: Options) -> Finding:
     parts = [narrowed(dataset.split(name), study.slice) for name in splits]
     if not sum(part.rows for part in parts):
         raise MsvizError(f"split {study.split}: it has no rows to look at")
-    place: Array | None = None
+    value_index: Array | None = None
     dims: tuple[str, ...] = ("scenario",)
     coords: dict[str, list[str]] = {}
     if options.field is not None:
         field = schema.features[schema.index(options.field)]
-        place, names = _values(parts, field, options.top)
+        value_index, names = _values(parts, field, options.top)
         dims, coords = ("scenario", "value"), {"value": names}
-    counts = np.zeros((2, len(schema.scenarios) + 1, 1 if place is None else int(place.max()) + 1), np.int64)
+    counts = np.zeros(
+        (2, len(schema.scenarios) + 1, 1 if value_index is None else int(value_index.max()) + 1), np.int64
+    )
     for part in parts:
-        counts += _counted(part, options.field, place, counts.shape[1:])
+        counts += _count(part, options.field, value_index, counts.shape[1:])
     present = np.flatnonzero(counts[0].sum(1))
     present = np.array(sorted(present, key=lambda number: (number == 0, number)))
     counts = np.concatenate([counts.sum(1, keepdims=True), counts[:, present]], 1)
-    if place is None:
+    if value_index is None:
         counts = counts[:, :, 0]
     low, high = wilson_interval(counts[1], counts[0])
     rate = np.divide(counts[1], counts[0], out=np.full(counts[0].shape, np.nan), where=counts[0] > 0)
@@ -94,28 +96,28 @@ def _values(parts: list[Rows], field: Field, top: int) -> tuple[Array, list[str]
         start=np.zeros(field.size, np.int64),
     )  # fmt: skip
     present = np.flatnonzero(count)
-    shown = present if field.kind == "numeric" else present[np.argsort(-count[present], kind="stable")]
-    rest = len(shown) - top
-    shown = shown[:top]
-    place = np.full(field.size, len(shown), np.int64)
-    place[shown] = np.arange(len(shown))
+    largest = present if field.kind == "numeric" else present[np.argsort(-count[present], kind="stable")]
+    rest = len(largest) - top
+    largest = largest[:top]
+    value_index = np.full(field.size, len(largest), np.int64)
+    value_index[largest] = np.arange(len(largest))
     if rest <= 0:
-        place[place == len(shown)] = 0  # ids without rows: never counted
-    names = _distinct([field.value_name(int(value)) for value in shown])
-    return place, [*names, f"{rest:,} other values"] if rest > 0 else names
+        value_index[value_index == len(largest)] = 0  # ids without rows: never counted
+    names = _distinct([field.value_name(int(value)) for value in largest])
+    return value_index, [*names, f"{rest:,} other values"] if rest > 0 else names
 
 
 def _distinct(names: list[str]) -> list[str]:
     """Return the names, numbered where two values carry the same one."""
-    seen: dict[str, int] = {}
+    count: dict[str, int] = {}
     out = []
     for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        out.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+        count[name] = count.get(name, 0) + 1
+        out.append(name if count[name] == 1 else f"{name} ({count[name]})")
     return out
 
 
-def _counted(part: Rows, field: str | None, place: Array | None, shape: tuple[int, ...]) -> Array:
+def _count(part: Rows, field: str | None, value_index: Array | None, shape: tuple[int, ...]) -> Array:
     """Return rows and clicks (2, S + 1, values) of a split, read in pieces."""
     scenarios, values = shape
     out = np.zeros((2, scenarios * values), np.int64)
@@ -123,8 +125,8 @@ def _counted(part: Rows, field: str | None, place: Array | None, shape: tuple[in
     for start in range(0, part.rows, CHUNK):
         rows_here = slice(start, start + CHUNK)
         key = part.scenario[rows_here].astype(np.int64) * values
-        if column is not None and place is not None:
-            key += place[column[rows_here]]
+        if column is not None and value_index is not None:
+            key += value_index[column[rows_here]]
         clicked = part.label[rows_here] > 0
         out[0] += np.bincount(key, minlength=scenarios * values)
         out[1] += np.bincount(key[clicked], minlength=scenarios * values)
@@ -145,14 +147,14 @@ def _words(data: xr.Dataset) -> str:
     return words
 
 
-def _rate(data: xr.Dataset, place: int) -> str:
-    one = data.isel(scenario=place)
-    return f"{percent(float(one['click_rate']))} in {one['scenario'].item()} ({_sure(one)})"
+def _rate(data: xr.Dataset, scenario: int) -> str:
+    cell = data.isel(scenario=scenario)
+    return f"{percent(float(cell['click_rate']))} in {cell['scenario'].item()} ({_sure(cell)})"
 
 
-def _sure(one: xr.Dataset) -> str:
+def _sure(cell: xr.Dataset) -> str:
     """Return interval and rows of one click rate."""
-    return f"{span(float(one['low']), float(one['high']))}, {rows(int(one['rows']))}"
+    return f"{span(float(cell['low']), float(cell['high']))}, {rows(int(cell['rows']))}"
 
 
 def _field_words(data: xr.Dataset) -> str:
@@ -161,9 +163,9 @@ def _field_words(data: xr.Dataset) -> str:
     # By the near end of the interval: a rate of 100 % over one row is not the highest.
     top, bottom = int(np.nanargmax(whole["low"].values)), int(np.nanargmin(whole["high"].values))
     parts = []
-    for place in (top, bottom):
-        one = whole.isel(value=place)
-        parts.append(f"{one['value'].item()} ({percent(float(one['click_rate']))}, {_sure(one)})")
+    for position in (top, bottom):
+        cell = whole.isel(value=position)
+        parts.append(f"{cell['value'].item()} ({percent(float(cell['click_rate']))}, {_sure(cell)})")
     if top == bottom:
         return f"{data.attrs['field']} takes one value that stands out: {parts[0]}."
     return f"By {data.attrs['field']}, clicks are most frequent at {parts[0]} and least at {parts[1]}."

@@ -57,38 +57,41 @@ def analyse(study: Study, options: Options) -> Finding:
     b - a. Raises MsvizError when the model shows no field weights and for scenarios that have no rows.
     """
     if options.a is not None or options.b is not None:
-        return _compared(study, options)
+        return _compare(study, options)
     tap = tap_of(study, options.tap)
-    known = study.sample(study.part.rows if options.rows is None else options.rows)
+    positions = study.sample(study.part.rows if options.rows is None else options.rows)
     if "scenario" in study.axes()[tap]:
-        known = known[study.part.scenario[known] != UNSEEN]
-    if not len(known):
+        positions = positions[study.part.scenario[positions] != UNSEEN]
+    if not len(positions):
         raise MsvizError(f"split {study.split}: it has no rows to look at")
-    kept, left = largest(study.part.scenario[known], options.most)
-    found = measured(study, tap, kept, known)
-    heads = found.mean.shape[1] - 1
-    by_head = found.mean[:, 1:] if heads else found.mean
+    scenarios, left = largest(study.part.scenario[positions], options.most)
+    weights = measured(study, tap, scenarios, positions)
+    heads = weights.mean.shape[1] - 1
+    by_head = weights.mean[:, 1:] if heads else weights.mean
     # Weights that a scenario has exactly have no sampling error, and no width.
-    half = 0.0 if found.exact else half_width(found.deviation, found.rows[:, None, None])
+    half = 0.0 if weights.exact else half_width(weights.deviation, weights.rows[:, None, None])
     data = xr.Dataset(
         {
-            "weight": (AXES, found.mean.astype(np.float32)),
-            "weight_low": (AXES, (found.mean - half).astype(np.float32)),
-            "weight_high": (AXES, (found.mean + half).astype(np.float32)),
-            "deviation": (AXES, found.deviation.astype(np.float32)),
-            "entropy": (AXES[:2], entropy(found.mean).astype(np.float32)),
+            "weight": (AXES, weights.mean.astype(np.float32)),
+            "weight_low": (AXES, (weights.mean - half).astype(np.float32)),
+            "weight_high": (AXES, (weights.mean + half).astype(np.float32)),
+            "deviation": (AXES, weights.deviation.astype(np.float32)),
+            "entropy": (AXES[:2], entropy(weights.mean).astype(np.float32)),
             "agreed": (("scenario", "field"), by_head.min(1).astype(np.float32)),
-            "agreement": (("scenario",), np.array([agreement(one) for one in by_head], np.float32)),
-            "rows": (("scenario",), found.rows),
+            "agreement": (
+                ("scenario",),
+                np.array([agreement(head_weights) for head_weights in by_head], np.float32),
+            ),
+            "rows": (("scenario",), weights.rows),
         },
         {
-            "scenario": [ALL, *(study.schema.scenario_names[number] for number in kept)],
+            "scenario": [ALL, *(study.schema.scenario_names[number] for number in scenarios)],
             "head": [MEAN, *(str(number + 1) for number in range(heads))] if heads else [tap],
-            "field": _titles(study, tap, found.mean.shape[-1]),
+            "field": _titles(study, tap, weights.mean.shape[-1]),
         },
     )
-    shares = bool(np.allclose(found.mean.sum(-1), 1, atol=1e-3))
-    data.attrs.update(left_out=left, exact=int(found.exact), shares=int(shares), tap=tap)
+    shares = bool(np.allclose(weights.mean.sum(-1), 1, atol=1e-3))
+    data.attrs.update(left_out=left, exact=int(weights.exact), shares=int(shares), tap=tap)
     words = {str(name): _words(data, str(name)) for name in data["scenario"].values}
     also = f" {left} smaller scenarios are only part of the average." if left else ""
     return Finding(
@@ -96,7 +99,7 @@ def analyse(study: Study, options: Options) -> Finding:
         question=TITLE,
         takeaway=words[ALL] + also,
         data=data,
-        provenance=Provenance(rows=len(known)),
+        provenance=Provenance(rows=len(positions)),
         takeaways=words,
     )
 
@@ -132,11 +135,11 @@ def _words(data: xr.Dataset, scenario: str) -> str:
     whole = here.isel(head=0)
     order = np.argsort(-whole["weight"].values, kind="stable")[:3]
     top = [f"{whole['field'].values[i]} ({_amount(data, whole, int(i))})" for i in order]
-    place = "Over all scenarios" if scenario == ALL else f"In {scenario}"
+    scope = "Over all scenarios" if scenario == ALL else f"In {scenario}"
     heads = data.sizes["head"] - 1
     in_mean = ", in the mean of its heads" if heads > 1 else ""
     even = f"; an even share would be {percent(1 / data.sizes['field'])}" if data.attrs["shares"] else ""
-    words = f"{place}, the model gives most weight to {listed(top)}{in_mean}{even}"
+    words = f"{scope}, the model gives most weight to {listed(top)}{in_mean}{even}"
     evenness = float(whole["entropy"])
     words += f". Evenness {evenness:.3f} (1: all fields alike, 0: one field only)"
     words += ": nearly all alike, so their order says little" if evenness > EVEN else ""
@@ -159,9 +162,9 @@ def _words(data: xr.Dataset, scenario: str) -> str:
 
 
 def _amount(data: xr.Dataset, whole: xr.Dataset, field: int) -> str:
-    one = whole.isel(field=field)
-    text, count = _number(data, float(one["weight"])), int(one["rows"])
-    half = float(half_width(one["deviation"], count)) if count > 1 else np.nan
+    cell = whole.isel(field=field)
+    text, count = _number(data, float(cell["weight"])), int(cell["rows"])
+    half = float(half_width(cell["deviation"], count)) if count > 1 else np.nan
     if data.attrs["exact"] or not np.isfinite(half):
         return text
     return f"{text} ± {100 * half:.2g} points" if data.attrs["shares"] else f"{text} ± {half:.2g}"
@@ -171,7 +174,7 @@ def _number(data: xr.Dataset, value: float) -> str:
     return percent(value) if data.attrs["shares"] else f"{value:.3f}"
 
 
-def _compared(study: Study, options: Options) -> Finding:
+def _compare(study: Study, options: Options) -> Finding:
     """Return the weights with the difference of two scenarios beside them."""
     base = ask(study, "feature_weights", {"tap": options.tap, "most": options.most, "rows": options.rows})
     data = base.data.copy()
@@ -183,10 +186,10 @@ def _compared(study: Study, options: Options) -> Finding:
     # Weights that a scenario has exactly have no sampling error, whatever the number of its rows.
     exact = bool(data.attrs["exact"])
     rows_of = (max(count[0], 2), max(count[1], 2)) if exact else count
-    found = welch_test(means, (left["deviation"].values, right["deviation"].values), rows_of)
-    q = adjust_p_values(found.p)
+    test = welch_test(means, (left["deviation"].values, right["deviation"].values), rows_of)
+    q = adjust_p_values(test.p)
     cells = ("head", "field")
-    arrays = {"difference": found.difference, "low": found.low, "high": found.high, "p": found.p, "q": q}
+    arrays = {"difference": test.difference, "low": test.low, "high": test.high, "p": test.p, "q": q}
     for name, values in arrays.items():
         data[name] = (cells, np.asarray(values, np.float32))
     data["significant"] = (cells, np.nan_to_num(q, nan=1.0) <= LEVEL)
@@ -217,21 +220,21 @@ def _two(data: xr.Dataset, names: list[str], options: Options) -> tuple[str, str
 
 def _difference_words(data: xr.Dataset, count: tuple[int, int]) -> str:
     a, b, exact = data.attrs["a"], data.attrs["b"], bool(data.attrs["exact"])
-    one = data.isel(head=0)
-    change = one["difference"].values
-    significant = one["significant"].values
+    mean_of_heads = data.isel(head=0)
+    change = mean_of_heads["difference"].values
+    significant = mean_of_heads["significant"].values
     if not significant.any():
         why = "they are the same" if exact else "none of the differences is more than chance"
         return f"{a} and {b} weigh the {data.sizes['field']} fields alike: {why}."
     size = np.where(significant, np.abs(change), -1)
     parts = []
-    for place in np.argsort(-size, kind="stable")[:3]:
-        if size[place] > 0:
-            sign = "more" if change[place] > 0 else "less"
-            by = _points(data, abs(float(change[place])))
-            half = float(one["high"][place] - one["low"][place]) / 2
+    for field in np.argsort(-size, kind="stable")[:3]:
+        if size[field] > 0:
+            sign = "more" if change[field] > 0 else "less"
+            by = _points(data, abs(float(change[field])))
+            half = float(mean_of_heads["high"][field] - mean_of_heads["low"][field]) / 2
             sure = "" if exact else f" (± {_points(data, half)})"
-            parts.append(f"{by} {sign} to {one['field'].values[place]}{sure}")
+            parts.append(f"{by} {sign} to {mean_of_heads['field'].values[field]}{sure}")
     sure = (
         "The weights belong to the scenarios, so these differences are exact"
         if exact
@@ -268,7 +271,7 @@ def score(finding: Finding, truth: Mapping[str, Any], schema: Schema) -> list[Sc
 
 
 def _snapshot_rank(axes: Axes) -> int | None:
-    return 4 if any(shown in SHAPES for shown in axes.values()) else None
+    return 4 if any(axis_names in SHAPES for axis_names in axes.values()) else None
 
 
 def _ask_snapshot(study: Study) -> Finding:

@@ -67,8 +67,8 @@ def analyse(study: Study, options: Options) -> Finding:
         raise MsvizError(f"split {study.split}: it has no rows to look at")
     batch = sorted_sample(study, options.rows)
     scenario, label = batch.scenario.cpu().numpy(), batch.label.cpu().numpy()
-    kept, left = largest(scenario, options.most)
-    members = [np.arange(len(scenario)), *(np.flatnonzero(scenario == one) for one in kept)]
+    scenarios, left = largest(scenario, options.most)
+    members = [np.arange(len(scenario)), *(np.flatnonzero(scenario == number) for number in scenarios)]
     base = predicted(study, batch)
     before = _parts(label, base, members)
     fields = inputs(study)
@@ -77,16 +77,16 @@ def analyse(study: Study, options: Options) -> Finding:
         changes = [np.zeros((2, len(rows))) for rows in members]
         for draw, order in enumerate(shuffles(scenario, options.draws, study.seed)):
             score = predicted(study, field.exchanged(batch, torch.from_numpy(order).to(study.device)))
-            for place, after in enumerate(_parts(label, score, members)):
-                changes[place] += (after - before[place]) * WORSE / options.draws
+            for group, after in enumerate(_parts(label, score, members)):
+                changes[group] += (after - before[group]) * WORSE / options.draws
             if study.progress:
                 done = (number * options.draws + draw + 1) / (len(fields) * options.draws)
                 study.progress(done, f"{field.title} ({number + 1} of {len(fields)} fields)")
-        for place, (change, rows) in enumerate(zip(changes, members, strict=True)):
-            sums[number, 0, :, place] = _of_mean(change[0])
-            sums[number, 1, :, place] = _of_auc(change[1], label[rows])
-    data = _layout(sums, before, label, members)
-    names = [ALL, *(study.schema.scenario_names[number] for number in kept)]
+        for group, (change, rows) in enumerate(zip(changes, members, strict=True)):
+            sums[number, 0, :, group] = _of_mean(change[0])
+            sums[number, 1, :, group] = _of_auc(change[1], label[rows])
+    data = _name_axes(sums, before, label, members)
+    names = [ALL, *(study.schema.scenario_names[number] for number in scenarios)]
     data = data.assign_coords(
         {"metric": list(METRICS), "scenario": names, "field": [field.title for field in fields]}
     )
@@ -122,12 +122,12 @@ def _of_auc(change: Array, label: Array) -> tuple[float, float]:
     return moved.auc if clicked.any() else float("nan"), moved.variance
 
 
-def _layout(sums: Array, before: list[Array], label: Array, members: list[Array]) -> xr.Dataset:
+def _name_axes(sums: Array, before: list[Array], label: Array, members: list[Array]) -> xr.Dataset:
     """Return the numbers with named axes, tested and corrected."""
     mean, variance = (sums[:, :, part].transpose(1, 2, 0) for part in (0, 1))
     half = Z * np.sqrt(variance)
     p = normal_p(mean, np.sqrt(variance))
-    q = np.stack([adjust_p_values(one) for one in p])
+    q = np.stack([adjust_p_values(row) for row in p])
     cells = ("metric", "scenario", "field")
     arrays = {"value": mean, "low": mean - half, "high": mean + half, "p": p, "q": q}
     clicked = [label[rows] > 0 for rows in members]
@@ -135,8 +135,8 @@ def _layout(sums: Array, before: list[Array], label: Array, members: list[Array]
         [
             [part[0].mean() for part in before],
             [
-                part[1][mine].mean() if mine.any() else np.nan
-                for part, mine in zip(before, clicked, strict=True)
+                part[1][is_click].mean() if is_click.any() else np.nan
+                for part, is_click in zip(before, clicked, strict=True)
             ],
         ]
     )
@@ -146,22 +146,22 @@ def _layout(sums: Array, before: list[Array], label: Array, members: list[Array]
             "significant": (cells, np.nan_to_num(q, nan=1.0) <= LEVEL),
             "base": (cells[:2], base),
             "rows": (cells[1:2], np.array([len(rows) for rows in members])),
-            "clicks": (cells[1:2], np.array([int(mine.sum()) for mine in clicked])),
+            "clicks": (cells[1:2], np.array([int(is_click.sum()) for is_click in clicked])),
         }
     )
 
 
 def _words(data: xr.Dataset, scenario: str) -> str:
     here = data.sel(scenario=scenario, metric="logloss")
-    place = "Over all scenarios" if scenario == ALL else f"In {scenario}"
+    scope = "Over all scenarios" if scenario == ALL else f"In {scenario}"
     count = f"{int(here['rows']):,} sampled rows"
     worse = here["significant"].values & (here["value"].values > 0)
     order = [i for i in np.argsort(-np.nan_to_num(here["value"].values), kind="stable") if worse[i]]
     if not order:
-        return f"{place} ({count}), no field is missed more than chance explains."
+        return f"{scope} ({count}), no field is missed more than chance explains."
     auc = data.sel(scenario=scenario, metric="AUC")
     parts = [_cost(here.isel(field=i), auc.isel(field=i)) for i in order[:3]]
-    words = f"{place} ({count}), the predictions suffer most without {listed(parts)}"
+    words = f"{scope} ({count}), the predictions suffer most without {listed(parts)}"
     idle = int((~here["significant"].values).sum())
     if idle:
         words += f"; {idle} of {worse.size} fields can be exchanged without a loss that is more than chance"

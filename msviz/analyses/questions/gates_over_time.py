@@ -81,11 +81,11 @@ def analyse(study: Study, options: Options) -> Finding:
         without = options.model_copy(update={"periods": ""})
         data = ask(study, "gates_over_time", without.key()).data.copy()
     else:
-        data = _passed(study, options, tap, own)
-    known = daily.calendar(list(data["day"].values), options.periods, study.dataset.truth)
-    data["phase"], data["promotion"] = (("day",), list(known.phase)), (("day",), list(known.promotion))
-    _changes(data, known)
-    words = {str(name): _words(data, known, str(name)) for name in data["group"].values}
+        data = _pass_once(study, options, tap, own)
+    calendar = daily.calendar(list(data["day"].values), options.periods, study.dataset.truth)
+    data["phase"], data["promotion"] = (("day",), list(calendar.phase)), (("day",), list(calendar.promotion))
+    _changes(data, calendar)
+    words = {str(name): _words(data, calendar, str(name)) for name in data["group"].values}
     return Finding(
         analysis="gates_over_time",
         question=TITLE,
@@ -113,58 +113,63 @@ def cells(finding: Finding) -> Cells:
     )
 
 
-def _passed(study: Study, options: Options, tap: str, own: bool) -> xr.Dataset:
+def _pass_once(study: Study, options: Options, tap: str, own: bool) -> xr.Dataset:
     """Return weights and signals by day, of one pass over all rows."""
     parts = daily.studies(study)
-    if not sum(one.part.rows for one in parts):
+    if not sum(split_study.part.rows for split_study in parts):
         raise MsvizError(f"split {study.split}: it has no rows to look at")
-    seen, kept, split = _streamed(parts, options, tap, own)
-    data = _layout(seen, kept, options)
+    weights, largest, split = _stream(parts, options, tap, own)
+    data = _name_axes(weights, largest, options)
     data["split"] = (("day",), split)
-    _signals(data, seen, study.schema)
-    data.attrs |= {"left_out": seen.left_out, "tap": tap, "by": _by_title(study.schema, options.by)}
+    _signals(data, weights, study.schema)
+    data.attrs |= {"left_out": weights.left_out, "tap": tap, "by": _by_title(study.schema, options.by)}
     return data
 
 
-def _tap(study: Study, asked: str | None) -> tuple[str, bool]:
+def _tap(study: Study, wanted: str | None) -> tuple[str, bool]:
     """Return the tap that weighs experts, and whether it does so for every scenario."""
     suit = {name: axes for name, axes in study.axes().items() if axes in TAPS}
     if not suit:
         model = "this model" if study.run is None else study.run.card.model
         raise MsvizError(f"{model} weighs no experts against each other: it needs a gate over two or more")
-    if asked is not None and asked not in suit:
-        raise invalid("tap", asked, one_of(suit))
-    name = asked or next(iter(suit))
+    if wanted is not None and wanted not in suit:
+        raise invalid("tap", wanted, one_of(suit))
+    name = wanted or next(iter(suit))
     return name, suit[name] == ("scenario", "expert")
 
 
-def _streamed(
+def _stream(
     parts: list[Study], options: Options, tap: str, own: bool
 ) -> tuple[WeightsByDay, list[int], list[str]]:
     """Return what one pass over all splits saw, which groups have most rows, and each day's split."""
     first, last = daily.span(parts)
     by_day = days(first, last)
     by = None if options.by == "none" else options.by
-    kept, names = _kept(parts, by, options.most)
-    experts = _experts(parts[0] if parts[0].part.rows else next(one for one in parts if one.part.rows), tap)
-    cells = len(by_day) * (len(kept) + 1) * experts * options.bins
+    largest, names = _largest_groups(parts, by, options.most)
+    experts = _experts(
+        parts[0]
+        if parts[0].part.rows
+        else next(split_study for split_study in parts if split_study.part.rows),
+        tap,
+    )
+    cells = len(by_day) * (len(largest) + 1) * experts * options.bins
     finer = int(np.clip(CELLS // cells, 1, FINER))
-    total = sum(one.part.rows for one in parts)
+    total = sum(split_study.part.rows for split_study in parts)
     share = 1.0 if options.rows is None else min(1.0, options.rows / total)
     whole: WeightsByDay | None = None
     per_day = np.zeros((len(parts), len(by_day)), np.int64)
     done = 0.0
-    for number, one in enumerate(parts):
-        if not one.part.rows:
+    for number, split_study in enumerate(parts):
+        if not split_study.part.rows:
             continue
         reducer = WeightsByDay(
-            tap, by_day, groups(one.part, by, kept), experts, options.bins * finer,
-            own=own, signals=len(one.schema.signals),
+            tap, by_day, groups(split_study.part, by, largest), experts, options.bins * finer,
+            own=own, signals=len(split_study.schema.signals),
         )  # fmt: skip
-        chosen = None if share == 1.0 else one.sample(max(1, round(share * one.part.rows)))
-        with one.stage(done / total, one.part.rows / total):
-            one.stream([reducer], chosen)
-        done += one.part.rows
+        chosen = None if share == 1.0 else split_study.sample(max(1, round(share * split_study.part.rows)))
+        with split_study.stage(done / total, split_study.part.rows / total):
+            split_study.stream([reducer], chosen)
+        done += split_study.part.rows
         per_day[number] = reducer.rows.sum(1)
         if whole is None:
             whole = reducer
@@ -173,7 +178,7 @@ def _streamed(
     assert whole is not None
     split = [parts[number].split for number in per_day.argmax(0)]
     whole.groups = Groups((*names, OTHERS), whole.groups.of)
-    return whole, kept, split
+    return whole, largest, split
 
 
 def _experts(study: Study, tap: str) -> int:
@@ -181,44 +186,44 @@ def _experts(study: Study, tap: str) -> int:
     return int(study.trace(np.zeros(1, np.int64)).seen[tap].values.shape[-1])
 
 
-def _kept(parts: list[Study], by: str | None, most: int) -> tuple[list[int], list[str]]:
+def _largest_groups(parts: list[Study], by: str | None, most: int) -> tuple[list[int], list[str]]:
     """Return the groups with most rows, in the schema's order, and their names."""
-    found = groups(parts[0].part, by)
+    grouping = groups(parts[0].part, by)
     if by is None:
         return [], []
-    count = sum(_counted(one, by, len(found)) for one in parts)
+    count = sum(_count_groups(split_study, by, len(grouping)) for split_study in parts)
     present = np.flatnonzero(count)
     chosen = sorted(present[np.argsort(-np.asarray(count)[present], kind="stable")][:most].tolist())
-    return chosen, [found.names[number] for number in chosen]
+    return chosen, [grouping.names[number] for number in chosen]
 
 
-def _counted(study: Study, by: str, size: int) -> Array:
+def _count_groups(study: Study, by: str, size: int) -> Array:
     """Return the rows of every group, from the columns alone."""
     part = study.part
     if by == "scenario":
         return np.bincount(part.scenario, minlength=size)
-    found = groups(part, by)
+    grouping = groups(part, by)
     count = np.zeros(size, np.int64)
     for start in range(0, part.rows, 65_536):
-        ids = found.of(part.batch(slice(start, min(start + 65_536, part.rows)))).numpy()
+        ids = grouping.of(part.batch(slice(start, min(start + 65_536, part.rows)))).numpy()
         count += np.bincount(ids, minlength=size)
     return count
 
 
-def _layout(seen: WeightsByDay, kept: list[int], options: Options) -> xr.Dataset:
+def _name_axes(weights: WeightsByDay, largest: list[int], options: Options) -> xr.Dataset:
     """Return counts, moments and quantiles with named axes: all rows first, then the kept groups."""
-    each, everything = list(range(len(kept))), list(range(len(kept) + 1))
+    each, everything = list(range(len(largest))), list(range(len(largest) + 1))
     whole = ALL if options.by in ("none", "scenario") else "All rows"
-    names = [whole, *seen.groups.names[: len(kept)]]
+    names = [whole, *weights.groups.names[: len(largest)]]
     # The groups' counts are summed once: all rows together stand first.
-    fine = np.concatenate([seen.counts.sum(1, keepdims=True), seen.counts[:, each]], 1)
-    means = [seen.moments(everything), tuple(one[..., each] for one in seen.moments())]
-    mean, deviation = (np.concatenate([one[place] for one in means], -1) for place in range(2))
-    count = np.concatenate([seen.rows.sum(1, keepdims=True), seen.rows[:, each]], 1)
-    shown, edges = _zoomed(fine, options.bins)
+    fine = np.concatenate([weights.counts.sum(1, keepdims=True), weights.counts[:, each]], 1)
+    means = [weights.moments(everything), tuple(moment[..., each] for moment in weights.moments())]
+    mean, deviation = (np.concatenate([moment[which] for moment in means], -1) for which in range(2))
+    count = np.concatenate([weights.rows.sum(1, keepdims=True), weights.rows[:, each]], 1)
+    counts, edges = _zoom(fine, options.bins)
     cells = ("day", "group", "expert")
     arrays = {
-        "counts": ((*cells, "bin"), shown),
+        "counts": ((*cells, "bin"), counts),
         "mean": (cells, mean.swapaxes(1, 2)),
         "deviation": (cells, deviation.swapaxes(1, 2)),
         "quantile": ((*cells, "share"), quantiles(fine, 0.0, 1.0, SHARES)),
@@ -229,7 +234,7 @@ def _layout(seen: WeightsByDay, kept: list[int], options: Options) -> xr.Dataset
     return xr.Dataset(
         arrays,
         {
-            "day": list(seen.days.names),
+            "day": list(weights.days.names),
             "group": names,
             "expert": [f"Expert {number + 1}" for number in range(fine.shape[2])],
             "share": list(SHARES),
@@ -237,13 +242,13 @@ def _layout(seen: WeightsByDay, kept: list[int], options: Options) -> xr.Dataset
     )
 
 
-def _zoomed(fine: Array, bins: int) -> tuple[Array, Array]:
+def _zoom(fine: Array, bins: int) -> tuple[Array, Array]:
     """Return counts (day, group, expert, bin) and their borders (expert, bin + 1).
 
     The bins hold where 99.8 % of an expert's weights lie; what lies beyond counts in the end bins.
     """
     whole, experts = fine.shape[-1], fine.shape[2]
-    shown = np.zeros((*fine.shape[:-1], bins), np.int32)
+    counts = np.zeros((*fine.shape[:-1], bins), np.int32)
     edges = np.zeros((experts, bins + 1))
     for expert in range(experts):
         here = fine[:, :, expert]
@@ -252,57 +257,57 @@ def _zoomed(fine: Array, bins: int) -> tuple[Array, Array]:
         step = max(1, -(-(last + 1 - first) // bins))
         wide = bins * step
         low = int(np.clip((first + last + 1 - wide) // 2, 0, whole - wide))
-        shown[:, :, expert] = here[..., low : low + wide].reshape(*here.shape[:-1], bins, step).sum(-1)
-        shown[:, :, expert, 0] += here[..., :low].sum(-1, dtype=np.int32)
-        shown[:, :, expert, -1] += here[..., low + wide :].sum(-1, dtype=np.int32)
+        counts[:, :, expert] = here[..., low : low + wide].reshape(*here.shape[:-1], bins, step).sum(-1)
+        counts[:, :, expert, 0] += here[..., :low].sum(-1, dtype=np.int32)
+        counts[:, :, expert, -1] += here[..., low + wide :].sum(-1, dtype=np.int32)
         edges[expert] = np.linspace(low, low + wide, bins + 1) / whole
-    return shown, edges
+    return counts, edges
 
 
-def _changes(data: xr.Dataset, known: Calendar) -> None:
+def _changes(data: xr.Dataset, calendar: Calendar) -> None:
     """Add how much each group's weights differ between promotions and normal days."""
     mean = data["mean"].values
     names = ("normal", "promoted", "change", "change_low", "change_high", "change_p", "worth")
-    found = np.full((len(names), *mean.shape[1:]), np.nan)
+    table = np.full((len(names), *mean.shape[1:]), np.nan)
     for group in range(mean.shape[1]):
         for expert in range(mean.shape[2]):
-            one = daily.change(mean[:, group, expert], known)
-            if one is not None:
+            change = daily.change(mean[:, group, expert], calendar)
+            if change is not None:
                 numbers = (
-                    one.normal,
-                    one.promotion,
-                    one.difference,
-                    one.low,
-                    one.high,
-                    one.p,
-                    sum(one.worth),
+                    change.normal,
+                    change.promotion,
+                    change.difference,
+                    change.low,
+                    change.high,
+                    change.p,
+                    sum(change.worth),
                 )
-                found[:, group, expert] = numbers
-    for name, values in zip(names, found, strict=True):
+                table[:, group, expert] = numbers
+    for name, values in zip(names, table, strict=True):
         data[name] = (("group", "expert"), values)
     # All rows are the groups together, so they are corrected apart from them.
-    q = np.concatenate([adjust_p_values(found[5][:1]), adjust_p_values(found[5][1:])])
+    q = np.concatenate([adjust_p_values(table[5][:1]), adjust_p_values(table[5][1:])])
     data["change_q"] = (("group", "expert"), q)
 
 
-def _signals(data: xr.Dataset, seen: WeightsByDay, schema: Schema) -> None:
+def _signals(data: xr.Dataset, weights: WeightsByDay, schema: Schema) -> None:
     """Add the signals by day, as models read them, and how they go together with the weights."""
     fields = schema.signals
     with np.errstate(invalid="ignore"):
-        raw = np.log1p(seen.signals.reshape(len(seen.days), len(fields)))
+        raw = np.log1p(weights.signals.reshape(len(weights.days), len(fields)))
     centre = np.array([field.mean for field in fields])
     spread = np.array([field.deviation for field in fields])
     data["signal_value"] = (("day", "signal"), (raw - centre) / spread)
     mean = data["mean"].values[:, 0]
-    found = np.full((4, mean.shape[1], len(fields)), np.nan)
+    table = np.full((4, mean.shape[1], len(fields)), np.nan)
     for expert in range(mean.shape[1]):
         for number in range(len(fields)):
-            one = daily.together(data["signal_value"].values[:, number], mean[:, expert])
-            found[:, expert, number] = one.value, one.low, one.high, one.p
+            correlation = daily.together(data["signal_value"].values[:, number], mean[:, expert])
+            table[:, expert, number] = correlation.value, correlation.low, correlation.high, correlation.p
     cells = ("expert", "signal")
-    for name, values in zip(("correlation", "correlation_low", "correlation_high"), found, strict=False):
+    for name, values in zip(("correlation", "correlation_low", "correlation_high"), table, strict=False):
         data[name] = (cells, values)
-    data["correlation_q"] = (cells, adjust_p_values(found[3]))
+    data["correlation_q"] = (cells, adjust_p_values(table[3]))
     data.coords["signal"] = [field.label for field in fields]
 
 
@@ -312,37 +317,43 @@ def _by_title(schema: Schema, by: str) -> str:
     return schema.features[schema.index(by)].label
 
 
-def _words(data: xr.Dataset, known: Calendar, group: str) -> str:
+def _words(data: xr.Dataset, calendar: Calendar, group: str) -> str:
     """Return in words how the weights of one group move."""
     here = data.sel(group=group)
     whole = group == str(data["group"].values[0])
     if group == ALL:
-        place = "Over all scenarios"
+        scope = "Over all scenarios"
     else:
-        place = (
+        scope = (
             "Over all rows" if whole else f"In {group}" if data.attrs["by"] == "scenario" else f"For {group}"
         )
     count = rows(int(here["rows"].sum()))
-    words = _moved(here, known, place, count) if known.known else _ranged(here, place, count)
+    words = (
+        _describe_promotions(here, calendar, scope, count)
+        if calendar.known
+        else _describe_range(here, scope, count)
+    )
     if whole and data.attrs["left_out"]:
         words += f" {rows(data.attrs['left_out'])} of a scenario that training never saw have no gate."
     return words + (_with_signals(data) if whole else "")
 
 
-def _moved(here: xr.Dataset, known: Calendar, place: str, count: str) -> str:
+def _describe_promotions(here: xr.Dataset, calendar: Calendar, scope: str, count: str) -> str:
     """Return how far promotions move the experts, the one that moves most in numbers."""
     change = here["change"].values
-    promoted, normal = int(known.within(daily.PROMOTION).sum()), int(known.within([daily.NORMAL]).sum())
+    promoted, normal = int(calendar.within(daily.PROMOTION).sum()), int(calendar.within([daily.NORMAL]).sum())
     if not np.isfinite(change).any():
-        return _ranged(here, place, count) + " Too few promotion days or normal days to compare the two."
+        return (
+            _describe_range(here, scope, count) + " Too few promotion days or normal days to compare the two."
+        )
     top = int(np.nanargmax(np.abs(change)))
-    one = here.isel(expert=top)
-    interval = f"95 %: {100 * float(one['change_low']):+.1f} to {100 * float(one['change_high']):+.1f}"
+    best = here.isel(expert=top)
+    interval = f"95 %: {100 * float(best['change_low']):+.1f} to {100 * float(best['change_high']):+.1f}"
     unit = f"{promoted} promotion days against {normal} normal days, {count}"
     words = (
-        f"{place}, {one['expert'].item()} gets {percent(float(one['promoted']))} of the weight in promotions "
-        f"and {percent(float(one['normal']))} on normal days: {100 * float(one['change']):+.1f} points "
-        f"({interval}; {unit})."
+        f"{scope}, {best['expert'].item()} gets {percent(float(best['promoted']))} of the weight in "
+        f"promotions and {percent(float(best['normal']))} on normal days: "
+        f"{100 * float(best['change']):+.1f} points ({interval}; {unit})."
     )
     sure = here["change_q"].values < 0.05
     if not sure.any():
@@ -358,7 +369,7 @@ def _moved(here: xr.Dataset, known: Calendar, place: str, count: str) -> str:
     return words
 
 
-def _ranged(here: xr.Dataset, place: str, count: str) -> str:
+def _describe_range(here: xr.Dataset, scope: str, count: str) -> str:
     """Return the days between which the most restless expert moves."""
     mean = here["mean"].values
     spread = np.where(np.isfinite(mean).any(0), np.nanmax(mean, 0) - np.nanmin(mean, 0), -1.0)
@@ -366,14 +377,16 @@ def _ranged(here: xr.Dataset, place: str, count: str) -> str:
     name, values = here["expert"].values[top], mean[:, top]
     low, high = int(np.nanargmin(values)), int(np.nanargmax(values))
     if np.isfinite(values).sum() < 2:
-        return f"{place}, {name} gets {percent(values[high])} of the weight on the only day ({count})."
+        return f"{scope}, {name} gets {percent(values[high])} of the weight on the only day ({count})."
 
-    def told(day: int) -> str:
+    def describe(day: int) -> str:
         spread, many = float(here["deviation"].values[day, top]), int(here["rows"].values[day])
         half = f" ± {100 * half_width(spread, many):.1f}" if many > 1 else ""
         return f"{percent(values[day])}{half} on {here['day'].values[day]}"
 
-    return f"{place}, {name} moves most from day to day: between {told(low)} and {told(high)} ({count})."
+    return (
+        f"{scope}, {name} moves most from day to day: between {describe(low)} and {describe(high)} ({count})."
+    )
 
 
 def _with_signals(data: xr.Dataset) -> str:
@@ -387,11 +400,11 @@ def _with_signals(data: xr.Dataset) -> str:
     # The expert that promotions move most is spoken of already; with two experts both say the same.
     moved = np.nan_to_num(np.abs(data["change"].values[0])).argmax()
     expert = int(moved if sure[moved].max() > sure.max() - 0.01 else sure.max(1).argmax())
-    one = data.isel(expert=expert, signal=int(sure[expert].argmax()))
+    cell = data.isel(expert=expert, signal=int(sure[expert].argmax()))
     return (
-        f" Of the log's signals, {one['signal'].item()} goes together best with {one['expert'].item()}: "
-        f"correlation {float(one['correlation']):+.2f} over days "
-        f"(95 %: {float(one['correlation_low']):+.2f} to {float(one['correlation_high']):+.2f})."
+        f" Of the log's signals, {cell['signal'].item()} goes together best with {cell['expert'].item()}: "
+        f"correlation {float(cell['correlation']):+.2f} over days "
+        f"(95 %: {float(cell['correlation_low']):+.2f} to {float(cell['correlation_high']):+.2f})."
     )
 
 
@@ -410,7 +423,7 @@ def score(finding: Finding, truth: Mapping[str, Any], schema: Schema) -> list[Sc
 
 
 def _snapshot_rank(axes: Axes) -> int | None:
-    return 3 if any(shown in TAPS for shown in axes.values()) else None
+    return 3 if any(axis_names in TAPS for axis_names in axes.values()) else None
 
 
 def _ask_snapshot(study: SnapshotStudy) -> Finding:

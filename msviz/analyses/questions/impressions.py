@@ -37,9 +37,9 @@ def analyse(study: Study, options: Options) -> Finding:
     positions = study.sample(options.sample)
     if not len(positions):
         raise MsvizError(f"split {study.split}: it has no rows to look at")
-    kept = Sample(len(positions), ("prediction", "label"))
-    study.stream([kept], positions)
-    prediction, label = kept.values("prediction"), kept.values("label")
+    sample = Sample(len(positions), ("prediction", "label"))
+    study.stream([sample], positions)
+    prediction, label = sample.values("prediction"), sample.values("label")
     scenario = study.part.scenario[positions]
     names = np.array(study.schema.scenario_names)
     data = xr.Dataset(
@@ -68,10 +68,10 @@ def _words(data: xr.Dataset, scenario: str | None) -> str:
     """Return a sentence on how many were clicked, and on the clicked one that was rated lowest."""
     part = data if scenario is None else data.isel(impression=data["scenario"].values == scenario)
     label, prediction = part["label"].values, part["prediction"].values
-    place = "Of" if scenario is None else f"In {scenario}, of"
+    scope = "Of" if scenario is None else f"In {scenario}, of"
     rate, expected = percent(float(label.mean())), percent(float(prediction.mean()))
     words = (
-        f"{place} {rows(len(label))} drawn, {rate} were clicked and the model predicted {expected} on average"
+        f"{scope} {rows(len(label))} drawn, {rate} were clicked and the model predicted {expected} on average"
     )
     clicked = np.flatnonzero(label)
     if len(clicked):

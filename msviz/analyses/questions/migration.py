@@ -62,35 +62,35 @@ def analyse(study: Study, options: Options) -> Finding:
     `p`, `q` (corrected over all cells), `significant`, `holding` (rows with such a click), `rows` (target).
     Intervals are normal, 95 %, over impressions.
     """
-    known = ScenarioAxis.largest(study, options.most)
+    axis = ScenarioAxis.largest(study, options.most)
     narrowed = side(study, options.only) if options.only else None
     if options.method == "attention":
-        sums = Masses(study, BehaviourTap.of(study, options.tap, options.part, options.head), known, narrowed)
+        sums = Masses(study, BehaviourTap.of(study, options.tap, options.part, options.head), axis, narrowed)
         study.stream([sums])
-        arrays, counts = _attended(sums)
+        arrays, counts = _average_masses(sums)
         attrs = {"tap": sums.sources[0]}
     else:
         if options.part or options.head or options.tap:
             raise MsvizError("migration: tap, part and head belong to method attention")
         tap_of(study, None)
-        changes = Changes(study, known, narrowed)
+        changes = Changes(study, axis, narrowed)
         changes.over(study.sample(options.rows))
-        arrays, counts = _removed(changes)
+        arrays, counts = _average_changes(changes)
         attrs = {"tap": ""}
-    arrays, counts = ({k: v[: len(known.targets)] for k, v in part.items()} for part in (arrays, counts))
+    arrays, counts = ({k: v[: len(axis.targets)] for k, v in part.items()} for part in (arrays, counts))
     arrays["p"] = np.where(counts["holding"] >= FEW, arrays["p"], np.nan)
     arrays["q"] = adjust_p_values(arrays["p"])
     arrays["significant"] = arrays["q"] <= LEVEL
-    seen = counts["holding"].any(0) | (np.arange(len(known.sources)) < len(known.targets))
+    has_clicks = counts["holding"].any(0) | (np.arange(len(axis.sources)) < len(axis.targets))
     data = xr.Dataset(
         {
-            **{name: (("target", "source"), value[:, seen]) for name, value in arrays.items()},
-            "holding": (("target", "source"), counts["holding"][:, seen]),
+            **{name: (("target", "source"), value[:, has_clicks]) for name, value in arrays.items()},
+            "holding": (("target", "source"), counts["holding"][:, has_clicks]),
             "rows": (("target",), counts["rows"]),
         },
         {
-            "target": known.targets,
-            "source": [name for name, kept in zip(known.sources, seen, strict=True) if kept],
+            "target": axis.targets,
+            "source": [name for name, present in zip(axis.sources, has_clicks, strict=True) if present],
         },
         {
             "method": options.method,
@@ -105,7 +105,7 @@ def analyse(study: Study, options: Options) -> Finding:
         takeaway=_words(data),
         data=data,
         provenance=Provenance(rows=int(counts["rows"].sum())),
-        takeaways={name: _of_target(data, name) for name in known.targets},
+        takeaways={name: _of_target(data, name) for name in axis.targets},
     )
 
 
@@ -137,7 +137,7 @@ def score(finding: Finding, truth: Mapping[str, Any], schema: Schema) -> list[Sc
     return migration_scores(np.where(enough, values, np.nan), truth, targets, sources, what)
 
 
-def _attended(sums: Masses) -> tuple[dict[str, Array], dict[str, Array]]:
+def _average_masses(sums: Masses) -> tuple[dict[str, Array], dict[str, Array]]:
     """Return the arrays (targets, sources) of attention from its sums, and the counts."""
     count = sums.rows.double().numpy()[:, None]
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -154,12 +154,12 @@ def _attended(sums: Masses) -> tuple[dict[str, Array], dict[str, Array]]:
     arrays = {
         "mass": mass, "mass_low": mass - own, "mass_high": mass + own, "even": even,
         "lift": lift, "lift_low": lift - Z * wide, "lift_high": lift + Z * wide,
-        **_tested(mass - even, apart, count),
+        **_test(mass - even, apart, count),
     }  # fmt: skip
     return arrays, {"holding": sums.holding.numpy(), "rows": sums.rows.numpy()}
 
 
-def _removed(changes: Changes) -> tuple[dict[str, Array], dict[str, Array]]:
+def _average_changes(changes: Changes) -> tuple[dict[str, Array], dict[str, Array]]:
     """Return the arrays (targets, sources) of the changes from their sums, and the counts."""
     count = changes.holding.double().numpy()
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -167,10 +167,10 @@ def _removed(changes: Changes) -> tuple[dict[str, Array], dict[str, Array]]:
         spread = np.maximum(changes.sums[1].numpy() / count - mean**2, 0)
         error = np.sqrt(np.where(count > 1, spread / (count - 1), np.nan))
     counts = {"holding": changes.holding.numpy(), "rows": changes.rows.numpy()}
-    return _tested(mean, error, count), counts
+    return _test(mean, error, count), counts
 
 
-def _tested(mean: Array, error: Array, count: Array) -> dict[str, Array]:
+def _test(mean: Array, error: Array, count: Array) -> dict[str, Array]:
     """Return the mean (targets, sources), its 95 % bounds and Student's p that it is 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
         p = student_p(mean / error, np.maximum(count - 1, 1))

@@ -68,11 +68,11 @@ def analyse(study: Study, options: Options) -> Finding:
         raise MsvizError(f"split {study.split}: it has no rows to predict")
     positions = study.sample(options.rows)
     timed = []
-    for place, run in enumerate(runs):
+    for number, run in enumerate(runs):
         if study.progress:
-            study.progress(place / len(runs), f"timing {run.name}")
-        timed.append(_timed(study, run, positions))
-    rates, memory = np.array([one[0] for one in timed]), np.array([one[1] for one in timed])
+            study.progress(number / len(runs), f"timing {run.name}")
+        timed.append(_time(study, run, positions))
+    rates, memory = np.array([timing[0] for timing in timed]), np.array([timing[1] for timing in timed])
     cards = [run.card for run in runs]
     rate = np.median(rates, 1)
     pairs, names = _pairs(study.run, runs, study.dataset.fingerprint)
@@ -107,9 +107,9 @@ def analyse(study: Study, options: Options) -> Finding:
 
 def _pairs(first: Run, runs: list[Run], fingerprint: str) -> tuple[Array, list[str]]:
     """Return seconds of a pass over the training rows (pair, with and without), and the pairs' names."""
-    found, _ = entries(first, runs, fingerprint)
-    seconds = [float(np.mean([_pass(run) for run in one.runs])) for one in found]
-    pairs = switched(found)
+    listing, _ = entries(first, runs, fingerprint)
+    seconds = [float(np.mean([_pass(run) for run in entry.runs])) for entry in listing]
+    pairs = switched(listing)
     values = np.array([(seconds[pair.on], seconds[pair.off]) for pair in pairs], np.float64)
     return values.reshape(-1, 2), [pair.name for pair in pairs]
 
@@ -120,7 +120,7 @@ def _pass(run: Run) -> float:
     return rows / run.card.rows_per_second if run.card.rows_per_second else float("nan")
 
 
-def _timed(study: Study, run: Run, positions: Array) -> tuple[list[float], float]:
+def _time(study: Study, run: Run, positions: Array) -> tuple[list[float], float]:
     """Return rows a second over each part of the positions, and the MiB that predicting added at its peak."""
     from msviz.training.scoring import probabilities
 
@@ -147,10 +147,10 @@ def _growth(run: Run) -> list[int]:
     from msviz.nets.base import InputSpec, parse_config
 
     config, layout = parse_config(run.card.model, run.card.config), InputSpec.of(run.schema)
-    return [_parameters(run.card.model, config, _laid_out(layout, count)) for count in GROWTH]
+    return [_parameters(run.card.model, config, _resize(layout, count)) for count in GROWTH]
 
 
-def _laid_out(layout: InputSpec, scenarios: int) -> InputSpec:
+def _resize(layout: InputSpec, scenarios: int) -> InputSpec:
     """Return the layout for another number of scenarios, spread evenly over the scenario fields."""
     columns = layout.scenario_columns
     if not columns:

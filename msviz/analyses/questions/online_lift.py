@@ -74,7 +74,7 @@ def analyse(study: None, options: Options) -> Finding:
     whole = table.lifts(np.where(table.period == SAME, -1, 0), 1)
     data = xr.Dataset(
         {
-            **_arrays("", [one.take(0) for one in whole]),
+            **_arrays("", [lift.take(0) for lift in whole]),
             **_arrays("day_", daily(table)),
             "period_of": (("day",), table.period),
             "impressions": (("scenario", "arm"), table.sums["impressions"].sum(-1)),
@@ -91,14 +91,14 @@ def analyse(study: None, options: Options) -> Finding:
     names = table.periods
     if names:
         group = np.array([names.index(p) if p in names else -1 for p in table.period])
-        found = table.lifts(group, len(names))
-        data = data.assign(_arrays("period_", found, "period")).assign_coords(period=names)
+        lifts = table.lifts(group, len(names))
+        data = data.assign(_arrays("period_", lifts, "period")).assign_coords(period=names)
     if SAME in table.period:
         same = table.lifts(np.where(table.period == SAME, 0, -1), 1)
-        data = data.assign(_arrays("same_", [one.take(0) for one in same]))
+        data = data.assign(_arrays("same_", [lift.take(0) for lift in same]))
     splits = table.splits(options.share)
-    data["share"] = (("scenario",), [one.share for one in splits])
-    data["share_p"] = (("scenario",), [one.p for one in splits])
+    data["share"] = (("scenario",), [split.share for split in splits])
+    data["share_p"] = (("scenario",), [split.p for split in splits])
     live = int((table.period != SAME).sum())
     data.attrs.update(
         control=table.control, treatment=table.treatment, method=table.method, days=live,
@@ -115,10 +115,10 @@ def analyse(study: None, options: Options) -> Finding:
     )
 
 
-def _arrays(prefix: str, found: list[Lift], last: str = "day") -> dict[str, Any]:
+def _arrays(prefix: str, lifts: list[Lift], last: str = "day") -> dict[str, Any]:
     """Return lift, bounds, p and q of all metrics as arrays with named axes."""
     stacked = {
-        name: np.stack([getattr(one, name) for one in found], 1) for name in ("value", "low", "high", "p")
+        name: np.stack([getattr(lift, name) for lift in lifts], 1) for name in ("value", "low", "high", "p")
     }
     dims = ("scenario", "metric", last)[: stacked["p"].ndim]
     q = adjust_p_values(stacked["p"])
@@ -147,14 +147,14 @@ def _words(data: xr.Dataset, scenario: str) -> str:
     """Return a sentence on all metrics in one scenario."""
     parts = [told(data, scenario, str(metric)) for metric in data["metric"].values]
     arms = f"{data.attrs['treatment']} against {data.attrs['control']}"
-    place = "Over all scenarios" if scenario == ALL else f"In {scenario}"
-    shown = f"{data['impressions'].sel(scenario=scenario).values.sum():,.0f} impressions"
+    scope = "Over all scenarios" if scenario == ALL else f"In {scenario}"
+    volume = f"{data['impressions'].sel(scenario=scenario).values.sum():,.0f} impressions"
     days = data.attrs["days"]
-    over = f"{shown} over {days} day{'s' * (days != 1)}"
-    known = [part for part in parts if part]
-    if not known:
-        return f"{place}, {arms} cannot be compared ({over}): a count is zero."
-    return f"{place}, {arms}: {listed(known)} ({over})."
+    over = f"{volume} over {days} day{'s' * (days != 1)}"
+    comparisons = [part for part in parts if part]
+    if not comparisons:
+        return f"{scope}, {arms} cannot be compared ({over}): a count is zero."
+    return f"{scope}, {arms}: {listed(comparisons)} ({over})."
 
 
 def _sure(data: xr.Dataset) -> str:
@@ -206,17 +206,17 @@ def score(finding: Finding, truth: Mapping[str, Any], schema: Schema | None) -> 
     if "lift" not in truth:
         raise MsvizError("truth: it is not that of an experiment")
     data = finding.data
-    found, planned = [], []
+    estimates, planned = [], []
     for scenario in data["scenario"].values:
         for metric in data["metric"].values:
             true = truth["lift"].get(str(scenario), {}).get(str(metric))
             cell = data.sel(scenario=scenario, metric=metric)
             if true is not None and np.isfinite(cell["low"]):
-                found.append([float(cell[name]) for name in ("lift", "low", "high")])
+                estimates.append([float(cell[name]) for name in ("lift", "low", "high")])
                 planned.append(float(true))
-    if len(found) < 4:
+    if len(estimates) < 4:
         return []
-    value, low, high = np.array(found).T
+    value, low, high = np.array(estimates).T
     true = np.array(planned)
     inside = int(((low <= true) & (true <= high)).sum())
     blind = float(((low - value <= true) & (true <= high - value)).mean())

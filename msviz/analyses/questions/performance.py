@@ -34,10 +34,10 @@ def analyse(study: Study, options: Options) -> Finding:
     `value`, `low`, `high` (scope, metric) with 95 % intervals, NaN where not defined and `why` in
     words; `rows`, `clicks` (scope). In a planted world `best` (scope, metric) is what is reachable.
     """
-    measured = _measured(study)
+    measured = _measure(study)
     scopes = {ALL: measured["overall"], **measured["scenarios"]}
     table = np.array(
-        [[[_number(one[metric][key]) for metric in METRICS] for one in scopes.values()]
+        [[[_number(measures[metric][key]) for metric in METRICS] for measures in scopes.values()]
          for key in ("value", "low", "high")]
     )  # fmt: skip
     cells = ("scope", "metric")
@@ -46,9 +46,12 @@ def analyse(study: Study, options: Options) -> Finding:
             "value": (cells, table[0]),
             "low": (cells, table[1]),
             "high": (cells, table[2]),
-            "why": (cells, np.array([[one[metric]["why"] for metric in METRICS] for one in scopes.values()])),
-            "rows": (("scope",), np.array([one["rows"] for one in scopes.values()])),
-            "clicks": (("scope",), np.array([one["clicks"] for one in scopes.values()])),
+            "why": (
+                cells,
+                np.array([[measures[metric]["why"] for metric in METRICS] for measures in scopes.values()]),
+            ),
+            "rows": (("scope",), np.array([measures["rows"] for measures in scopes.values()])),
+            "clicks": (("scope",), np.array([measures["clicks"] for measures in scopes.values()])),
         },
         {"scope": list(scopes), "metric": list(METRICS)},
     )
@@ -74,9 +77,9 @@ def score(finding: Finding, truth: Mapping[str, Any], schema: Schema) -> list[Sc
     auc = finding.data.sel(metric="auc")
     scores = []
     for name in map(str, auc["scope"].values):
-        one = auc.sel(scope=name)
-        best = float(one["best"])
-        value, low, high = (share_of_best(float(one[key]), best) for key in ("value", "low", "high"))
+        cell = auc.sel(scope=name)
+        best = float(cell["best"])
+        value, low, high = (share_of_best(float(cell[key]), best) for key in ("value", "low", "high"))
         if value is None or not np.isfinite(value):
             continue
         words = f"{name}: {value:.0%} of what can be known at all is known, above a coin's throw."
@@ -85,14 +88,14 @@ def score(finding: Finding, truth: Mapping[str, Any], schema: Schema) -> list[Sc
     return scores
 
 
-def _measured(study: Study) -> dict[str, Any]:
+def _measure(study: Study) -> dict[str, Any]:
     """Return the measures: those that training wrote down for this very data, or fresh ones."""
     run, same = study.run, False
     if run is not None and not study.slice:
         same = run.card.data.fingerprint == study.dataset.fingerprint and study.split in run.metrics
     if run is not None and same:
-        kept: dict[str, Any] = run.metrics[study.split]
-        return kept
+        measures: dict[str, Any] = run.metrics[study.split]
+        return measures
     from msviz.training.scoring import evaluate
 
     return evaluate(study.net, study.part, device=study.device, progress=study.progress)
@@ -105,12 +108,12 @@ def _best(study: Study, scopes: list[str]) -> np.ndarray[Any, Any] | None:
         return None
     # The truth speaks of whole splits and of the log's own scenarios; the rows' probabilities of any.
     own = not study.slice and not study.dataset.scenario_of
-    known = truth["best"][study.split] if own else _best_of_rows(study)
+    best = truth["best"][study.split] if own else _best_of_rows(study)
     table = np.full((len(scopes), len(METRICS)), np.nan)
-    for place, scope in enumerate(scopes):
-        found = known["overall"] if scope == ALL else known["scenarios"].get(scope, {})
+    for row, scope in enumerate(scopes):
+        measures = best["overall"] if scope == ALL else best["scenarios"].get(scope, {})
         for metric in BESIDE:
-            table[place, METRICS.index(metric)] = _number(found.get(metric))
+            table[row, METRICS.index(metric)] = _number(measures.get(metric))
     return table
 
 
@@ -120,13 +123,13 @@ def _best_of_rows(study: Study) -> dict[str, Any]:
 
     part = study.part
     assert part.probability is not None
-    found = measure(part.label, part.probability, part.scenario, study.schema.scenario_names, None)
+    measures = measure(part.label, part.probability, part.scenario, study.schema.scenario_names, None)
 
     def values(line: dict[str, Any]) -> dict[str, Any]:
         return {metric: line[metric]["value"] for metric in BESIDE}
 
-    scenarios = {name: values(line) for name, line in found["scenarios"].items()}
-    return {"overall": values(found["overall"]), "scenarios": scenarios}
+    scenarios = {name: values(line) for name, line in measures["scenarios"].items()}
+    return {"overall": values(measures["overall"]), "scenarios": scenarios}
 
 
 def _number(value: float | None) -> float:
@@ -136,12 +139,12 @@ def _number(value: float | None) -> float:
 def _words(data: xr.Dataset, scope: str) -> str:
     here = data.sel(scope=scope)
     auc = here.sel(metric="auc")
-    place = "Over all scenarios" if scope == ALL else f"In {scope}"
+    where = "Over all scenarios" if scope == ALL else f"In {scope}"
     count = rows(int(here["rows"]))
     if not np.isfinite(auc["value"]):
-        return f"{place}, the AUC is {auc['why'].item()} ({count})."
+        return f"{where}, the AUC is {auc['why'].item()} ({count})."
     interval = f"{float(auc['low']):.3f}–{float(auc['high']):.3f}, " if np.isfinite(auc["low"]) else ""
-    words = f"{place}, the AUC is {float(auc['value']):.3f} ({interval}{count})"
+    words = f"{where}, the AUC is {float(auc['value']):.3f} ({interval}{count})"
     if "best" in here and np.isfinite(auc["best"]):
         words += f"; the best reachable in this planted world is {float(auc['best']):.3f}"
     return words + "."

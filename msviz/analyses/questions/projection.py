@@ -67,7 +67,7 @@ def analyse(study: Study, options: Options) -> Finding:
             f"{TITLES[options.method]} takes up to {MOST[options.method]:,}",
         )
     with study.stage(0.0, 0.5 if options.other else 1.0):
-        data, explained = _laid_out(study, options)
+        data, explained = _project_run(study, options)
     data = data.assign(explained=(("axis",), explained)).assign_coords(measure=list(TRUST))
     data.attrs["method"] = options.method
     if options.other is not None:
@@ -81,11 +81,11 @@ def analyse(study: Study, options: Options) -> Finding:
     )
 
 
-def _laid_out(study: Study, options: Options) -> tuple[xr.Dataset, Array]:
+def _project_run(study: Study, options: Options) -> tuple[xr.Dataset, Array]:
     """Return a run's vectors in the plane with how far that is to be trusted, and what the axes explain."""
-    asked = {name: getattr(options, name) for name in representation.Options.model_fields}
+    request = {name: getattr(options, name) for name in representation.Options.model_fields}
     with study.stage(0.0, 0.1):
-        source = ask(study, "representation", asked)
+        source = ask(study, "representation", request)
     vectors, impression, entry = points_of(source.data, options.points, study.seed)
     if len(vectors) < 20:
         raise invalid("rows of the split", len(vectors), "a layout needs 20 vectors")
@@ -94,7 +94,7 @@ def _laid_out(study: Study, options: Options) -> tuple[xr.Dataset, Array]:
             f"projection method: got {options.method!r}; fewer than {FEW} of the vectors differ "
             "(they say the scenario or the day and no more): only pca can lay them out"
         )
-    layout, explained = _layout(study, vectors, options)
+    layout, explained = _embed(study, vectors, options)
     data = assembled(source.data, layout, impression, entry)
     trust = project.neighbours_kept(vectors, layout)
     arrays = {
@@ -110,47 +110,47 @@ def _beside(study: Study, options: Options, data: xr.Dataset) -> xr.Dataset:
     run = Run.open(Path(str(options.other)))
     other = study.beside(run)
     with study.stage(0.5, 0.5):
-        found, _ = _laid_out(other, options)
-    shared, mine, theirs = np.intersect1d(data["row"].values, found["row"].values, return_indices=True)
+        other_data, _ = _project_run(other, options)
+    shared, here, theirs = np.intersect1d(data["row"].values, other_data["row"].values, return_indices=True)
     if not len(shared):
         raise invalid("projection other", run.name, f"it knows no impression of {study.dataset.name}")
-    first, second = _matched(data, found)
+    first, second = _match(data, other_data)
     # An impression that only the other run shows says nothing here.
-    place = np.full(found.sizes["impression"], -1)
-    place[theirs] = mine
-    of = place[found["of"].values]
-    kept = of >= 0
+    impression_of = np.full(other_data.sizes["impression"], -1)
+    impression_of[theirs] = here
+    of = impression_of[other_data["of"].values]
+    inside = of >= 0
     arrays = {
         "other_layout": (
             ("other_point", "axis"),
-            project.turned(found["layout"].values[kept], second, first),
+            project.turned(other_data["layout"].values[inside], second, first),
         ),
-        "other_of": (("other_point",), of[kept].astype(np.int32)),
-        "other_entry": (("other_point",), found["entry"].values[kept]),
+        "other_of": (("other_point",), of[inside].astype(np.int32)),
+        "other_entry": (("other_point",), other_data["entry"].values[inside]),
         **{
-            f"other_{name}": (("measure",), found[name].values)
+            f"other_{name}": (("measure",), other_data[name].values)
             for name in ("trust", "trust_low", "trust_high")
         },
     }
-    out = data.assign(arrays).assign_coords(other_name=[str(name) for name in found["name"].values])
+    out = data.assign(arrays).assign_coords(other_name=[str(name) for name in other_data["name"].values])
     out.attrs.update(run=study.run.name if study.run else "this model", other=run.name)
     return out
 
 
-def _matched(one: xr.Dataset, two: xr.Dataset) -> tuple[Array, Array]:
+def _match(left: xr.Dataset, right: xr.Dataset) -> tuple[Array, Array]:
     """Return where two layouts have the same vectors of the same impressions (n, 2) each.
 
     Where the runs have other vectors of an impression, the middles of its vectors are taken.
     """
-    alike = one["name"].values.tolist() == two["name"].values.tolist()
+    alike = left["name"].values.tolist() == right["name"].values.tolist()
     sides = []
-    for data in (one, two):
+    for data in (left, right):
         row = data["row"].values[data["of"].values]
         entry = data["entry"].values if alike else np.zeros(len(row), np.int64)
-        keys, place = np.unique(np.stack([row, entry], 1), axis=0, return_inverse=True)
-        count = np.bincount(place)
+        keys, group = np.unique(np.stack([row, entry], 1), axis=0, return_inverse=True)
+        count = np.bincount(group)
         layout = data["layout"].values.astype(np.float64)
-        middle = np.stack([np.bincount(place, layout[:, axis]) / count for axis in (0, 1)], 1)
+        middle = np.stack([np.bincount(group, layout[:, axis]) / count for axis in (0, 1)], 1)
         sides.append(dict(zip(map(tuple, keys.tolist()), middle, strict=True)))
     shared = [key for key in sides[0] if key in sides[1]]
     return np.array([sides[0][key] for key in shared]), np.array([sides[1][key] for key in shared])
@@ -170,13 +170,13 @@ def points_of(data: xr.Dataset, points: int, seed: int) -> tuple[Array, Array, A
 
 def assembled(source: xr.Dataset, layout: Array, impression: Array, entry: Array) -> xr.Dataset:
     """Return a layout (n, 2) with all that is known of its impressions, and of no others."""
-    chosen, place = np.unique(impression, return_inverse=True)
-    known = ["row", "time", "scenario", "label", "prediction", "value"]
-    data = source[known].isel(impression=chosen).drop_vars("entry", errors="ignore")
+    chosen, position = np.unique(impression, return_inverse=True)
+    columns = ["row", "time", "scenario", "label", "prediction", "value"]
+    data = source[columns].isel(impression=chosen).drop_vars("entry", errors="ignore")
     data = data.assign(
         {
             "layout": (("point", "axis"), np.asarray(layout, np.float32)),
-            "of": (("point",), place.astype(np.int32)),
+            "of": (("point",), position.astype(np.int32)),
             "entry": (("point",), entry.astype(np.int32)),
         }
     ).assign_coords(axis=["x", "y"], name=[str(name) for name in source["entry"].values])
@@ -184,7 +184,7 @@ def assembled(source: xr.Dataset, layout: Array, impression: Array, entry: Array
     return data
 
 
-def _layout(study: Study, vectors: Array, options: Options) -> tuple[Array, Array]:
+def _embed(study: Study, vectors: Array, options: Options) -> tuple[Array, Array]:
     title = TITLES[options.method]
     live = Live()
 
@@ -195,22 +195,22 @@ def _layout(study: Study, vectors: Array, options: Options) -> tuple[Array, Arra
 
     if options.method == "pca":
         return project.pca(vectors)
-    place = project.umap if options.method == "umap" else project.tsne
-    return place(vectors, options.start, tell), np.full(2, np.nan)
+    embed = project.umap if options.method == "umap" else project.tsne
+    return embed(vectors, options.start, tell), np.full(2, np.nan)
 
 
 def _words(data: xr.Dataset) -> str:
     """Return how far the picture is to be trusted, in words."""
     title = TITLES[str(data.attrs["method"])]
     if "other_layout" in data:
-        told = "; ".join(
+        measures = "; ".join(
             f"{data.attrs[run]} {data[f'{prefix}trust'].sel(measure=TRUST[0]).item():.2f} trustworthiness, "
             f"{percent(data[f'{prefix}trust'].sel(measure=TRUST[1]).item(), 0)} of the ten nearest kept"
             for run, prefix in (("run", ""), ("other", "other_"))
         )
         return (
             f"{title} of the same {data.sizes['impression']:,} impressions by two runs, each laid out by "
-            f"itself: {told}. Which groups lie apart can be compared, distances between them cannot."
+            f"itself: {measures}. Which groups lie apart can be compared, distances between them cannot."
         )
     points, impressions = data.sizes["point"], data.sizes["impression"]
     of = f"{points:,} vectors of" if points != impressions else "the vectors of"
@@ -218,13 +218,13 @@ def _words(data: xr.Dataset) -> str:
     trust, low, high = (
         data[name].sel(measure=TRUST[0]).item() for name in ("trust", "trust_low", "trust_high")
     )
-    kept = [data[name].sel(measure=TRUST[1]).item() for name in ("trust", "trust_low", "trust_high")]
+    near = [data[name].sel(measure=TRUST[1]).item() for name in ("trust", "trust_low", "trust_high")]
     verdict = (
         "good" if trust > 0.95 else "fair" if trust > 0.85 else "poor: points side by side may be far apart"
     )
     words = (
-        f"{title} of {of}: {percent(kept[0], 0)} of a vector's ten nearest are among its ten nearest in the "
-        f"picture (95 %: {percent(kept[1], 0)} to {percent(kept[2], 0)}), trustworthiness {trust:.2f} "
+        f"{title} of {of}: {percent(near[0], 0)} of a vector's ten nearest are among its ten nearest in the "
+        f"picture (95 %: {percent(near[1], 0)} to {percent(near[2], 0)}), trustworthiness {trust:.2f} "
         f"(95 %: {low:.2f} to {high:.2f}), {verdict}."
     )
     if data.attrs["method"] == "pca":

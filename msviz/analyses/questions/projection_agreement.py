@@ -33,12 +33,12 @@ def analyse(study: Study, options: Options) -> Finding:
     """
     if options.method == "pca":
         raise invalid("projection_agreement method", options.method, "wanted: umap or tsne; pca has no start")
-    asked = options.model_dump()
+    request = options.model_dump()
     with study.stage(0.0, 0.5):
-        first = ask(study, "projection", asked)
+        first = ask(study, "projection", request)
     with study.stage(0.5, 0.5):
-        second = ask(study, "projection", asked | {"start": options.start + 1})
-    layouts = [found.data["layout"].values for found in (first, second)]
+        second = ask(study, "projection", request | {"start": options.start + 1})
+    layouts = [finding.data["layout"].values for finding in (first, second)]
     shared = project.agreement(layouts[0], layouts[1])
     turned, whole = project.aligned(layouts[0], layouts[1])
     data = xr.Dataset(

@@ -69,11 +69,11 @@ def analyse(study: Study, options: Options) -> Finding:
         raise MsvizError("rate_distribution: the log names no user (role: user)")
     who, group, label, names = _rows(study, options, study.schema.index(user.name))
     clicks = _clicks(who, group, label, len(names), options.draws, study.seed)
-    seen = [np.isfinite(one).sum() for one in clicks]
-    kept = [number for number, count in enumerate(seen) if count > 1]
-    if not kept:
+    users = [np.isfinite(user_clicks).sum() for user_clicks in clicks]
+    groups = [number for number, count in enumerate(users) if count > 1]
+    if not groups:
         raise invalid("draws", options.draws, "no two users are seen so often; wanted: fewer")
-    data = _table(clicks[kept], [names[number] for number in kept], options.draws)
+    data = _table(clicks[groups], [names[number] for number in groups], options.draws)
     data.attrs.update(by=options.by, draws=options.draws)
     return Finding(
         analysis="rate_distribution",
@@ -86,18 +86,24 @@ def analyse(study: Study, options: Options) -> Finding:
 
 def _rows(study: Study, options: Options, column: int) -> tuple[Array, Array, Array, list[str]]:
     """Return user, group and label (n,) of rows of known users in a group, and the groups' names."""
-    parts = [one for one in daily.studies(study) if one.part.rows]
+    parts = [split_study for split_study in daily.studies(study) if split_study.part.rows]
     if not parts:
         raise MsvizError(f"split {study.split}: it has no rows to look at")
-    total = sum(one.part.rows for one in parts)
-    found = []
-    for one in parts:
-        chosen = one.sample(max(1, int(np.ceil(options.rows * one.part.rows / total))))
-        fields = one.part.fields(chosen)[:, column]
-        found.append(
-            [fields, *(np.asarray(a)[chosen] for a in (one.part.time, one.part.scenario, one.part.label))]
+    total = sum(split_study.part.rows for split_study in parts)
+    columns = []
+    for split_study in parts:
+        chosen = split_study.sample(max(1, int(np.ceil(options.rows * split_study.part.rows / total))))
+        fields = split_study.part.fields(chosen)[:, column]
+        columns.append(
+            [
+                fields,
+                *(
+                    np.asarray(a)[chosen]
+                    for a in (split_study.part.time, split_study.part.scenario, split_study.part.label)
+                ),
+            ]
         )
-    who, time, scenario, label = (np.concatenate(side) for side in zip(*found, strict=True))
+    who, time, scenario, label = (np.concatenate(side) for side in zip(*columns, strict=True))
     if options.by == "period":
         group, names = _by_day(study, time // DAY, options.periods)
     else:
@@ -110,12 +116,12 @@ def _by_day(study: Study, day: Array, periods: str) -> tuple[Array, list[str]]:
     """Return the kind of day (n,) of each row, -1 for none, and the kinds' names."""
     first = int(day.min())
     days = [str(np.datetime64(number, "D")) for number in range(first, int(day.max()) + 1)]
-    known = daily.calendar(days, periods, study.dataset.truth)
-    if not known.known:
+    calendar = daily.calendar(days, periods, study.dataset.truth)
+    if not calendar.known:
         raise invalid("periods", periods, "no promotions are known here: name them, or ask by scenario")
     kind = np.full(len(days), -1)
     for number, phases in enumerate(KINDS.values()):
-        kind[known.within(phases)] = number
+        kind[calendar.within(phases)] = number
     return kind[day - first], list(KINDS)
 
 
@@ -123,11 +129,11 @@ def _by_scenario(study: Study, scenario: Array, most: int) -> tuple[Array, list[
     """Return the place of each row's scenario (n,) among the largest, -1 for none, and their names."""
     count = np.bincount(scenario, minlength=len(study.schema.scenarios) + 1)
     count[UNSEEN] = 0
-    kept = np.sort(np.argsort(-count, kind="stable")[:most])
-    kept = kept[count[kept] > 0]
-    place = np.full(len(count), -1)
-    place[kept] = np.arange(len(kept))
-    return place[scenario], [study.schema.scenario_names[number] for number in kept]
+    largest = np.sort(np.argsort(-count, kind="stable")[:most])
+    largest = largest[count[largest] > 0]
+    index = np.full(len(count), -1)
+    index[largest] = np.arange(len(largest))
+    return index[scenario], [study.schema.scenario_names[number] for number in largest]
 
 
 def _clicks(who: Array, group: Array, label: Array, groups: int, draws: int, seed: int) -> Array:
@@ -140,21 +146,26 @@ def _clicks(who: Array, group: Array, label: Array, groups: int, draws: int, see
     count = np.bincount(cell, minlength=groups * len(users))
     rank = np.arange(len(cell)) - (np.cumsum(count) - count)[cell]
     drawn = rank < draws
-    found = np.bincount(cell[drawn], label[order][drawn], groups * len(users))
-    return np.where(count >= draws, found, np.nan).reshape(groups, len(users))
+    clicks = np.bincount(cell[drawn], label[order][drawn], groups * len(users))
+    return np.where(count >= draws, clicks, np.nan).reshape(groups, len(users))
 
 
 def _table(clicks: Array, names: Sequence[str], draws: int) -> xr.Dataset:
     """Return the distribution of each group and how its users differ from themselves in the first."""
-    known = [one[np.isfinite(one)] / draws for one in clicks]
-    counts = np.stack([np.bincount(np.round(one * draws).astype(int), minlength=draws + 1) for one in known])
+    group_rates = [user_clicks[np.isfinite(user_clicks)] / draws for user_clicks in clicks]
+    counts = np.stack(
+        [
+            np.bincount(np.round(user_clicks * draws).astype(int), minlength=draws + 1)
+            for user_clicks in group_rates
+        ]
+    )
     users = counts.sum(1)
     low, high = wilson_interval(counts.ravel(), np.repeat(users, draws + 1))
-    mean = np.array([one.mean() for one in known])
-    half = half_width([one.std(ddof=1) for one in known], users)
-    against = [paired_test(*_shared(clicks[0], one, draws)) for one in clicks]
-    both = [int((np.isfinite(clicks[0]) & np.isfinite(one)).sum()) for one in clicks]
-    cells, one = ("group", "rate"), ("group",)
+    mean = np.array([user_rates.mean() for user_rates in group_rates])
+    half = half_width([user_rates.std(ddof=1) for user_rates in group_rates], users)
+    against = [paired_test(*_keep_shared(clicks[0], user_rates, draws)) for user_rates in clicks]
+    both = [int((np.isfinite(clicks[0]) & np.isfinite(user_rates)).sum()) for user_rates in clicks]
+    cells, axis = ("group", "rate"), ("group",)
     return xr.Dataset(
         {
             "share": (cells, counts / users[:, None]),
@@ -164,21 +175,21 @@ def _table(clicks: Array, names: Sequence[str], draws: int) -> xr.Dataset:
                 cells,
                 np.stack([stats.binom.pmf(np.arange(draws + 1), draws, rate) for rate in mean]),
             ),
-            "users": (one, users),
-            "mean": (one, mean),
-            "mean_low": (one, mean - half),
-            "mean_high": (one, mean + half),
-            "spread": (one, np.array([spread(rates, draws) for rates in known])),
-            "difference": (one, np.array([found.difference for found in against])),
-            "difference_low": (one, np.array([found.low for found in against])),
-            "difference_high": (one, np.array([found.high for found in against])),
-            "both": (one, np.array(both)),
+            "users": (axis, users),
+            "mean": (axis, mean),
+            "mean_low": (axis, mean - half),
+            "mean_high": (axis, mean + half),
+            "spread": (axis, np.array([spread(rates, draws) for rates in group_rates])),
+            "difference": (axis, np.array([test.difference for test in against])),
+            "difference_low": (axis, np.array([test.low for test in against])),
+            "difference_high": (axis, np.array([test.high for test in against])),
+            "both": (axis, np.array(both)),
         },
         {"group": list(names), "rate": np.arange(draws + 1) / draws},
     )
 
 
-def _shared(first: Array, second: Array, draws: int) -> tuple[Array, Array]:
+def _keep_shared(first: Array, second: Array, draws: int) -> tuple[Array, Array]:
     """Return the rates of users that both groups have."""
     both = np.isfinite(first) & np.isfinite(second)
     return first[both] / draws, second[both] / draws
@@ -199,29 +210,29 @@ def _words(data: xr.Dataset) -> str:
     groups = [str(name) for name in data["group"].values]
     draws = int(data.attrs["draws"])
 
-    def told(name: str) -> str:
-        one = data.sel(group=name)
-        half = 100 * float(one["mean_high"] - one["mean"])
-        users = f"{int(one['users']):,} users, own rates ± {percent(float(one['spread']))}"
-        return f"{percent(float(one['mean']))} (± {half:.2g}) on average, {users}"
+    def describe(name: str) -> str:
+        group = data.sel(group=name)
+        half = 100 * float(group["mean_high"] - group["mean"])
+        users = f"{int(group['users']):,} users, own rates ± {percent(float(group['spread']))}"
+        return f"{percent(float(group['mean']))} (± {half:.2g}) on average, {users}"
 
-    def place(name: str) -> str:
+    def where(name: str) -> str:
         return f"on {name[0].lower()}{name[1:]}" if data.attrs["by"] == "period" else f"in {name}"
 
     first = groups[0]
-    words = f"Of {draws} impressions each, users click {place(first)}: {told(first)}"
+    words = f"Of {draws} impressions each, users click {where(first)}: {describe(first)}"
     if len(groups) == 1:
         return f"{words}."
     default = int(np.nanargmax(np.abs(data["difference"].values[1:]))) + 1
     other = PROMOTION_DAYS if PROMOTION_DAYS in groups[1:] else groups[default]
-    one = data.sel(group=other)
-    apart = 100 * np.array([float(one[f"difference{end}"]) for end in ("", "_low", "_high")])
-    words += f"; {place(other)}: {told(other)}."
+    group = data.sel(group=other)
+    apart = 100 * np.array([float(group[f"difference{end}"]) for end in ("", "_low", "_high")])
+    words += f"; {where(other)}: {describe(other)}."
     if not np.isfinite(apart).all():
         return words
     clear = "" if apart[1] > 0 or apart[2] < 0 else "; that may be chance"
     return (
-        f"{words} The {int(one['both']):,} users of both click {apart[0]:+.1f} points {place(other)} "
+        f"{words} The {int(group['both']):,} users of both click {apart[0]:+.1f} points {where(other)} "
         f"(95 %: {apart[1]:+.1f} to {apart[2]:+.1f}{clear})."
     )
 

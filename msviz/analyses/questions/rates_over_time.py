@@ -58,25 +58,25 @@ def analyse(study: Study, options: Options) -> Finding:
     `auc_rows` (period, scenario) are of rows that training never saw, DeLong's interval; where only the
     training split is asked for, of its rows. All splits are looked at unless one is named.
     """
-    parts = [one for one in daily.studies(study) if one.part.rows]
+    parts = [split_study for split_study in daily.studies(study) if split_study.part.rows]
     if not parts:
         raise MsvizError(f"split {study.split}: it has no rows to look at")
     first, last = daily.span(parts)
     days = [str(np.datetime64(day, "D")) for day in range(first, last + 1)]
-    known = daily.calendar(days, options.periods, study.dataset.truth)
-    kept = _kept(parts, options.most, len(study.schema.scenarios) + 1)
-    periods, member = _periods(known)
-    total = sum(one.part.rows for one in parts)
-    counter, done = _Counter(first, len(days), kept, len(study.schema.scenarios) + 1, member), 0
-    held_out = any(one.split != "train" for one in parts)
-    for one in parts:
-        counter.ranks = one.split != "train" or not held_out
-        with one.stage(done / total, one.part.rows / total):
-            one.stream([counter])
-        done += one.part.rows
-    names = [ALL, *(study.schema.scenario_names[number] for number in kept)]
-    data = _layout(counter, days, names, periods)
-    data["phase"], data["promotion"] = (("day",), list(known.phase)), (("day",), list(known.promotion))
+    calendar = daily.calendar(days, options.periods, study.dataset.truth)
+    scenarios = _largest_scenarios(parts, options.most, len(study.schema.scenarios) + 1)
+    periods, member = _periods(calendar)
+    total = sum(split_study.part.rows for split_study in parts)
+    counter, done = _Counter(first, len(days), scenarios, len(study.schema.scenarios) + 1, member), 0
+    held_out = any(split_study.split != "train" for split_study in parts)
+    for split_study in parts:
+        counter.ranks = split_study.split != "train" or not held_out
+        with split_study.stage(done / total, split_study.part.rows / total):
+            split_study.stream([counter])
+        done += split_study.part.rows
+    names = [ALL, *(study.schema.scenario_names[number] for number in scenarios)]
+    data = _name_axes(counter, days, names, periods)
+    data["phase"], data["promotion"] = (("day",), list(calendar.phase)), (("day",), list(calendar.promotion))
     data.attrs["held_out"] = int(held_out)
     words = {name: _words(data, name) for name in names}
     return Finding(
@@ -89,26 +89,29 @@ def analyse(study: Study, options: Options) -> Finding:
     )
 
 
-def _kept(parts: list[Study], most: int, scenarios: int) -> list[int]:
+def _largest_scenarios(parts: list[Study], most: int, scenarios: int) -> list[int]:
     """Return the scenarios with most rows, in the schema's order; combinations never seen come last."""
-    count = sum(np.bincount(one.part.scenario, minlength=scenarios) for one in parts)
+    count = sum(np.bincount(split_study.part.scenario, minlength=scenarios) for split_study in parts)
     present = np.flatnonzero(count)
     order = present[np.argsort(-np.asarray(count)[present], kind="stable")][:most]
     return sorted((int(number) for number in order), key=lambda number: (number == 0, number))
 
 
-def _periods(known: Calendar) -> tuple[list[str], Array]:
+def _periods(calendar: Calendar) -> tuple[list[str], Array]:
     """Return the periods' names and which days belong to each (P, D)."""
-    days = np.ones(len(known.days), bool)
-    found = [(ALL_DAYS, days)]
-    if known.known:
-        found.append((NORMAL_DAYS, known.within([daily.NORMAL])))
-        found += [(BEFORE_DAYS, known.within([daily.BEFORE])), (AFTER_DAYS, known.within([daily.AFTER]))]
-        found.append((PROMOTION_DAYS, known.within(daily.PROMOTION)))
-        for name in dict.fromkeys(filter(None, known.promotion)):
-            found.append((name, np.array([one == name for one in known.promotion])))
-    kept = [(name, inside) for name, inside in found if inside.any()]
-    return [name for name, _ in kept], np.stack([inside for _, inside in kept])
+    days = np.ones(len(calendar.days), bool)
+    periods = [(ALL_DAYS, days)]
+    if calendar.known:
+        periods.append((NORMAL_DAYS, calendar.within([daily.NORMAL])))
+        periods += [
+            (BEFORE_DAYS, calendar.within([daily.BEFORE])),
+            (AFTER_DAYS, calendar.within([daily.AFTER])),
+        ]
+        periods.append((PROMOTION_DAYS, calendar.within(daily.PROMOTION)))
+        for name in dict.fromkeys(filter(None, calendar.promotion)):
+            periods.append((name, np.array([promotion == name for promotion in calendar.promotion])))
+    occurring = [(name, inside) for name, inside in periods if inside.any()]
+    return [name for name, _ in occurring], np.stack([inside for _, inside in occurring])
 
 
 class _Counter(Reducer):
@@ -116,11 +119,11 @@ class _Counter(Reducer):
 
     sources: tuple[str, ...] = ("prediction", "label")
 
-    def __init__(self, first: int, days: int, kept: list[int], scenarios: int, member: Array) -> None:
+    def __init__(self, first: int, days: int, largest: list[int], scenarios: int, member: Array) -> None:
         self.first, self.days, self.member = first, days, member
-        self.places = len(kept) + 1
-        self.place = np.full(scenarios, len(kept))
-        self.place[kept] = np.arange(len(kept))
+        self.places = len(largest) + 1
+        self.place = np.full(scenarios, len(largest))
+        self.place[largest] = np.arange(len(largest))
         self.ranks = True
         self.sums = np.zeros((3, days * self.places))  # rows, clicks, predictions
         # Days of one period are added up while the pass goes: a year of histograms would be large.
@@ -132,10 +135,10 @@ class _Counter(Reducer):
     def begin(self, rows: BatchRows) -> None:
         batch = rows.batch
         day = (batch.time.cpu().numpy() // DAY) - self.first
-        place = self.place[batch.scenario.cpu().numpy()]
+        index = self.place[batch.scenario.cpu().numpy()]
         self.label = batch.label.cpu().numpy().astype(np.int64)
-        self.cell = day * self.places + place
-        self.inside = (self.kind[day] * self.places + place) * 2 + self.label
+        self.cell = day * self.places + index
+        self.inside = (self.kind[day] * self.places + index) * 2 + self.label
 
     def see(self, source: str, layer: int | None, values: Tensor, rows: slice) -> None:
         if source == "label":
@@ -155,16 +158,16 @@ class _Counter(Reducer):
 
     def by_day(self) -> Array:
         """Return rows, clicks and predictions (3, day, scenario), all scenarios first."""
-        found = self.sums.reshape(3, self.days, self.places)
-        return np.concatenate([found.sum(2, keepdims=True), found[:, :, :-1]], 2)
+        table = self.sums.reshape(3, self.days, self.places)
+        return np.concatenate([table.sum(2, keepdims=True), table[:, :, :-1]], 2)
 
     def histograms(self, period: int) -> Array:
         """Return a period's counts (scenario, label, bin), all scenarios first."""
-        found = self.seen.reshape(len(self.kinds), self.places, 2, self.bins)[self.kinds[:, period]].sum(0)
-        return np.concatenate([found.sum(0, keepdims=True), found[:-1]])
+        counts = self.seen.reshape(len(self.kinds), self.places, 2, self.bins)[self.kinds[:, period]].sum(0)
+        return np.concatenate([counts.sum(0, keepdims=True), counts[:-1]])
 
 
-def _layout(counter: _Counter, days: list[str], names: list[str], periods: list[str]) -> xr.Dataset:
+def _name_axes(counter: _Counter, days: list[str], names: list[str], periods: list[str]) -> xr.Dataset:
     """Return everything with named axes."""
     by_day = counter.by_day()
     arrays = _rates(by_day, ("day", "scenario"), "")
@@ -172,10 +175,10 @@ def _layout(counter: _Counter, days: list[str], names: list[str], periods: list[
     arrays |= _rates(by_period, ("period", "scenario"), "period_")
     ranked = np.full((4, len(periods), len(names)), np.nan)
     for period in range(len(periods)):
-        for place, counts in enumerate(counter.histograms(period)):
+        for number, counts in enumerate(counter.histograms(period)):
             misses, hits = counts  # rows of a bin count as ties
-            ranked[:3, period, place] = delong_interval(hits, misses)
-            ranked[3, period, place] = counts.sum()
+            ranked[:3, period, number] = delong_interval(hits, misses)
+            ranked[3, period, number] = counts.sum()
     for name, values in zip(("auc", "auc_low", "auc_high", "auc_rows"), ranked, strict=True):
         arrays[name] = (("period", "scenario"), values)
     return xr.Dataset(arrays, {"day": days, "scenario": names, "period": periods})
@@ -199,36 +202,40 @@ def _rates(sums: Array, dims: tuple[str, str], prefix: str) -> dict[str, Any]:
 def _words(data: xr.Dataset, scenario: str) -> str:
     """Return in words how promotions change click rate and AUC in one scenario."""
     here = data.sel(scenario=scenario)
-    place = "Over all scenarios" if scenario == ALL else f"In {scenario}"
+    scope = "Over all scenarios" if scenario == ALL else f"In {scenario}"
     periods = [str(name) for name in data["period"].values]
     if PROMOTION_DAYS not in periods or NORMAL_DAYS not in periods:
-        one = here.sel(period=ALL_DAYS)
-        clicks = f"{percent(float(one['period_rate']), 2)} of {rows(int(one['period_rows']))} were clicked"
-        return f"{place}, {clicks}; no promotions are known: name them with the option periods."
+        cell = here.sel(period=ALL_DAYS)
+        clicks = f"{percent(float(cell['period_rate']), 2)} of {rows(int(cell['period_rows']))} were clicked"
+        return f"{scope}, {clicks}; no promotions are known: name them with the option periods."
     hot, usual = here.sel(period=PROMOTION_DAYS), here.sel(period=NORMAL_DAYS)
-    words = f"{place}, people click {_rate(hot)} on promotion days and {_rate(usual)} on normal days."
-    words += f" The model predicts {_predicted(hot)} and {_predicted(usual)}."
+    words = f"{scope}, people click {_rate(hot)} on promotion days and {_rate(usual)} on normal days."
+    words += f" The model predicts {_describe_prediction(hot)} and {_describe_prediction(usual)}."
     if np.isfinite(hot["auc"]) and np.isfinite(usual["auc"]):
         words += f" {_apart(hot, usual)}"
     return words
 
 
-def _predicted(one: xr.Dataset) -> str:
+def _describe_prediction(cell: xr.Dataset) -> str:
     """Return what was predicted on average, and whether that lies outside what was clicked."""
-    told, rate = float(one["period_predicted"]), float(one["period_rate"])
-    inside = float(one["period_low"]) <= told <= float(one["period_high"])
-    return percent(told, 2) if inside or not rate else f"{percent(told, 2)} ({told / rate:.2f} times that)"
+    predicted, rate = float(cell["period_predicted"]), float(cell["period_rate"])
+    inside = float(cell["period_low"]) <= predicted <= float(cell["period_high"])
+    return (
+        percent(predicted, 2)
+        if inside or not rate
+        else f"{percent(predicted, 2)} ({predicted / rate:.2f} times that)"
+    )
 
 
-def _rate(one: xr.Dataset) -> str:
-    interval = span(float(one["period_low"]), float(one["period_high"]))
-    return f"{percent(float(one['period_rate']), 2)} ({interval}; {rows(int(one['period_rows']))})"
+def _rate(cell: xr.Dataset) -> str:
+    interval = span(float(cell["period_low"]), float(cell["period_high"]))
+    return f"{percent(float(cell['period_rate']), 2)} ({interval}; {rows(int(cell['period_rows']))})"
 
 
 def _apart(hot: xr.Dataset, usual: xr.Dataset) -> str:
     """Return whether predictions are worse in promotions, from two independent AUCs."""
     gap = float(hot["auc"]) - float(usual["auc"])
-    halves = [float(one["auc_high"] - one["auc_low"]) / 2 for one in (hot, usual)]
+    halves = [float(days["auc_high"] - days["auc_low"]) / 2 for days in (hot, usual)]
     both = f"AUC {float(hot['auc']):.3f} in promotions, {float(usual['auc']):.3f} on normal days"
     if not np.isfinite(halves).all():
         return f"Predictions of these days: {both}."

@@ -114,8 +114,8 @@ def analyse(study: Study, options: Options) -> Finding:
         matrix, signed = (apart.entry_cosines(values, weights, absolute) for absolute in (True, False))
         flat, owner = values.reshape(-1, values.shape[2]), np.repeat(np.arange(len(part)), len(names))
     else:
-        kept = group >= 0
-        flat, owner, group = values[kept, 0], np.flatnonzero(kept), group[kept]
+        grouped = group >= 0
+        flat, owner, group = values[grouped, 0], np.flatnonzero(grouped), group[grouped]
         matrix, signed = (
             apart.cosines(flat, group, len(names), weights[:, owner], absolute) for absolute in (True, False)
         )
@@ -173,10 +173,10 @@ def score(finding: Finding, truth: Mapping[str, Any], schema: Any) -> list[Score
     if data.attrs["kind"] != "scenario":
         return []
     names = [str(name) for name in data["group"].values]
-    found = sharing_score(names, data["signed"].values, truth, "Cosines")
+    scores = sharing_score(names, data["signed"].values, truth, "Cosines")
     if "reaction" in data:
-        found += sharing_score(names, data["reaction"].values, truth, "Reactions")
-    return found
+        scores += sharing_score(names, data["reaction"].values, truth, "Reactions")
+    return scores
 
 
 def words(data: xr.Dataset) -> str:
@@ -186,7 +186,7 @@ def words(data: xr.Dataset) -> str:
         return f"Only one {kind} has impressions in this sample: there is nothing to keep apart."
     number = {name: data.sel(measure=name) for name in MEASURES}
 
-    def told(name: str, form: Any) -> str:
+    def describe(name: str, form: Any) -> str:
         value, low, high = (float(number[name][part]) for part in ("number", "low", "high"))
         return f"{form(value)} (95 %: {form(low)} to {form(high)})" if np.isfinite(value) else "not defined"
 
@@ -200,12 +200,12 @@ def words(data: xr.Dataset) -> str:
         else "they are partly kept apart"
     )  # fmt: skip
     first = (
-        f"Vectors of different {kind}s have a mean |cosine| of {told('cosine', plain)}: {verdict} "
+        f"Vectors of different {kind}s have a mean |cosine| of {describe('cosine', plain)}: {verdict} "
         "(1 is the same direction, 0 a right angle)."
     )
     others = (
-        f" Silhouette {told('silhouette', plain)}; a straight rule tells the {kind} of a vector in "
-        f"{told('probe', percent)} of cases, where guessing gives {percent(1 / groups)}."
+        f" Silhouette {describe('silhouette', plain)}; a straight rule tells the {kind} of a vector in "
+        f"{describe('probe', percent)} of cases, where guessing gives {percent(1 / groups)}."
     )
     same = ""
     if data.attrs["distinct"] <= groups:
@@ -251,9 +251,9 @@ def compared(first: Finding, second: Finding) -> str:
 
 
 def _vectors(study: Study, options: Options) -> Vectors:
-    shown = study.axes()
-    tap = tap_of(shown, options.tap)
-    axes = shown[tap]
+    tap_axes = study.axes()
+    tap = tap_of(tap_axes, options.tap)
+    axes = tap_axes[tap]
     able = ways(axes)
     way = options.entries or able[0]
     if way not in able:
@@ -276,10 +276,10 @@ def _vectors(study: Study, options: Options) -> Vectors:
     basis, share = _basis(study, tap, positions, entries) if units > WIDE else (None, 1.0)
     cells = len(names) * min(units, WIDE)
     positions = positions[_first(study, len(positions), max(CELLS // cells, 20))]
-    kept = KeptVectors(tap, positions, entries, basis)
-    study.stream([kept], positions)
+    vectors = KeptVectors(tap, positions, entries, basis)
+    study.stream([vectors], positions)
     kind = axes[0] if way == "each" else "scenario"
-    return Vectors(tap, kind, positions, kept.values, kept.prediction, names, left, units, share)
+    return Vectors(tap, kind, positions, vectors.values, vectors.prediction, names, left, units, share)
 
 
 def _basis(
@@ -310,10 +310,10 @@ def _groups(
     count = np.bincount(scenario, minlength=len(study.schema.scenarios) + 1)
     present = np.flatnonzero(count > 1)
     chosen = np.sort(present[np.argsort(-count[present], kind="stable")[:most]])
-    place = np.full(len(count), -1)
-    place[chosen] = np.arange(len(chosen))
+    index = np.full(len(count), -1)
+    index[chosen] = np.arange(len(chosen))
     names = [study.schema.scenario_names[number] for number in chosen]
-    return place[scenario], names, len(present) - len(chosen)
+    return index[scenario], names, len(present) - len(chosen)
 
 
 def _impressions(study: Study, vectors: Vectors) -> xr.Dataset:
@@ -345,7 +345,7 @@ def _numbers(
         rows.append(
             apart.Estimate.of(_mean(matrix.value[number, mask]), _mean(matrix.draws[:, number, mask]))
         )
-    found: dict[str, Any] = {
+    arrays: dict[str, Any] = {
         "cosine": (both, matrix.value.astype(np.float32)),
         "cosine_low": (both, matrix.low.astype(np.float32)),
         "cosine_high": (both, matrix.high.astype(np.float32)),
@@ -355,26 +355,26 @@ def _numbers(
     for field, name in (("value", "number"), ("low", "low"), ("high", "high")):
         whole = [getattr(overall, field), *(getattr(part, field)[0] for part in parts)]
         each = [[getattr(row, field) for row in rows], *(getattr(part, field)[1:] for part in parts)]
-        found[name] = (("measure",), np.array(whole, float))
-        found["by_group" if name == "number" else f"by_group_{name}"] = (inside, np.array(each, float))
-    return found
+        arrays[name] = (("measure",), np.array(whole, float))
+        arrays["by_group" if name == "number" else f"by_group_{name}"] = (inside, np.array(each, float))
+    return arrays
 
 
 def _reaction(values: np.ndarray[Any, Any], seed: int) -> dict[str, Any]:
-    found = apart.reaction(values, seed)
+    estimate = apart.reaction(values, seed)
     both = ("group", "other")
     return {
-        "reaction": (both, found[0].astype(np.float32)),
-        "reaction_low": (both, found[1].astype(np.float32)),
-        "reaction_high": (both, found[2].astype(np.float32)),
+        "reaction": (both, estimate[0].astype(np.float32)),
+        "reaction_low": (both, estimate[1].astype(np.float32)),
+        "reaction_high": (both, estimate[2].astype(np.float32)),
     }
 
 
 def _mean(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Return the mean over the last axis of what is known, NaN where nothing is."""
-    known = np.isfinite(values)
-    count = known.sum(-1)
-    return np.where(count, np.where(known, values, 0).sum(-1) / np.maximum(count, 1), np.nan)
+    finite = np.isfinite(values)
+    count = finite.sum(-1)
+    return np.where(count, np.where(finite, values, 0).sum(-1) / np.maximum(count, 1), np.nan)
 
 
 def _snapshot_rank(axes: Axes) -> int | None:

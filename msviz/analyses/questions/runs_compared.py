@@ -77,24 +77,26 @@ def analyse(study: Study, options: Options) -> Finding:
     are read where they are of these rows and scopes; otherwise the runs are scored.
     """
     assert study.run is not None
-    found, elsewhere = entries(study.run, named(options.runs), study.dataset.fingerprint)
-    if not found:
+    listing, elsewhere = entries(study.run, named(options.runs), study.dataset.fingerprint)
+    if not listing:
         raise MsvizError(f"run {study.run.name}: it was trained on other data than {study.dataset.name}")
-    read = not study.slice and all(study.split in run.metrics for one in found for run in one.runs)
+    read = not study.slice and all(study.split in run.metrics for entry in listing for run in entry.runs)
     # What is tested and what is shown must be of the same rows; so must be what is read and what is scored.
-    mine = study.run.card.scenario_fields
-    strangers = any(run.card.scenario_fields != mine for one in found for run in one.runs)
+    own_fields = study.run.card.scenario_fields
+    strangers = any(run.card.scenario_fields != own_fields for entry in listing for run in entry.runs)
     read = read and options.by == "scenario"
     read = read and not ((options.paired or strangers) and options.rows < study.part.rows)
     scored = (
-        None if read and not options.paired else _scores(study, found, study.sample(options.rows), options)
+        None if read and not options.paired else _scores(study, listing, study.sample(options.rows), options)
     )
-    measured = _read(study, found, scored) if read else _measured(scored)
-    scopes = list(dict.fromkeys(scope for one in measured for run in one for scope in run))
-    data = _table(found, measured, scopes)
+    measured = _read(study, listing, scored) if read else _measure(scored)
+    scopes = list(
+        dict.fromkeys(scope for entry_measures in measured for run in entry_measures for scope in run)
+    )
+    data = _table(listing, measured, scopes)
     if scored is not None:
         data = data.assign(_tests(scored, scopes) if options.paired else {})
-    data.attrs.update(paired=int(options.paired), elsewhere=elsewhere, first=found[0].name, by=options.by)
+    data.attrs.update(paired=int(options.paired), elsewhere=elsewhere, first=listing[0].name, by=options.by)
     words = {metric: _words(data, metric, ALL) for metric in METRICS}
     words |= {f"{metric}, {scope}": _words(data, metric, scope) for metric in METRICS for scope in scopes[1:]}
     count = int(np.nanmax(data["rows"].values))
@@ -114,13 +116,13 @@ class _Scored:
     def __init__(self, study: Study, positions: Array, options: Options) -> None:
         from msviz.training.scoring import users
 
-        part, found = study.part, users(study.part)
+        part, user_ids = study.part, users(study.part)
         self.positions = positions
         self.label = np.asarray(part.label)[positions]
         self.scenario, self.names = np.asarray(part.scenario)[positions], study.schema.scenario_names
         if options.by == "period":
             self.scenario, self.names = _days(study, positions, options.periods)
-        self.user = None if found is None else np.asarray(found)[positions]
+        self.user = None if user_ids is None else np.asarray(user_ids)[positions]
         self.predictions: list[list[Array]] = []
 
     def inside(self, scope: str) -> Array:
@@ -144,27 +146,27 @@ def _days(study: Study, positions: Array, periods: str) -> tuple[Array, list[str
     day = np.asarray(study.part.time)[positions] // DAY
     first = int(day.min(initial=0))
     days = [str(np.datetime64(number, "D")) for number in range(first, int(day.max(initial=first)) + 1)]
-    known = daily.calendar(days, periods, study.dataset.truth)
-    if not known.known:
+    calendar = daily.calendar(days, periods, study.dataset.truth)
+    if not calendar.known:
         raise invalid("periods", periods, "no promotions are known here: name them")
-    kind = np.where(known.within([daily.NORMAL]), 1, np.where(known.within(daily.PROMOTION), 2, 0))
+    kind = np.where(calendar.within([daily.NORMAL]), 1, np.where(calendar.within(daily.PROMOTION), 2, 0))
     return kind[day - first], [BESIDE_DAYS, NORMAL_DAYS, PROMOTION_DAYS]
 
 
 def _scores(study: Study, listing: list[ComparedRun], positions: Array, options: Options) -> _Scored:
     """Return the predictions of all runs for the same rows."""
     scored = _Scored(study, positions, options)
-    total, done = sum(len(one.runs) for one in listing), 0
-    for one in listing:
+    total, done = sum(len(entry.runs) for entry in listing), 0
+    for entry in listing:
         scored.predictions.append([])
-        for run in one.runs:
+        for run in entry.runs:
             with study.stage(done / total, 1 / total):
-                scored.predictions[-1].append(_predicted(study, run, positions))
+                scored.predictions[-1].append(_predict(study, run, positions))
             done += 1
     return scored
 
 
-def _predicted(study: Study, run: Run, positions: Array) -> Array:
+def _predict(study: Study, run: Run, positions: Array) -> Array:
     """Return what a run says of the study's rows at these positions (n,)."""
     from msviz.training.scoring import probabilities
 
@@ -182,112 +184,114 @@ def _predicted(study: Study, run: Run, positions: Array) -> Array:
     return out
 
 
-def _read(study: Study, found: list[ComparedRun], scored: _Scored | None) -> list[list[dict[str, Any]]]:
+def _read(study: Study, listing: list[ComparedRun], scored: _Scored | None) -> list[list[dict[str, Any]]]:
     """Return per entry and run the measures by scope that training wrote down.
 
     A run with other scenarios wrote them down by those, which may even share a name: it is scored.
     """
     assert study.run is not None
-    mine, rows = study.run.card.scenario_fields, None
+    own_fields, rows = study.run.card.scenario_fields, None
     out: list[list[dict[str, Any]]] = []
-    for place, one in enumerate(found):
+    for row, entry in enumerate(listing):
         out.append([])
-        for number, run in enumerate(one.runs):
-            if run.card.scenario_fields == mine:
+        for number, run in enumerate(entry.runs):
+            if run.card.scenario_fields == own_fields:
                 out[-1].append(_by_scope(run.metrics[study.split]))
             elif scored is not None:
-                out[-1].append(scored.measured(scored.predictions[place][number]))
+                out[-1].append(scored.measured(scored.predictions[row][number]))
             else:
                 rows = rows or _Scored(study, np.arange(study.part.rows), Options())
-                out[-1].append(rows.measured(_predicted(study, run, rows.positions)))
+                out[-1].append(rows.measured(_predict(study, run, rows.positions)))
     return out
 
 
-def _measured(scored: _Scored | None) -> list[list[dict[str, Any]]]:
+def _measure(scored: _Scored | None) -> list[list[dict[str, Any]]]:
     assert scored is not None
-    return [[scored.measured(one) for one in each] for each in scored.predictions]
+    return [[scored.measured(prediction) for prediction in each] for each in scored.predictions]
 
 
 def _by_scope(measured: dict[str, Any]) -> dict[str, Any]:
     return {ALL: measured["overall"], **measured["scenarios"]}
 
 
-def _table(found: list[ComparedRun], measured: list[list[dict[str, Any]]], scopes: list[str]) -> xr.Dataset:
+def _table(listing: list[ComparedRun], measured: list[list[dict[str, Any]]], scopes: list[str]) -> xr.Dataset:
     """Return the metrics (run, scope, metric) and what the runs are."""
-    shape = (len(found), len(scopes), len(METRICS))
+    shape = (len(listing), len(scopes), len(METRICS))
     arrays = {name: np.full(shape, np.nan) for name in ("value", "low", "high", "deviation")}
-    for place, runs in enumerate(measured):
+    for row, runs in enumerate(measured):
         for column, scope in enumerate(scopes):
             for number, metric in enumerate(METRICS):
                 each = [run[scope][metric] for run in runs if scope in run]
-                values = [one["value"] for one in each if one["value"] is not None]
+                values = [cell["value"] for cell in each if cell["value"] is not None]
                 if not values or len(values) < len(runs):
                     continue
-                arrays["value"][place, column, number] = np.mean(values)
+                arrays["value"][row, column, number] = np.mean(values)
                 for bound in ("low", "high"):
-                    known = [one[bound] for one in each]
-                    if None not in known:
-                        arrays[bound][place, column, number] = np.mean(known)
+                    bounds = [cell[bound] for cell in each]
+                    if None not in bounds:
+                        arrays[bound][row, column, number] = np.mean(bounds)
                 if len(values) > 1:
-                    arrays["deviation"][place, column, number] = np.std(values, ddof=1)
+                    arrays["deviation"][row, column, number] = np.std(values, ddof=1)
     cells = ("run", "scope", "metric")
     auc = arrays["value"][..., METRICS.index("auc")]
     with np.errstate(divide="ignore", invalid="ignore"):
         better = np.where(auc[:1] > 0.5, (auc - 0.5) / (auc[:1] - 0.5) - 1, np.nan)
-    keys = list(dict.fromkeys(key for one in found for key in one.settings))
-    settings = np.array([[one.settings.get(key, "") for key in keys] for one in found], dtype=object)
-    pairs = switched(found)
+    keys = list(dict.fromkeys(key for entry in listing for key in entry.settings))
+    settings = np.array([[entry.settings.get(key, "") for key in keys] for entry in listing], dtype=object)
+    pairs = switched(listing)
     return xr.Dataset(
         {
             **{name: (cells, array) for name, array in arrays.items()},
             "difference": (cells, arrays["value"] - arrays["value"][:1]),
             "improvement": (cells[:2], better),
             "rows": (("scope",), np.array([_rows(measured, scope) for scope in scopes])),
-            "model": (("run",), np.array([one.model for one in found])),
-            "seeds": (("run",), np.array([len(one.runs) for one in found])),
-            "parameters": (("run",), np.array([one.runs[0].card.parameters for one in found])),
-            "changes": (("run",), np.array([_changes(one, found) for one in found])),
-            "settings": (("run", "setting"), settings.astype(str).reshape(len(found), len(keys))),
+            "model": (("run",), np.array([entry.model for entry in listing])),
+            "seeds": (("run",), np.array([len(entry.runs) for entry in listing])),
+            "parameters": (("run",), np.array([entry.runs[0].card.parameters for entry in listing])),
+            "changes": (("run",), np.array([_changes(entry, listing) for entry in listing])),
+            "settings": (("run", "setting"), settings.astype(str).reshape(len(listing), len(keys))),
             "pair_with": (("pair",), np.array([pair.on for pair in pairs], int)),
             "pair_without": (("pair",), np.array([pair.off for pair in pairs], int)),
         },
         {
-            "run": [one.name for one in found], "scope": scopes, "metric": list(METRICS), "setting": keys,
-            "pair": [pair.name for pair in pairs],
+            "run": [entry.name for entry in listing], "scope": scopes, "metric": list(METRICS),
+            "setting": keys, "pair": [pair.name for pair in pairs],
         },
     )  # fmt: skip
 
 
 def _rows(measured: list[list[dict[str, Any]]], scope: str) -> int:
-    return max(int(run[scope]["rows"]) for one in measured for run in one if scope in run)
+    return max(
+        int(run[scope]["rows"]) for entry_measures in measured for run in entry_measures if scope in run
+    )
 
 
-def _changes(one: ComparedRun, found: list[ComparedRun]) -> str:
+def _changes(entry: ComparedRun, listing: list[ComparedRun]) -> str:
     """Return a run's settings that differ from the first of its model, in words."""
-    base = next(other for other in found if other.model == one.model)
-    if one is base:
-        return one.model
-    changed = [f"{key} {value}" for key, value in one.settings.items() if value != base.settings[key]]
-    return f"{one.model}, {', '.join(changed)}"
+    base = next(other for other in listing if other.model == entry.model)
+    if entry is base:
+        return entry.model
+    changed = [f"{key} {value}" for key, value in entry.settings.items() if value != base.settings[key]]
+    return f"{entry.model}, {', '.join(changed)}"
 
 
 def _tests(scored: _Scored, scopes: list[str]) -> dict[str, Any]:
     """Return difference, bounds, p and q of AUC and logloss, every run against the first on the same rows."""
     shape = (4, len(scored.predictions), len(scopes), len(METRICS))
     out = np.full(shape, np.nan)
-    losses = [[row_losses(scored.label, one) for one in each] for each in scored.predictions]
+    losses = [[row_losses(scored.label, prediction) for prediction in each] for each in scored.predictions]
     for column, scope in enumerate(scopes):
         inside = scored.inside(scope)
         label = scored.label[inside]
-        base = _placed(label, [one[inside] for one in scored.predictions[0]])
-        own = np.mean([one[inside] for one in losses[0]], 0)
-        for place in range(1, len(scored.predictions)):
-            other = _placed(label, [one[inside] for one in scored.predictions[place]])
-            found: dict[str, Paired] = {"auc": delong_test(base, other) if base and other else NOTHING}
-            found["logloss"] = paired_test(own, np.mean([one[inside] for one in losses[place]], 0))
-            for metric, one in found.items():
-                cell = (one.difference, one.low, one.high, one.p)
-                out[:, place, column, METRICS.index(metric)] = cell
+        base = _mean_placements(label, [prediction[inside] for prediction in scored.predictions[0]])
+        own = np.mean([loss[inside] for loss in losses[0]], 0)
+        for row in range(1, len(scored.predictions)):
+            other = _mean_placements(label, [prediction[inside] for prediction in scored.predictions[row]])
+            tests: dict[str, Paired] = {"auc": delong_test(base, other) if base and other else NOTHING}
+            tests["logloss"] = paired_test(own, np.mean([loss[inside] for loss in losses[row]], 0))
+            for metric, test in tests.items():
+                cell = (test.difference, test.low, test.high, test.p)
+                out[:, row, column, METRICS.index(metric)] = cell
     cells = ("run", "scope", "metric")
     q = np.stack([adjust_p_values(out[3, ..., number]) for number in range(len(METRICS))], -1)
     names = ("difference_low", "difference_high", "p")
@@ -295,51 +299,55 @@ def _tests(scored: _Scored, scopes: list[str]) -> dict[str, Any]:
     return {**tested, "q": (cells, q), "significant": (cells, np.nan_to_num(q, nan=1.0) <= LEVEL)}
 
 
-def _placed(label: Array, scores: list[Array]) -> Placements | None:
-    parts = [placements(label, one) for one in scores]
-    known = [one for one in parts if one is not None]
-    return mean_placements(known) if known and len(known) == len(parts) else None
+def _mean_placements(label: Array, scores: list[Array]) -> Placements | None:
+    parts = [placements(label, prediction) for prediction in scores]
+    defined = [part for part in parts if part is not None]
+    return mean_placements(defined) if defined and len(defined) == len(parts) else None
 
 
 def _words(data: xr.Dataset, metric: str, scope: str) -> str:
     """Return sentences on the best run in a scope, how sure that is, and what was left out."""
     here = data.sel(metric=metric, scope=scope)
     by_day = data.attrs["by"] == "period"
-    place = f"on {scope[0].lower()}{scope[1:]}" if by_day else f"in {scope}"
+    where = f"on {scope[0].lower()}{scope[1:]}" if by_day else f"in {scope}"
     if scope == ALL:
-        place = "over all days" if by_day else "over all scenarios"
+        where = "over all days" if by_day else "over all scenarios"
     value = here["value"].values
     names = data["run"].values
     title = {"auc": "AUC", "logloss": "logloss", "gauc": "AUC by user", "bias": "bias"}[metric]
     article = "an" if title.startswith("AUC") else "a"
-    known = np.flatnonzero(np.isfinite(value))
+    defined = np.flatnonzero(np.isfinite(value))
     other = int(data.attrs["elsewhere"])
     left = f" {other} runs trained on other data are left out." if other > 1 else ""
     left = " 1 run trained on other data is left out." if other == 1 else left
-    if not len(known):
-        return f"No run has a {title} {place}.{left}"
+    if not len(defined):
+        return f"No run has a {title} {where}.{left}"
     size = (
-        np.abs(value[known]) if metric == "bias" else value[known] if metric == "logloss" else -value[known]
+        np.abs(value[defined])
+        if metric == "bias"
+        else value[defined]
+        if metric == "logloss"
+        else -value[defined]
     )
-    order = known[np.argsort(size, kind="stable")]
+    order = defined[np.argsort(size, kind="stable")]
     best = int(order[0])
     bounds = ""
     if np.isfinite(here["low"].values[best]):
         bounds = f", 95 %: {here['low'].values[best]:.4f} to {here['high'].values[best]:.4f}"
-    if len(known) == 1:
+    if len(defined) == 1:
         return (
-            f"{names[best]} is the only run on this data with {article} {title} {place}: {value[best]:.4f} "
+            f"{names[best]} is the only run on this data with {article} {title} {where}: {value[best]:.4f} "
             f"({rows(int(here['rows']))}{bounds}).{left}"
         )
     words = (
-        f"{place[0].upper()}{place[1:]}, {names[best]} has the best {title} of {len(known)} runs: "
+        f"{where[0].upper()}{where[1:]}, {names[best]} has the best {title} of {len(defined)} runs: "
         f"{value[best]:.4f} ({rows(int(here['rows']))}{bounds})"
     )
     words += f"; {names[int(order[1])]} follows with {value[int(order[1])]:.4f}."
-    return words + _tested(data, metric, scope) + left
+    return words + _describe_tests(data, metric, scope) + left
 
 
-def _tested(data: xr.Dataset, metric: str, scope: str) -> str:
+def _describe_tests(data: xr.Dataset, metric: str, scope: str) -> str:
     first = data.attrs["first"]
     if metric not in TESTED:
         return ""

@@ -60,15 +60,15 @@ def analyse(study: Study, options: Options) -> Finding:
     parts = [narrowed(dataset.split(name), study.slice) for name in splits]
     if not sum(part.rows for part in parts):
         raise MsvizError(f"split {study.split}: it has no rows to look at")
-    one, other = chosen(schema, options.fields, "sankey")
-    places = [places_of(parts, field, options.top) for field in (one, other)]
-    kept, left = largest(np.concatenate([part.scenario for part in parts]), options.most)
-    counts = counted(parts, (one.name, other.name), [place for place, _ in places], kept)[0]
+    first, second = chosen(schema, options.fields, "sankey")
+    places = [places_of(parts, field, options.top) for field in (first, second)]
+    scenarios, left = largest(np.concatenate([part.scenario for part in parts]), options.most)
+    counts = counted(parts, (first.name, second.name), [index for index, _ in places], scenarios)[0]
     low, high = wilson_interval(counts[1], counts[0])
     rate = np.divide(counts[1], counts[0], out=np.full(counts[0].shape, np.nan), where=counts[0] > 0)
     dims = ("scenario", "first", "second")
     arrays = {"rows": counts[0], "clicks": counts[1], "click_rate": rate, "low": low, "high": high}
-    names = [ALL, *(schema.scenario_names[number] for number in kept)]
+    names = [ALL, *(schema.scenario_names[number] for number in scenarios)]
     data = xr.Dataset(
         {name: (dims, values) for name, values in arrays.items()},
         {"scenario": names, "first": places[0][1], "second": places[1][1]},
@@ -76,12 +76,12 @@ def analyse(study: Study, options: Options) -> Finding:
     p = np.array([woolf(counts[1, k], counts[0, k]) for k in range(len(names))])
     # All scenarios together are no further test, they hold the same rows once more.
     data["q"] = (("scenario",), np.append(p[:1], adjust_p_values(p[1:])))
-    data.attrs.update(first_field=one.label, second_field=other.label, left_out=left)
+    data.attrs.update(first_field=first.label, second_field=second.label, left_out=left)
     words = dict(zip(names, _sentences(data), strict=True))
     also = f" {left} smaller scenarios are only part of the whole." if left else ""
     return Finding(
         analysis="sankey",
-        question=f"How do rows and clicks divide over {one.label} and {other.label}?",
+        question=f"How do rows and clicks divide over {first.label} and {second.label}?",
         takeaway=words[ALL] + also,
         data=data,
         provenance=Provenance(rows=int(counts[0, 0].sum())),
@@ -123,35 +123,35 @@ def score(finding: Finding, truth: Mapping[str, Any], schema: Schema) -> list[Sc
     where = {
         name for pair in truth["pairs"] if set(pair["fields"]) == set(names) for name in pair["strength"]
     }
-    seen = data["q"].isel(scenario=slice(1, None))
-    known = [k for k, name in enumerate(seen["scenario"].values) if str(name) in truth["fields"]]
-    known = [k for k in known if np.isfinite(seen.values[k])]
-    if not known:
+    q = data["q"].isel(scenario=slice(1, None))
+    tested = [k for k, name in enumerate(q["scenario"].values) if str(name) in truth["fields"]]
+    tested = [k for k in tested if np.isfinite(q.values[k])]
+    if not tested:
         return []
-    planted = [str(seen["scenario"].values[k]) in where for k in known]
-    said = [bool(seen.values[k] <= LEVEL) for k in known]
-    right = sum(one == other for one, other in zip(planted, said, strict=True))
-    low, high = (float(one) for one in wilson_interval(np.array(right), np.array(len(known))))
+    planted = [str(q["scenario"].values[k]) in where for k in tested]
+    detected = [bool(q.values[k] <= LEVEL) for k in tested]
+    right = sum(expected == other for expected, other in zip(planted, detected, strict=True))
+    low, high = (float(bound) for bound in wilson_interval(np.array(right), np.array(len(tested))))
     words = (
-        f"In {right} of {len(known)} scenarios the view tells rightly whether {data.attrs['first_field']} "
-        f"and {data.attrs['second_field']} act together: planted in {sum(planted)}, found in {sum(said)}."
+        f"In {right} of {len(tested)} scenarios the view tells rightly whether {data.attrs['first_field']} "
+        f"and {data.attrs['second_field']} act together: planted in {sum(planted)}, found in {sum(detected)}."
     )
-    if sum(said) > sum(planted):
+    if sum(detected) > sum(planted):
         words += " Two fields may also seem to, where one of them goes together with a third that does."
-    return [Score(ALL, right / len(known), low, high, 0.5, words, "share right")]
+    return [Score(ALL, right / len(tested), low, high, 0.5, words, "share right")]
 
 
 def _sentences(data: xr.Dataset) -> list[str]:
     """Return for each scenario which two combinations differ most in click rate, as surely as can be said."""
-    found = [_widest(data.isel(scenario=place)) for place in range(data.sizes["scenario"])]
+    widest = [_widest(data.isel(scenario=scenario)) for scenario in range(data.sizes["scenario"])]
     # Corrected over all pairs of combinations of all scenarios: the widest of many gaps is wide by luck.
-    pairs = np.concatenate([one[0] for one in found])
+    pairs = np.concatenate([test[0] for test in widest])
     q = adjust_p_values(pairs)
     out, start = [], 0
-    for place, (p, low, index) in enumerate(found):
-        mine = q[start : start + len(p)]
+    for scenario, (p, low, index) in enumerate(widest):
+        own = q[start : start + len(p)]
         start += len(p)
-        out.append(_sentence(data.isel(scenario=place), mine, low, index))
+        out.append(_sentence(data.isel(scenario=scenario), own, low, index))
     return out
 
 
@@ -171,9 +171,9 @@ def _widest(here: xr.Dataset) -> tuple[Array, Array, Array]:
 
 def _sentence(here: xr.Dataset, q: Array, low: Array, index: Array) -> str:
     scenario = str(here["scenario"].item())
-    place = "Over all scenarios" if scenario == ALL else f"In {scenario}"
+    scope = "Over all scenarios" if scenario == ALL else f"In {scenario}"
     rows, clicks = int(here["rows"].sum()), int(here["clicks"].sum())
-    words = f"{place}, {percent(clicks / rows) if rows else 'none'} of {rows:,} rows were clicked"
+    words = f"{scope}, {percent(clicks / rows) if rows else 'none'} of {rows:,} rows were clicked"
     sure = np.flatnonzero(q <= LEVEL)
     if not len(sure):
         return f"{words}; no two combinations differ by more than chance."
@@ -194,12 +194,12 @@ def _sentence(here: xr.Dataset, q: Array, low: Array, index: Array) -> str:
 
 
 def _combination(here: xr.Dataset, cell: int) -> str:
-    one = here.isel(first=cell // here.sizes["second"], second=cell % here.sizes["second"])
+    combination = here.isel(first=cell // here.sizes["second"], second=cell % here.sizes["second"])
     return (
-        f"{here.attrs['first_field']} {one['first'].item()} with {here.attrs['second_field']} "
-        f"{one['second'].item()} ({percent(float(one['click_rate']))}, 95 %: "
-        f"{percent(float(one['low'])).removesuffix(' %')}–{percent(float(one['high']))}, "
-        f"{int(one['rows']):,} rows)"
+        f"{here.attrs['first_field']} {combination['first'].item()} with {here.attrs['second_field']} "
+        f"{combination['second'].item()} ({percent(float(combination['click_rate']))}, 95 %: "
+        f"{percent(float(combination['low'])).removesuffix(' %')}–{percent(float(combination['high']))}, "
+        f"{int(combination['rows']):,} rows)"
     )
 
 

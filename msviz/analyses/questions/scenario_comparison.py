@@ -48,50 +48,52 @@ def analyse(study: Study, options: Options) -> Finding:
     over all that was tested; rows count as independent. Raises MsvizError for scenarios without rows and for
     fewer than 2 or more than 6.
     """
-    chosen = _chosen(study, options.scenarios)
+    chosen = _choose(study, options.scenarios)
     names = [study.schema.scenario_names[number] for number in chosen]
-    parts, asked, missing = ask_aspects(study, names)
-    found = [one for part in parts for one in part.special]
-    found += of_values(study.part, study.schema, chosen, names)
-    special = ranked(found)
-    data = _layout(parts, names).assign(_table(special, names))
+    parts, questions, missing = ask_aspects(study, names)
+    tested = [item for part in parts for item in part.special]
+    tested += of_values(study.part, study.schema, chosen, names)
+    special = ranked(tested)
+    data = _name_axes(parts, names).assign(_table(special, names))
     likeness = next((part.likeness for part in parts if part.likeness is not None), None)
     if likeness is not None:
         data["likeness"] = (("scenario", "other"), likeness.values)
         data = data.assign_coords(other=names)
-    data.attrs.update(asked=", ".join(asked), missing="; ".join(missing), tested=len(found))
+    data.attrs.update(asked=", ".join(questions), missing="; ".join(missing), tested=len(tested))
     words = {name: _words(name, special.get(name, [])) for name in names}
     return Finding(
         analysis="scenario_comparison",
         question=TITLE,
-        takeaway=_takeaway(names, special, len(found)),
+        takeaway=_takeaway(names, special, len(tested)),
         data=data,
         provenance=Provenance(rows=study.part.rows),
         takeaways=words,
     )
 
 
-def _chosen(study: Study, text: str) -> list[int]:
+def _choose(study: Study, text: str) -> list[int]:
     """Return the ids of the scenarios, the largest first; raise MsvizError for one without rows."""
     count = np.bincount(study.part.scenario, minlength=len(study.schema.scenarios) + 1)
     count[UNSEEN] = 0
     order = [int(number) for number in np.argsort(-count, kind="stable") if count[number]]
-    known = {study.schema.scenario_names[number]: number for number in order}
-    if len(known) < FEWEST:
-        raise MsvizError(f"split {study.split}: it has rows of {len(known)} scenario, a comparison needs two")
+    numbers = {study.schema.scenario_names[number]: number for number in order}
+    if len(numbers) < FEWEST:
+        raise MsvizError(
+            f"split {study.split}: it has rows of {len(numbers)} scenario, a comparison needs two"
+        )
     if not text.strip():
         return order[:DEFAULT]
     names = [name.strip() for name in text.split("|" if "|" in text else ",")]
     for name in names:
-        if name not in known:
-            raise invalid("scenarios", name, f"with rows here: {one_of(list(known)[:20])}")
+        if name not in numbers:
+            raise invalid("scenarios", name, f"with rows here: {one_of(list(numbers)[:20])}")
     names = list(dict.fromkeys(names))
     if not FEWEST <= len(names) <= MOST:
         raise invalid("scenarios", text, f"wanted: {FEWEST} to {MOST} scenarios")
-    return [known[name] for name in names]
+    return [numbers[name] for name in names]
 
 
-def _layout(parts: list[Aspect], names: list[str]) -> xr.Dataset:
+def _name_axes(parts: list[Aspect], names: list[str]) -> xr.Dataset:
     """Return the aspects' rows as arrays with named axes."""
     lines = [row for part in parts for row in part.rows]
     cells = ("aspect", "scenario")
@@ -113,9 +115,9 @@ def _table(special: Mapping[str, list[Special]], names: list[str]) -> dict[str, 
     text = {key: np.full((len(names), width), "", dtype=object) for key in ("kind", "what", "words")}
     numbers = {key: np.full((len(names), width), np.nan) for key in ("ratio", "low", "high", "q")}
     for row, name in enumerate(names):
-        for place, one in enumerate(special.get(name, [])):
+        for rank, item in enumerate(special.get(name, [])):
             for key, array in {**text, **numbers}.items():
-                array[row, place] = getattr(one, key)
+                array[row, rank] = getattr(item, key)
     cells = ("scenario", "place")
     named = {"low": "ratio_low", "high": "ratio_high"}
     return {key: (cells, array.astype(str)) for key, array in text.items()} | {
@@ -133,7 +135,7 @@ def _words(name: str, special: list[Special]) -> str:
 
 
 def _some(special: list[Special], of_log: bool) -> str:
-    return "; ".join([one.words for one in special if one.of_log == of_log][:SAID])
+    return "; ".join([item.words for item in special if item.of_log == of_log][:SAID])
 
 
 def _takeaway(names: list[str], special: Mapping[str, list[Special]], tested: int) -> str:

@@ -91,29 +91,29 @@ def analyse(study: Study, options: Options) -> Finding:
         )
     ranked = present[np.argsort(-count[present], kind="stable")]
     shares = _shares(study, np.sort(ranked[:8]))
-    tap = _chosen(shares, options.tap)
+    tap = _choose(shares, options.tap)
     alone = shares[tap] >= ALONE
     cells = _cells(study, tap, int(_some(study, ranked[:1], 1)[0]))
     blocks = 1 if alone else BLOCKS if cells <= WIDE else 4
-    kept = np.sort(ranked[: max(2, min(options.most, CELLS // (cells * blocks)))])
-    means = _Means(tap, study.axes()[tap], kept, blocks, study.seed)
+    scenarios = np.sort(ranked[: max(2, min(options.most, CELLS // (cells * blocks)))])
+    means = _Means(tap, study.axes()[tap], scenarios, blocks, study.seed)
     with study.stage(0.0, 0.3):
-        seen = study.stream([means], _some(study, kept, 4 if alone else options.rows))
-    data = _compared(study, means, kept)
-    asked = study.sample(min(options.rows, max(PREDICTED // len(kept), 100)))
+        row_count = study.stream([means], _some(study, scenarios, 4 if alone else options.rows))
+    data = _compare(study, means, scenarios)
+    rows = study.sample(min(options.rows, max(PREDICTED // len(scenarios), 100)))
     with study.stage(0.3, 0.7):
-        answers = _answers(study, kept, asked, data["part"].values)
+        answers = _answers(study, scenarios, rows, data["part"].values)
     data = xr.concat(
         [answers, data], "measure", data_vars="minimal", coords="minimal", compat="override", join="exact"
     )
-    data.attrs.update(tap=tap, alone=int(alone), left_out=len(present) - len(kept), asked=len(asked))
+    data.attrs.update(tap=tap, alone=int(alone), left_out=len(present) - len(scenarios), asked=len(rows))
     words = {str(measure): _words(data, str(measure)) for measure in data["measure"].values}
     return Finding(
         analysis="scenario_similarity",
         question=TITLE,
         takeaway=words[ANSWERS],
         data=data,
-        provenance=Provenance(rows=max(seen, len(asked))),
+        provenance=Provenance(rows=max(row_count, len(rows))),
         takeaways=words,
     )
 
@@ -139,20 +139,20 @@ def score(finding: Finding, truth: Mapping[str, Any], schema: Schema) -> list[Sc
     whole = finding.data["value"].sel(part=WHOLE)
     names = [str(name) for name in whole["scenario"].values]
     return [
-        found
+        sharing
         for measure in whole["measure"].values
-        for found in sharing_score(names, whole.sel(measure=measure).values, truth, SAID[str(measure)])
+        for sharing in sharing_score(names, whole.sel(measure=measure).values, truth, SAID[str(measure)])
     ]
 
 
 class _Means(Reducer):
     """Sums of what one tap shows, by scenario and block of rows; of a scenario axis, the row's own entry."""
 
-    def __init__(self, tap: str, axes: tuple[str, ...], kept: Array, blocks: int, seed: int) -> None:
+    def __init__(self, tap: str, axes: tuple[str, ...], scenarios: Array, blocks: int, seed: int) -> None:
         self.sources: tuple[str, ...] = (tap,)
         self.axes = tuple(axis for axis in axes if axis != "layer")
-        self.kept, self.blocks, self.seed = kept, blocks, seed
-        self.rows = np.zeros(len(kept) * blocks)
+        self.kept, self.blocks, self.seed = scenarios, blocks, seed
+        self.rows = np.zeros(len(scenarios) * blocks)
         self.sums: dict[int | None, Tensor] = {}
         self.shape: tuple[int, ...] = ()
         self._group = self._scenario = torch.zeros(0, dtype=torch.long)
@@ -200,11 +200,11 @@ def _some(study: Study, scenarios: Array, size: int) -> Array:
     order = np.argsort(scenario, kind="stable")
     starts = np.searchsorted(scenario, scenarios, sorter=order)
     ends = np.searchsorted(scenario, scenarios, side="right", sorter=order)
-    found = [
+    drawn = [
         order[first + draw.choice(last - first, min(size, last - first), replace=False, shuffle=False)]
         for first, last in zip(starts, ends, strict=True)
     ]
-    return np.sort(np.concatenate(found))
+    return np.sort(np.concatenate(drawn))
 
 
 def _shares(study: Study, scenarios: Array) -> dict[str, float]:
@@ -238,33 +238,33 @@ def _shares(study: Study, scenarios: Array) -> dict[str, float]:
     return shares
 
 
-def _chosen(shares: dict[str, float], asked: str | None) -> str:
-    if asked is not None and asked not in shares:
-        raise invalid("scenario_similarity tap", asked, one_of(shares))
+def _choose(shares: dict[str, float], wanted: str | None) -> str:
+    if wanted is not None and wanted not in shares:
+        raise invalid("scenario_similarity tap", wanted, one_of(shares))
     # Rounding must not choose among those that depend on the scenario alone.
-    return asked or max(shares, key=lambda name: round(shares[name], 5))
+    return wanted or max(shares, key=lambda name: round(shares[name], 5))
 
 
 def _cells(study: Study, tap: str, row: int) -> int:
     """Return how many numbers a tap shows of a row, its own scenario's alone."""
-    shown = study.trace(np.array([row])).seen[tap]
-    pairs = zip(shown.axes, shown.values.shape[1:], strict=True)
+    output = study.trace(np.array([row])).seen[tap]
+    pairs = zip(output.axes, output.values.shape[1:], strict=True)
     return prod(size for axis, size in pairs if axis != "scenario")
 
 
-def _compared(study: Study, means: _Means, kept: Array) -> xr.Dataset:
+def _compare(study: Study, means: _Means, scenarios: Array) -> xr.Dataset:
     """Return value, low, high and leaf of every measure and part."""
     parts, sums, rows = means.parts()
     matrices = next(p.tap.matrices for p in hooks.points(study.net) if p.name == means.sources[0])
     measures = [COSINE, CENTRED, *([CKA] if matrices else [])]
-    names = [WHOLE, *parts] if parts != [WHOLE] and len(kept) <= MANY else [WHOLE]
+    names = [WHOLE, *parts] if parts != [WHOLE] and len(scenarios) <= MANY else [WHOLE]
     value = _similar(_mean(sums, rows), measures, len(names), matrices)
     bounds = (value, value)
     if means.blocks > 1:
         bounds = _jackknife(sums, rows, value, measures, len(names), matrices)
     leaf = np.array([[_leaves(cells) for cells in of_measure] for of_measure in value])
     axes = ("measure", "part", "scenario", "other")
-    labels = [study.schema.scenario_names[number] for number in kept]
+    labels = [study.schema.scenario_names[number] for number in scenarios]
     return xr.Dataset(
         {
             "value": (axes, value.astype(np.float32)),
@@ -277,30 +277,30 @@ def _compared(study: Study, means: _Means, kept: Array) -> xr.Dataset:
     )
 
 
-def _answers(study: Study, kept: Array, rows: Array, parts: Array) -> xr.Dataset:
+def _answers(study: Study, scenarios: Array, rows: Array, parts: Array) -> xr.Dataset:
     """Return how the model's log-odds for the same rows correlate from scenario to scenario."""
     columns = study.schema.scenario_columns
-    odds = np.empty((len(kept), len(rows)))
+    odds = np.empty((len(scenarios), len(rows)))
     for start in range(0, len(rows), TOGETHER):
         batch = study.batch(rows[start : start + TOGETHER])
-        for place, number in enumerate(kept):
+        for row, number in enumerate(scenarios):
             fields = batch.fields.clone()
             fields[:, columns] = torch.tensor(study.schema.scenarios[number - 1], device=fields.device)
             moved = batch.replace(fields=fields, scenario=torch.full_like(batch.scenario, int(number)))
             p = _in_order(study, moved).double().clamp(1e-7, 1 - 1e-7)
-            odds[place, start : start + len(batch)] = torch.logit(p).cpu().numpy()
+            odds[row, start : start + len(batch)] = torch.logit(p).cpu().numpy()
         if study.progress:
             study.progress(start / len(rows), f"{start:,} of {len(rows):,} rows in every scenario")
     block = row_keys(rows, study.seed) % np.uint64(BLOCKS)
-    value = _correlated(odds)
-    each = np.array([_correlated(odds[:, block != k]) for k in range(BLOCKS)])
+    value = _correlate(odds)
+    each = np.array([_correlate(odds[:, block != k]) for k in range(BLOCKS)])
     half = Z * jackknife_std(each)
-    cells = np.full((3, 1, len(parts), len(kept), len(kept)), np.nan, np.float32)
+    cells = np.full((3, 1, len(parts), len(scenarios), len(scenarios)), np.nan, np.float32)
     cells[:, 0, 0] = value, np.clip(value - half, -1, 1), np.clip(value + half, -1, 1)
     leaf = np.tile(_leaves(value), (1, len(parts), 1))
     axes = ("measure", "part", "scenario", "other")
     data = {name: (axes, array) for name, array in zip(("value", "low", "high"), cells, strict=True)}
-    labels = [study.schema.scenario_names[number] for number in kept]
+    labels = [study.schema.scenario_names[number] for number in scenarios]
     return xr.Dataset(
         {**data, "leaf": (axes[:3], leaf)},
         {"measure": [ANSWERS], "part": parts, "scenario": labels, "other": labels},
@@ -312,11 +312,11 @@ def _in_order(study: Study, batch: Batch) -> Tensor:
     order = study.net.order(batch)
     if order is None:
         return study.predict(batch)
-    found = study.predict(batch.take(order))
-    return torch.empty_like(found).index_copy_(0, order, found)
+    prediction = study.predict(batch.take(order))
+    return torch.empty_like(prediction).index_copy_(0, order, prediction)
 
 
-def _correlated(odds: Array) -> Array:
+def _correlate(odds: Array) -> Array:
     """Return the correlation over rows of log-odds (scenario, rows), NaN where they never vary."""
     apart = odds - odds.mean(1, keepdims=True)
     return _cosine(apart, centred=False)
@@ -328,40 +328,40 @@ def _mean(sums: Array, rows: Array, without: int | None = None) -> Array:
     if without is not None:
         total, count = total - sums[:, :, without], count - rows[:, without]
     with np.errstate(divide="ignore", invalid="ignore"):
-        found: Array = total / count[:, None]
-    return found
+        mean: Array = total / count[:, None]
+    return mean
 
 
 def _similar(mean: Array, measures: list[str], names: int, matrices: tuple[int, int, int] | None) -> Array:
     """Return similarities (measure, part, scenario, scenario) of means (part, scenario, numbers)."""
     every = [np.moveaxis(mean, 0, 1).reshape(mean.shape[1], -1), *(mean if names > 1 else [])]
-    found = []
+    similarities = []
     for measure in measures:
         if measure == CKA and matrices is not None:
             each = [_alike(part.reshape(-1, *matrices)) for part in mean]
-            found.append([np.mean(each, 0), *(each if names > 1 else [])])
+            similarities.append([np.mean(each, 0), *(each if names > 1 else [])])
         else:
-            found.append([_cosine(part, measure == CENTRED) for part in every])
-    return np.array(found)
+            similarities.append([_cosine(part, measure == CENTRED) for part in every])
+    return np.array(similarities)
 
 
 def _cosine(vectors: Array, centred: bool) -> Array:
     vectors = vectors - vectors.mean(0) if centred else vectors
     length = np.sqrt((vectors**2).sum(1))
     with np.errstate(divide="ignore", invalid="ignore"):
-        found = vectors @ vectors.T / np.outer(length, length)
-    return np.clip(found, -1, 1)
+        cosine = vectors @ vectors.T / np.outer(length, length)
+    return np.clip(cosine, -1, 1)
 
 
 def _alike(matrices: Array) -> Array:
     """Return the mean over P of the linear CKA between the scenarios' matrices (S, P, d, d)."""
-    found = np.empty((len(matrices), len(matrices)))
+    similarity = np.empty((len(matrices), len(matrices)))
     # Per matrix, not after the mean: each of the P is compared on a scale of its own.
     own = np.sqrt(((matrices @ matrices.swapaxes(2, 3)) ** 2).sum((2, 3)))
-    for row, mine in enumerate(matrices):
-        cross = ((matrices @ mine.swapaxes(1, 2)) ** 2).sum((2, 3))
-        found[row] = (cross / (own * own[row])).mean(1)
-    return np.clip(found, 0, 1)
+    for row, matrix in enumerate(matrices):
+        cross = ((matrices @ matrix.swapaxes(1, 2)) ** 2).sum((2, 3))
+        similarity[row] = (cross / (own * own[row])).mean(1)
+    return np.clip(similarity, 0, 1)
 
 
 def _jackknife(
@@ -400,9 +400,9 @@ def _words(data: xr.Dataset, measure: str) -> str:
     names = data["scenario"].values
     exact = bool(data.attrs["alone"]) and measure != ANSWERS
 
-    def named(place: int) -> str:
-        a, b = first[place], second[place]
-        words = f"{names[a]} and {names[b]} ({_number(pairs[place], pairs)}"
+    def named(pair: int) -> str:
+        a, b = first[pair], second[pair]
+        words = f"{names[a]} and {names[b]} ({_number(pairs[pair], pairs)}"
         if not exact:
             low, high = (here[bound].values[a, b] for bound in ("low", "high"))
             words += f", 95 %: {_number(low, pairs)} to {_number(high, pairs)}"

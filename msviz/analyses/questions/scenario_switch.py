@@ -48,7 +48,7 @@ def analyse(study: Study, options: Options) -> Finding:
         raise MsvizError("scenario_switch: this log has no scenario field, so there is nowhere to go")
     batch = study.batch(np.array([study.position(options.row)]))
     own = int(batch.scenario[0])
-    scenarios = _chosen(study, own, options.most)
+    scenarios = _choose(study, own, options.most)
     trace = study.trace_of(placed(study, batch, scenarios))
     names = [study.schema.scenario_names[scenario] for scenario in scenarios]
     prediction = trace.prediction.float().cpu().numpy()
@@ -92,8 +92,8 @@ def _with_attention(study: Study, trace: Trace, data: xr.Dataset) -> xr.Dataset:
         return data
     attention = with_mean(trace.seen[tap].values.float().cpu().numpy())
     _, layers, heads, _, keys = attention.shape
-    found = data.assign_coords(coords(study, layers, heads - 1, keys))
-    return found.assign(attention=(("scenario", *AXES), attention))
+    described = data.assign_coords(coords(study, layers, heads - 1, keys))
+    return described.assign(attention=(("scenario", *AXES), attention))
 
 
 def placed(study: Study, batch: Batch, scenarios: list[int]) -> Batch:
@@ -104,13 +104,13 @@ def placed(study: Study, batch: Batch, scenarios: list[int]) -> Batch:
     many = batch.take(torch.zeros(len(scenarios), dtype=torch.long))
     fields = many.fields.clone()
     columns = study.schema.scenario_columns
-    for place, scenario in enumerate(scenarios):
+    for row, scenario in enumerate(scenarios):
         if scenario != UNSEEN:
-            fields[place, columns] = torch.tensor(study.schema.scenarios[scenario - 1])
+            fields[row, columns] = torch.tensor(study.schema.scenarios[scenario - 1])
     return many.replace(fields=fields, scenario=torch.tensor(scenarios))
 
 
-def _chosen(study: Study, own: int, most: int) -> list[int]:
+def _choose(study: Study, own: int, most: int) -> list[int]:
     """Return the row's own scenario and the largest others, in the schema's order."""
     count = np.bincount(study.part.scenario, minlength=len(study.schema.scenarios) + 1)
     ranked = [int(number) for number in np.argsort(-count, kind="stable") if number not in (own, UNSEEN)]

@@ -55,35 +55,39 @@ def analyse(study: Study, options: Options) -> Finding:
     parts = [narrowed(dataset.split(name), study.slice) for name in splits]
     if not sum(part.rows for part in parts):
         raise MsvizError(f"split {study.split}: it has no rows to look at")
-    one, other = chosen(schema, options.fields, "sub_scenarios")
-    third = _third(schema, options.on, one, other)
-    fields = (one, other, third)
+    first, other = chosen(schema, options.fields, "sub_scenarios")
+    third = _third(schema, options.on, first, other)
+    fields = (first, other, third)
     places = [places_of(parts, field, options.top) for field in fields]
-    kept, left = largest(np.concatenate([part.scenario for part in parts]), options.most)
-    counts = counted(parts, tuple(f.name for f in fields), [place for place, _ in places], kept, halves=True)
-    names = [ALL, *(schema.scenario_names[number] for number in kept)]
+    scenarios, left = largest(np.concatenate([part.scenario for part in parts]), options.most)
+    counts = counted(
+        parts, tuple(f.name for f in fields), [index for index, _ in places], scenarios, halves=True
+    )
+    names = [ALL, *(schema.scenario_names[number] for number in scenarios)]
     shape = counts.shape[3:5]
-    found = [
-        answers(*(counts[:, part, place].reshape(2, -1, counts.shape[5]) for part in (0, 1)))
-        for place in range(len(names))
+    tests = [
+        answers(*(counts[:, part, scenario].reshape(2, -1, counts.shape[5]) for part in (0, 1)))
+        for scenario in range(len(names))
     ]
     cells = ("scenario", "first", "second")
     whole = counts.sum((0, 5))
-    arrays = {name: np.stack([getattr(one, name).reshape(shape) for one in found]) for name in BOUNDS}
+    arrays = {name: np.stack([getattr(answer, name).reshape(shape) for answer in tests]) for name in BOUNDS}
     data = xr.Dataset(
         {"rows": (cells, whole[0]), "clicks": (cells, whole[1])}
         | {name: (cells, values.astype(np.float32)) for name, values in arrays.items()}
-        | {"more": (("scenario", "third"), np.stack([one.more for one in found]))},
+        | {"more": (("scenario", "third"), np.stack([answer.more for answer in tests]))},
         {"scenario": names, "first": places[0][1], "second": places[1][1], "third": places[2][1]},
     )
-    p = np.array([one.p for one in found])
+    p = np.array([answer.p for answer in tests])
     # All scenarios together are no further test, they hold the same rows once more.
     data["q"] = (("scenario",), np.append(p[:1], adjust_p_values(p[1:])))
-    data.attrs.update(first_field=one.label, second_field=other.label, third_field=third.label, left_out=left)
+    data.attrs.update(
+        first_field=first.label, second_field=other.label, third_field=third.label, left_out=left
+    )
     words = {name: _words(data.sel(scenario=name)) for name in names}
     return Finding(
         analysis="sub_scenarios",
-        question=f"Who answers differently to {third.label}, by {one.label} and {other.label}?",
+        question=f"Who answers differently to {third.label}, by {first.label} and {other.label}?",
         takeaway=_most(data, words),
         data=data,
         provenance=Provenance(rows=int(whole[0, 0].sum())),
@@ -94,8 +98,8 @@ def analyse(study: Study, options: Options) -> Finding:
 BOUNDS = ("answer", "low", "high")
 
 
-def _third(schema: Schema, name: str, one: Field, other: Field) -> Field:
-    features = [f for f in schema.features if f.role != "scenario" and f not in (one, other)]
+def _third(schema: Schema, name: str, first: Field, other: Field) -> Field:
+    features = [f for f in schema.features if f.role != "scenario" and f not in (first, other)]
     for field in features:
         if name in (field.name, field.label):
             return field
@@ -115,14 +119,14 @@ def _most(data: xr.Dataset, words: dict[str, str]) -> str:
 
 def _words(here: xr.Dataset) -> str:
     scenario = str(here["scenario"].item())
-    place = "Over all scenarios" if scenario == ALL else f"In {scenario}"
-    one, other, third = (here.attrs[f"{side}_field"] for side in ("first", "second", "third"))
+    scope = "Over all scenarios" if scenario == ALL else f"In {scenario}"
+    first, other, third = (here.attrs[f"{side}_field"] for side in ("first", "second", "third"))
     q, answer = float(here["q"]), here["answer"].values
     if not np.isfinite(q):
-        return f"{place}, too few rows to compare groups by {one} and {other}."
+        return f"{scope}, too few rows to compare groups by {first} and {other}."
     if q > LEVEL:
         return (
-            f"{place}, groups by {one} and {other} that answer to {third} differently are not shown "
+            f"{scope}, groups by {first} and {other} that answer to {third} differently are not shown "
             f"(corrected p {chance(q)})."
         )
     values = here["third"].values.astype(str)
@@ -130,18 +134,18 @@ def _words(here: xr.Dataset) -> str:
     # The surest at either end: by the near end of the interval.
     top = np.unravel_index(int(np.nanargmax(here["low"].values)), answer.shape)
     bottom = np.unravel_index(int(np.nanargmin(here["high"].values)), answer.shape)
-    told = [_one(here, int(a), int(b)) for a, b in (top, bottom)]
+    groups = [_describe_group(here, int(a), int(b)) for a, b in (top, bottom)]
     return (
-        f"{place}, groups by {one} and {other} answer to {third} differently (corrected p {chance(q)}): with "
-        f"{more} rather than {less}, {told[0]} and {told[1]}."
+        f"{scope}, groups by {first} and {other} answer to {third} differently (corrected p {chance(q)}): "
+        f"with {more} rather than {less}, {groups[0]} and {groups[1]}."
     )
 
 
-def _one(here: xr.Dataset, first: int, second: int) -> str:
-    one = here.isel(first=first, second=second)
-    value, half = 100 * float(one["answer"]), 50 * float(one["high"] - one["low"])
+def _describe_group(here: xr.Dataset, first: int, second: int) -> str:
+    cell = here.isel(first=first, second=second)
+    value, half = 100 * float(cell["answer"]), 50 * float(cell["high"] - cell["low"])
     way = "more" if value > 0 else "less"
-    who = f"{one['first'].item()}, {one['second'].item()}"
+    who = f"{cell['first'].item()}, {cell['second'].item()}"
     return f"{who} click {abs(value):.1f} points (± {half:.1f}) {way} often"
 
 
@@ -149,7 +153,7 @@ def score(finding: Finding, truth: Mapping[str, Any], schema: Schema) -> list[Sc
     """Return how well the answers tell the two planted groups apart, where these very fields make them."""
     data = finding.data
     names = [schema.field(data.attrs[f"{side}_field"]).name for side in ("first", "second", "third")]
-    found = []
+    scores = []
     for group in truth["sub_scenarios"]:
         flip = names[:2] == group["fields"][::-1]
         if not (flip or names[:2] == group["fields"]) or names[2] != group["on"]:
@@ -166,18 +170,18 @@ def score(finding: Finding, truth: Mapping[str, Any], schema: Schema) -> list[Sc
             f"{data.attrs['third_field']} than one of the second in {float(auc):.0%} of "
             f"{len(sides[0]) * len(sides[1])} comparisons (95 %: {low:.0%} to {high:.0%}; by luck 50 %)."
         )
-        found.append(Score(group["scenario"], float(auc), low, high, 0.5, words))
-    return found
+        scores.append(Score(group["scenario"], float(auc), low, high, 0.5, words))
+    return scores
 
 
 def _of(here: xr.Dataset, members: list[list[str]], flip: bool) -> np.ndarray[Any, Any]:
     pairs = [pair[::-1] if flip else pair for pair in members]
     first, second = (list(here[side].values.astype(str)) for side in ("first", "second"))
     table = here["answer"].values
-    known = [(first.index(a), second.index(b)) for a, b in pairs if a in first and b in second]
-    values = np.array([table[place] for place in known], np.float64)
-    found: np.ndarray[Any, Any] = values[np.isfinite(values)]
-    return found
+    positions = [(first.index(a), second.index(b)) for a, b in pairs if a in first and b in second]
+    values = np.array([table[position] for position in positions], np.float64)
+    defined: np.ndarray[Any, Any] = values[np.isfinite(values)]
+    return defined
 
 
 QUESTION = Question(

@@ -52,27 +52,31 @@ def analyse(study: Study, options: Options) -> Finding:
     click through as it is. Intervals are normal, 95 %.
     """
     tap = study.find_tap("layer", "behaviour", "unit")
-    known = ScenarioAxis.largest(study, options.most)
-    gates = Gates(study, tap, known)
+    axis = ScenarioAxis.largest(study, options.most)
+    gates = Gates(study, tap, axis)
     study.stream([gates])
     arrays, counts = _cells(gates)
-    kept = len(known.targets)
-    held = counts[:kept].any(0) | (np.arange(len(known.sources)) < kept)
+    target_count = len(axis.targets)
+    held = counts[:target_count].any(0) | (np.arange(len(axis.sources)) < target_count)
     unit, apart = _units(gates)
     axes = ("layer", "target", "source")
     data = xr.Dataset(
         {
-            **{name: (axes, value[:, :kept, held]) for name, value in arrays.items() if value.ndim == 3},
+            **{
+                name: (axes, value[:, :target_count, held])
+                for name, value in arrays.items()
+                if value.ndim == 3
+            },
             "usual": (("layer", "source"), arrays["usual"][:, held]),
-            "holding": (("target", "source"), counts[:kept, held]),
-            "rows": (("target",), gates.rows.numpy()[:kept]),
-            "unit_mean": (("layer", "target", "unit"), unit[:, :kept]),
+            "holding": (("target", "source"), counts[:target_count, held]),
+            "rows": (("target",), gates.rows.numpy()[:target_count]),
+            "unit_mean": (("layer", "target", "unit"), unit[:, :target_count]),
             "apart": (("layer", "unit"), apart),
         },
         {
             "layer": [str(number + 1) for number in range(len(unit))],
-            "target": known.targets,
-            "source": [name for name, there in zip(known.sources, held, strict=True) if there],
+            "target": axis.targets,
+            "source": [name for name, there in zip(axis.sources, held, strict=True) if there],
             "unit": [str(number + 1) for number in range(unit.shape[2])],
         },
     )
@@ -118,8 +122,8 @@ class Gates(Reducer):
         batch = rows.batch
         assert batch.histories is not None
         self._there = read(self._study, batch)
-        place = self._known.place.to(self._there.device)
-        self._target, self._source = place[batch.scenario], place[batch.histories.scenario]
+        index = self._known.place.to(self._there.device)
+        self._target, self._source = index[batch.scenario], index[batch.histories.scenario]
         count = torch.zeros(len(batch), self.shape[1], device=self._there.device)
         self._count = count.scatter_add_(1, self._source, self._there.float())
         self.holding.index_add_(0, self._target.cpu(), (self._count > 0).long().cpu())
@@ -146,9 +150,9 @@ class Gates(Reducer):
     def merge(self, other: Gates) -> None:
         """Add the other's sums."""
         self.holding, self.rows = self.holding + other.holding, self.rows + other.rows
-        for mine, theirs in ((self.cells, other.cells), (self.units, other.units)):
+        for totals, theirs in ((self.cells, other.cells), (self.units, other.units)):
             for layer, sums in theirs.items():
-                mine[layer] = mine[layer] + sums if layer in mine else sums
+                totals[layer] = totals[layer] + sums if layer in totals else sums
 
 
 def _cells(gates: Gates) -> tuple[dict[str, Array], Array]:

@@ -81,8 +81,8 @@ def told(
 
 
 def _points(rows: pd.Series, epoch: pd.Series, loss: pd.Series, rate: pd.Series) -> dict[str, Any]:
-    found = {"point_rows": rows, "point_epoch": epoch, "loss": loss, "rate": rate}
-    return {name: (("point",), values.to_numpy()) for name, values in found.items()}
+    columns = {"point_rows": rows, "point_epoch": epoch, "loss": loss, "rate": rate}
+    return {name: (("point",), values.to_numpy()) for name, values in columns.items()}
 
 
 def _marks(marks: Sequence[Snapshot], names: Sequence[str]) -> dict[str, Any]:
@@ -90,21 +90,21 @@ def _marks(marks: Sequence[Snapshot], names: Sequence[str]) -> dict[str, Any]:
 
     def table(metric: str, key: str) -> Array:
         rows = [[mark.overall, *(mark.scenarios.get(name) for name in names)] for mark in marks]
-        return np.array([[_number(one, metric, key) for one in row] for row in rows], float)
+        return np.array([[_number(measures, metric, key) for measures in row] for row in rows], float)
 
-    found: dict[str, Any] = {
+    columns: dict[str, Any] = {
         "mark_rows": (("mark",), np.array([mark.rows for mark in marks])),
         "mark_epoch": (("mark",), np.array([mark.epoch for mark in marks])),
     }
     for metric in METRICS:
         for key, name in (("value", metric), ("low", f"{metric}_low"), ("high", f"{metric}_high")):
-            found[name] = (("mark", "scenario"), table(metric, key))
-    return found
+            columns[name] = (("mark", "scenario"), table(metric, key))
+    return columns
 
 
 def _checks(history: pd.DataFrame, scenarios: int) -> dict[str, Any]:
     """Return the validations of all rows; by scenario where the bundle tells them."""
-    found: dict[str, Any] = {
+    columns: dict[str, Any] = {
         "check_rows": (("check",), history["rows"].to_numpy()),
         "check_epoch": (("check",), history["epoch"].to_numpy()),
     }
@@ -114,8 +114,8 @@ def _checks(history: pd.DataFrame, scenarios: int) -> dict[str, Any]:
         each = history.get(f"valid_{metric}_by_scenario")
         if each is not None and all(len(row) == scenarios for row in each):
             table[:, 1:] = np.array([[np.nan if v is None else v for v in row] for row in each], float)
-        found[f"valid_{metric}"] = (("check", "scenario"), table)
-    return found
+        columns[f"valid_{metric}"] = (("check", "scenario"), table)
+    return columns
 
 
 def _facts(marks: Sequence[Snapshot], history: pd.DataFrame | None) -> dict[str, Any]:
@@ -131,8 +131,8 @@ def _facts(marks: Sequence[Snapshot], history: pd.DataFrame | None) -> dict[str,
         facts["seconds"] = float(last_check["seconds"])
         auc = history["valid_auc"].astype(float).to_numpy()
         # As training does: the first of the best, or the last where none is defined.
-        kept = history.iloc[int(np.nanargmax(auc)) if np.isfinite(auc).any() else -1]
-        facts |= {"kept_rows": int(kept["rows"]), "kept_epoch": float(kept["epoch"])}
+        best = history.iloc[int(np.nanargmax(auc)) if np.isfinite(auc).any() else -1]
+        facts |= {"kept_rows": int(best["rows"]), "kept_epoch": float(best["epoch"])}
     return facts
 
 
@@ -153,11 +153,11 @@ def _whole(data: xr.Dataset) -> str:
 def _words(data: xr.Dataset, name: str) -> str:
     """Return how the AUC of one scenario went, by validations, and on the sample with its interval."""
     here = data.sel(scenario=name)
-    place = "Over all scenarios" if name == ALL else f"In {name}"
+    scope = "Over all scenarios" if name == ALL else f"In {name}"
     parts = []
     if "auc" in data and np.isfinite(here["auc"].values).any():
-        known = np.flatnonzero(np.isfinite(here["auc"].values))
-        first, last = here.isel(mark=int(known[0])), here.isel(mark=int(known[-1]))
+        defined = np.flatnonzero(np.isfinite(here["auc"].values))
+        first, last = here.isel(mark=int(defined[0])), here.isel(mark=int(defined[-1]))
         low, high = float(last["auc_low"]), float(last["auc_high"])
         sure = f" (95 %: {low:.3f} to {high:.3f})" if np.isfinite(low) else ""
         parts.append(
@@ -170,10 +170,10 @@ def _words(data: xr.Dataset, name: str) -> str:
             f"{of} was best after epoch {float(best['check_epoch']):.3g}: {float(best['valid_auc']):.4f}"
         )
     if not parts:
-        return f"{place}, AUC was never defined: 0 validations tell it."
+        return f"{scope}, AUC was never defined: 0 validations tell it."
     if name == ALL and data.attrs["kept_rows"] >= 0:
         parts.append(f"the weights of epoch {data.attrs['kept_epoch']:.3g} are kept")
-    return f"{place}, {'; '.join(parts)}."
+    return f"{scope}, {'; '.join(parts)}."
 
 
 def _number(measures: Measures | None, metric: str, key: str) -> float:

@@ -51,18 +51,18 @@ def log_aspect(finding: Finding, names: Sequence[str]) -> Aspect:
     here, whole = data.sel(scenario=list(names)), data.sel(scenario=ALL)
     rows, clicks = here["rows"].values.astype(float), here["clicks"].values.astype(float)
     nothing = np.full(len(names), np.nan)
-    found = []
+    specials = []
     for name, n, k in zip(names, rows, clicks, strict=True):
         m, j = float(whole["rows"]) - n, float(whole["clicks"]) - k
         if not min(n, m) * min(k + j, n + m - k - j) >= FEWEST * (n + m):
             continue
-        one, two = k / n, j / m
-        error = (np.sqrt(one * (1 - one) / n), np.sqrt(two * (1 - two) / m))
+        own, others = k / n, j / m
+        error = (np.sqrt(own * (1 - own) / n), np.sqrt(others * (1 - others) / m))
         words = (
-            f"{percent(one)} of its rows are clicked, {{times}} elsewhere ({percent(two)}; 95 %: {{low}} to "
-            "{high} times)"
+            f"{percent(own)} of its rows are clicked, {{times}} elsewhere ({percent(others)}; 95 %: {{low}} "
+            "to {high} times)"
         )
-        found.append(of_amount(name, CLICKS, "Click rate", (one, two), error, words))
+        specials.append(of_amount(name, CLICKS, "Click rate", (own, others), error, words))
     return Aspect(
         [
             Row("The log", "Rows", rows, nothing, nothing, form=COUNT),
@@ -71,7 +71,7 @@ def log_aspect(finding: Finding, names: Sequence[str]) -> Aspect:
                 float(whole["click_rate"]), PERCENT,
             ),
         ],
-        _real(found),
+        _real(specials),
     )  # fmt: skip
 
 
@@ -82,7 +82,7 @@ def quality_aspect(finding: Finding, names: Sequence[str]) -> Aspect:
         "logloss": ("Logloss", NUMBER),
         "bias": ("Bias of predictions", PERCENT),
     }
-    rows, found = [], []
+    rows, specials = [], []
     for metric, (title, form) in titles.items():
         part = finding.data.sel(metric=metric).reindex(scope=[*names, ALL])
         value, low, high = (part[key].values for key in ("value", "low", "high"))
@@ -106,7 +106,7 @@ def quality_aspect(finding: Finding, names: Sequence[str]) -> Aspect:
                 "chance, {low} to {high} times as much)"
             )
             gap = (float(here["value"]) - 0.5, other - 0.5)
-            found.append(of_amount(name, "AUC", "AUC", gap, error, words))
+            specials.append(of_amount(name, "AUC", "AUC", gap, error, words))
         bias = finding.data.sel(metric="bias", scope=name)
         off = float(standard_error(bias["low"], bias["high"]))
         side = "over" if float(bias["value"]) > 0 else "under"
@@ -114,8 +114,8 @@ def quality_aspect(finding: Finding, names: Sequence[str]) -> Aspect:
             f"clicks are {side}-predicted by {percent(abs(float(bias['value'])))} (95 %: {{low}} to {{high}} "
             "predicted for each that came)"
         )
-        found.append(of_amount(name, "bias", "Bias", (1 + float(bias["value"]), 1.0), (off, 0.0), words))
-    return Aspect(rows, _real(found))
+        specials.append(of_amount(name, "bias", "Bias", (1 + float(bias["value"]), 1.0), (off, 0.0), words))
+    return Aspect(rows, _real(specials))
 
 
 def attention_aspect(finding: Finding, names: Sequence[str]) -> Aspect:
@@ -164,23 +164,23 @@ def _fields(
         for k in np.argsort(-gap, kind="stable")[:SHOWN]
     ]
     square = deviation.sel(scenario=ALL).values.astype(float) ** 2
-    found = []
-    for place, name in enumerate(names):
-        n, m = count[place], all_rows - count[place]
+    specials = []
+    for column, name in enumerate(names):
+        n, m = count[column], all_rows - count[column]
         if not min(n, m) >= ROWS:
             continue
-        there = (whole * all_rows - value[:, place] * n) / m
+        there = (whole * all_rows - value[:, column] * n) / m
         # What the others vary by follows from what all and these vary by.
-        power = all_rows * (square + whole**2) - n * (spread[:, place] ** 2 + value[:, place] ** 2)
+        power = all_rows * (square + whole**2) - n * (spread[:, column] ** 2 + value[:, column] ** 2)
         rest = np.sqrt(np.maximum(power / m - there**2, 0))
         for k, title in enumerate(titles):
-            pair = (float(value[k, place]), float(there[k]))
-            error = (float(spread[k, place] / np.sqrt(n)), float(rest[k] / np.sqrt(m)))
-            shown = [percent(one) if form == PERCENT else f"{one:.2f}" for one in pair]
-            text = words.replace("{what}", _kept(title))
-            text = text.replace("{here}", shown[0]).replace("{there}", shown[1])
-            found.append(of_amount(name, group, title, pair, error, text))
-    return Aspect(lines, _real(found))
+            pair = (float(value[k, column]), float(there[k]))
+            error = (float(spread[k, column] / np.sqrt(n)), float(rest[k] / np.sqrt(m)))
+            amounts = [percent(amount) if form == PERCENT else f"{amount:.2f}" for amount in pair]
+            text = words.replace("{what}", _escape(title))
+            text = text.replace("{here}", amounts[0]).replace("{there}", amounts[1])
+            specials.append(of_amount(name, group, title, pair, error, text))
+    return Aspect(lines, _real(specials))
 
 
 def gates_aspect(finding: Finding, names: Sequence[str]) -> Aspect:
@@ -213,11 +213,11 @@ def similarity_aspect(finding: Finding, names: Sequence[str]) -> Aspect:
     data = finding.data.sel(measure="answers", part="everything")
     data = data.reindex(scenario=list(names), other=list(names))
     lines = []
-    for place, name in enumerate(names):
+    for row, name in enumerate(names):
         value, low, high = (
             np.array(data[key].sel(other=name).values, float) for key in ("value", "low", "high")
         )
-        value[place] = low[place] = high[place] = np.nan
+        value[row] = low[row] = high[row] = np.nan
         lines.append(Row("Answers to the same rows, correlation", f"with {name}", value, low, high))
     return Aspect(lines, likeness=data["value"])
 
@@ -226,29 +226,31 @@ def migration_aspect(finding: Finding, names: Sequence[str]) -> Aspect:
     """How much attention impressions pay to past clicks of the chosen scenarios, beyond their share."""
     data = finding.data.reindex(target=list(names))
     group = "Attention to past clicks, times an even share"
-    lines, found = [], []
+    lines, specials = [], []
     for source in names:
         if source not in data["source"].values:
             continue
-        one = data.sel(source=source)
-        value, low, high = (np.array(one[key].values, float) for key in ("lift", "lift_low", "lift_high"))
+        attention = data.sel(source=source)
+        value, low, high = (
+            np.array(attention[key].values, float) for key in ("lift", "lift_low", "lift_high")
+        )
         lines.append(Row(group, f"to clicks in {source}", value, low, high))
-        for place, name in enumerate(names):
-            if not float(one["holding"].values[place]) >= ROWS:
+        for target, name in enumerate(names):
+            if not float(attention["holding"].values[target]) >= ROWS:
                 continue
             words = (
-                f"past clicks in {_kept(source)} get {value[place]:.2f} times the attention of an even share "
-                "(95 %: {low} to {high})"
+                f"past clicks in {_escape(source)} get {value[target]:.2f} times the attention of an even "
+                "share (95 %: {low} to {high})"
             )
-            error = (float(standard_error(low[place], high[place])), 0.0)
-            found.append(of_amount(name, group, source, (value[place], 1.0), error, words))
-    return Aspect(lines, _real(found))
+            error = (float(standard_error(low[target], high[target])), 0.0)
+            specials.append(of_amount(name, group, source, (value[target], 1.0), error, words))
+    return Aspect(lines, _real(specials))
 
 
-def _kept(name: str) -> str:
+def _escape(name: str) -> str:
     """Return a name from data so that filling in a sentence leaves it as it is."""
     return name.replace("{", "{{").replace("}", "}}")
 
 
-def _real(found: Sequence[Special | None]) -> list[Special]:
-    return [one for one in found if one is not None]
+def _real(specials: Sequence[Special | None]) -> list[Special]:
+    return [special for special in specials if special is not None]

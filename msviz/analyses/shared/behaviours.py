@@ -36,20 +36,20 @@ def attending(axes: Mapping[str, tuple[str, ...]]) -> list[str]:
     Such a tap's axes end in `behaviour`; one that weighs clicks for the impression goes before those in
     which clicks attend to one another.
     """
-    found = [name for name, of in axes.items() if of[-1:] == ("behaviour",)]
-    found.reverse()
-    return sorted(found, key=lambda name: axes[name].count("behaviour"))
+    taps = [name for name, of in axes.items() if of[-1:] == ("behaviour",)]
+    taps.reverse()
+    return sorted(taps, key=lambda name: axes[name].count("behaviour"))
 
 
 def tap_of(study: Study, tap: str | None) -> str:
     """Return the tap asked for, or the first that attends to past clicks; raise MsvizError for others."""
-    found = attending(study.axes())
-    if not found:
+    taps = attending(study.axes())
+    if not taps:
         model = "this model" if study.run is None else study.run.card.model
         raise MsvizError(f"{model} shows no attention to past behaviours")
-    if tap is not None and tap not in found:
-        raise invalid("tap", tap, one_of(found))
-    return tap or found[0]
+    if tap is not None and tap not in taps:
+        raise invalid("tap", tap, one_of(taps))
+    return tap or taps[0]
 
 
 @dataclass(frozen=True)
@@ -91,11 +91,11 @@ class BehaviourTap:
         values = values.float()
         for axis, number in (("expert", self.part), ("head", self.head)):
             if axis in axes:
-                place = axes.index(axis) + 1
-                if number > values.shape[place]:
+                dim = axes.index(axis) + 1
+                if number > values.shape[dim]:
                     name = "head" if axis == "head" else "part"
-                    raise invalid(name, number, f"tap {self.tap} has {values.shape[place]}")
-                values = values.select(place, number - 1) if number else values.mean(place)
+                    raise invalid(name, number, f"tap {self.tap} has {values.shape[dim]}")
+                values = values.select(dim, number - 1) if number else values.mean(dim)
                 axes.remove(axis)
         if axes == ["behaviour", "behaviour"]:
             there = asking[:, :, None].float()
@@ -122,12 +122,12 @@ def side(study: Study, name: str) -> tuple[int, int]:
     Raises MsvizError naming the choices.
     """
     columns = study.schema.behaviour_columns
-    known = [study.schema.features[column] for column in columns]
-    for place, field in enumerate(known):
+    fields = [study.schema.features[column] for column in columns]
+    for number, field in enumerate(fields):
         if name in (field.name, field.title):
-            return place, columns[place]
+            return number, columns[number]
     raise invalid(
-        "field", name, one_of(field.label for field in known) if known else "the log has no history"
+        "field", name, one_of(field.label for field in fields) if fields else "the log has no history"
     )
 
 
@@ -164,9 +164,9 @@ class ScenarioAxis:
         if not ranked:
             raise MsvizError(f"split {study.split}: it has no rows of a known scenario")
         ids = sorted(ranked)
-        place = torch.full((len(count),), len(ids))
-        place[torch.tensor(ids)] = torch.arange(len(ids))
-        return cls([study.schema.scenario_names[number] for number in ids], ids, place)
+        index = torch.full((len(count),), len(ids))
+        index[torch.tensor(ids)] = torch.arange(len(ids))
+        return cls([study.schema.scenario_names[number] for number in ids], ids, index)
 
     @property
     def sources(self) -> list[str]:
@@ -188,12 +188,12 @@ def divergence(weights: Array) -> float:
 
     0 where all attend alike, 1 where no two look at the same click (Lin 1991).
     """
-    found = []
+    divergences = []
     for first in range(len(weights)):
         for second in range(first + 1, len(weights)):
             middle = (weights[first] + weights[second]) / 2
-            found.append(entropy(middle) - (entropy(weights[first]) + entropy(weights[second])) / 2)
-    return float(np.mean(found)) if found else float("nan")
+            divergences.append(entropy(middle) - (entropy(weights[first]) + entropy(weights[second])) / 2)
+    return float(np.mean(divergences)) if divergences else float("nan")
 
 
 def entropy(weights: Array) -> float:
@@ -220,12 +220,12 @@ def interesting(part: Rows, scenario: int | None, most: int) -> Array:
     batch = part.batch(order, behaviours=True)
     assert batch.histories is not None
     mask = batch.histories.mask
-    place = min(1, len(columns) - 1)
+    value_column = min(1, len(columns) - 1)
     length = mask.sum(1)
-    alike = (related(batch, place, columns[place]) & mask).sum(1)
+    alike = (related(batch, value_column, columns[value_column]) & mask).sum(1)
     mixed = torch.minimum(alike, length - alike).numpy()
     pairs = zip(batch.histories.scenario.numpy(), mask.numpy(), strict=True)
-    sources = np.array([len(np.unique(one[there])) for one, there in pairs])
+    sources = np.array([len(np.unique(row_sources[there])) for row_sources, there in pairs])
     ranked = np.lexsort((-sources, -mixed, -length.numpy()))
-    found: Array = order[ranked[:most]]
-    return found
+    positions: Array = order[ranked[:most]]
+    return positions

@@ -59,8 +59,8 @@ def aligned(mine: xr.DataArray, theirs: xr.DataArray) -> tuple[xr.DataArray, xr.
     theirs = theirs.transpose(*mine.dims)
     if all(names(mine, str(axis)) == names(theirs, str(axis)) for axis in mine.dims):
         return mine, theirs
-    one, two = xr.align(mine, theirs, join="inner")
-    return one, two
+    left, right = xr.align(mine, theirs, join="inner")
+    return left, right
 
 
 def matched(cells: Cells, theirs: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
@@ -70,21 +70,21 @@ def matched(cells: Cells, theirs: xr.DataArray) -> tuple[xr.DataArray, xr.DataAr
     variation counts as correlated with none. The second array (*within, numbered) holds the others' labels.
     """
     axis = cells.numbered
-    mine, theirs = aligned(cells.values, theirs)
+    own_values, theirs = aligned(cells.values, theirs)
     order = (*cells.within, axis)
-    x, y = (side.transpose(*order, ...) for side in (mine, theirs))
-    labels = np.array(names(mine, axis), dtype=str)
+    x, y = (side.transpose(*order, ...) for side in (own_values, theirs))
+    labels = np.array(names(own_values, axis), dtype=str)
     free = np.flatnonzero(labels != cells.means.get(axis))
     moved = y.values.copy()
     shape = x.shape[: len(order)]
-    told = np.broadcast_to(labels, shape).copy()
-    for place in product(*(range(size) for size in shape[:-1])):
-        left, right = x.values[place][free], y.values[place][free]
+    partners = np.broadcast_to(labels, shape).copy()
+    for cell in product(*(range(size) for size in shape[:-1])):
+        left, right = x.values[cell][free], y.values[cell][free]
         _, chosen = optimize.linear_sum_assignment(-_correlations(left, right))
-        moved[place][free] = right[chosen]
-        told[place][free] = labels[free[chosen]]
-    coords = {name: names(mine, name) for name in order}
-    return y.copy(data=moved).transpose(*mine.dims), xr.DataArray(told, coords, order)
+        moved[cell][free] = right[chosen]
+        partners[cell][free] = labels[free[chosen]]
+    coords = {name: names(own_values, name) for name in order}
+    return y.copy(data=moved).transpose(*own_values.dims), xr.DataArray(partners, coords, order)
 
 
 def _correlations(left: Array, right: Array) -> Array:
@@ -96,20 +96,20 @@ def _correlations(left: Array, right: Array) -> Array:
         centred = side - side.mean(1, keepdims=True) if side.shape[1] else side
         length = np.sqrt((centred**2).sum(1, keepdims=True))
         sides.append(np.divide(centred, length, out=np.zeros_like(centred, float), where=length > 0))
-    found: Array = sides[0] @ sides[1].T
-    return found
+    correlations: Array = sides[0] @ sides[1].T
+    return correlations
 
 
 def sums(cells: Cells, theirs: xr.DataArray) -> xr.DataArray:
     """Return the sums (*each, moment) from which the agreement over any entries follows exactly."""
-    mine, theirs = aligned(cells.values, theirs)
-    x, y = (side.transpose(*cells.each, ...).values.astype(np.float64) for side in (mine, theirs))
+    own_values, theirs = aligned(cells.values, theirs)
+    x, y = (side.transpose(*cells.each, ...).values.astype(np.float64) for side in (own_values, theirs))
     there = np.isfinite(x) & np.isfinite(y)
     # Squares of large numbers cancel: deviations from the overall means do not.
     a, b = (np.where(there, side - (side[there].mean() if there.any() else 0.0), 0.0) for side in (x, y))
     rest = tuple(range(len(cells.each), x.ndim))
     parts = [part.sum(rest) for part in (there.astype(np.float64), a, b, a * a, b * b, a * b)]
-    coords: dict[str, Any] = {axis: names(mine, axis) for axis in cells.each}
+    coords: dict[str, Any] = {axis: names(own_values, axis) for axis in cells.each}
     return xr.DataArray(np.stack(parts, -1), coords | {"moment": list(MOMENTS)}, (*cells.each, "moment"))
 
 
@@ -121,7 +121,7 @@ def agreement(
         if axis in chosen:
             found = found.isel({axis: names(found, axis).index(chosen[axis])})
             continue
-        single = [place for place, name in enumerate(names(found, axis)) if name != means.get(axis)]
+        single = [number for number, name in enumerate(names(found, axis)) if name != means.get(axis)]
         found = found.isel({axis: single or [0]}).sum(axis)
     return of_sums(found.values, scale)
 
@@ -147,5 +147,5 @@ def pairs(matrix: xr.DataArray) -> xr.DataArray:
 
 def size_of(values: xr.DataArray) -> float:
     """Return the root mean square of what is finite, 1 where that is nothing: a scale for amounts."""
-    found = values.values[np.isfinite(values.values)].astype(np.float64)
-    return (float(np.sqrt((found**2).mean())) if found.size else 0.0) or 1.0
+    finite = values.values[np.isfinite(values.values)].astype(np.float64)
+    return (float(np.sqrt((finite**2).mean())) if finite.size else 0.0) or 1.0

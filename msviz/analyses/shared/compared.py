@@ -20,18 +20,18 @@ def ask_aspects(study: Study, names: Sequence[str]) -> tuple[list[Aspect], list[
     Last come, in words, the questions that the model could answer but not on these rows.
     """
     views = {name: question.compared for name, question in load_questions().items()}
-    known = sorted((view.place, name, view) for name, view in views.items() if view is not None)
-    able = [(name, view) for _, name, view in known if not why_not(name, study.run)]
-    aspects, asked, missing = [], [], []
-    for place, (name, view) in enumerate(able):
+    ordered = sorted((view.place, name, view) for name, view in views.items() if view is not None)
+    able = [(name, view) for _, name, view in ordered if not why_not(name, study.run)]
+    aspects, questions, missing = [], [], []
+    for number, (name, view) in enumerate(able):
         if study.progress:
-            study.progress(place / len(known), f"asking {name.replace('_', ' ')}")
+            study.progress(number / len(ordered), f"asking {name.replace('_', ' ')}")
         try:
-            with study.stage(place / len(known), 1 / len(known)):
+            with study.stage(number / len(ordered), 1 / len(ordered)):
                 finding = ask(study, name, view.options)
         except MsvizError as error:
             missing.append(f"{name.replace('_', ' ')}: {error}")
             continue
-        asked.append(name)
+        questions.append(name)
         aspects.append(view.aspect(finding, names))
-    return aspects, asked, missing
+    return aspects, questions, missing

@@ -59,15 +59,15 @@ def studies(study: Study) -> list[Study]:
 
 def span(parts: Sequence[Study]) -> tuple[int, int]:
     """Return the first and the last local day of several studies' rows."""
-    found = [day_range(one.part.time) for one in parts if one.part.rows]
-    return min(first for first, _ in found), max(last for _, last in found)
+    ranges = [day_range(study.part.time) for study in parts if study.part.rows]
+    return min(first for first, _ in ranges), max(last for _, last in ranges)
 
 
 def calendar(days: Sequence[str], periods: str, truth: Mapping[str, Any] | None) -> Calendar:
     """Return what is known of days: from `periods` as the user writes them, else from a planted truth."""
     phase, promotion = [""] * len(days), [""] * len(days)
     if periods.strip():
-        named = _parsed(periods)
+        named = _parse(periods)
         for number, day in enumerate(days):
             inside = [name for first, last, name in named if first <= day <= last]
             phase[number], promotion[number] = (DURING, inside[0]) if inside else (NORMAL, "")
@@ -75,17 +75,17 @@ def calendar(days: Sequence[str], periods: str, truth: Mapping[str, Any] | None)
         time = truth["time"]
         planted = dict(zip(time["days"], time["phase"], strict=True))
         for number, day in enumerate(days):
-            known = str(planted.get(day, ""))
-            phase[number] = PLANTED.get(known, known)
-            held = (one["name"] for one in time["promotions"] if one["start"] <= day <= one["end"])
+            planted_phase = str(planted.get(day, ""))
+            phase[number] = PLANTED.get(planted_phase, planted_phase)
+            held = (event["name"] for event in time["promotions"] if event["start"] <= day <= event["end"])
             promotion[number] = str(next(held, ""))
     return Calendar(tuple(days), tuple(phase), tuple(promotion))
 
 
-def _parsed(text: str) -> list[tuple[str, str, str]]:
+def _parse(text: str) -> list[tuple[str, str, str]]:
     """Return first day, last day and name of every period; raise MsvizError for what is none."""
-    found: list[tuple[str, str, str]] = []
-    for part in filter(None, (one.strip() for one in text.split(";"))):
+    spans: list[tuple[str, str, str]] = []
+    for part in filter(None, (piece.strip() for piece in text.split(";"))):
         match = re.fullmatch(r"(\d{4}-\d\d-\d\d)\s*\.\.\s*(\d{4}-\d\d-\d\d)\s+(\S.*)", part)
         if match is None:
             raise invalid("periods", part, PERIODS)
@@ -97,8 +97,8 @@ def _parsed(text: str) -> list[tuple[str, str, str]]:
                 raise invalid("periods", day, "wanted: a day of the calendar, as in 2025-03-11") from error
         if first > last:
             raise invalid("periods", part, "the first day must not come after the last")
-        found.append((first, last, name))
-    return found
+        spans.append((first, last, name))
+    return spans
 
 
 def likeness(values: Array, group: Array | None = None) -> float:
@@ -119,8 +119,8 @@ def likeness(values: Array, group: Array | None = None) -> float:
     if not pairs.any() or square <= 1e-18 * max(days, 1):
         return 0.0
     # Mean product of neighbours over mean square.
-    found = float((rest[1:] * rest[:-1])[pairs].mean() / (square / days))
-    return float(np.clip(found, 0.0, DEPENDENT))
+    correlation = float((rest[1:] * rest[:-1])[pairs].mean() / (square / days))
+    return float(np.clip(correlation, 0.0, DEPENDENT))
 
 
 def effective(days: int, likeness: float, stretches: int = 2) -> float:
@@ -158,15 +158,17 @@ def change(values: Array, calendar: Calendar) -> Change | None:
     alike = likeness(np.where(promoted | normal, values, np.nan), promoted.astype(int) + 2 * normal)
     apart = [int((np.diff(side.astype(int), prepend=0) == 1).sum()) for side in (normal, promoted)]
     worth = [effective(len(side), alike, runs) for side, runs in zip(sides, apart, strict=True)]
-    (first, one), (second, two) = ((np.array(side.mean()), np.array(side.std(ddof=1))) for side in sides)
-    found = welch_test((first, second), (one, two), (worth[0], worth[1]))
+    (first, std), (second, other_std) = (
+        (np.array(side.mean()), np.array(side.std(ddof=1))) for side in sides
+    )
+    test = welch_test((first, second), (std, other_std), (worth[0], worth[1]))
     return Change(
         float(first),
         float(second),
-        float(found.difference),
-        float(found.low),
-        float(found.high),
-        float(found.p),
+        float(test.difference),
+        float(test.low),
+        float(test.high),
+        float(test.p),
         days=(len(sides[0]), len(sides[1])),
         worth=(worth[0], worth[1]),
     )

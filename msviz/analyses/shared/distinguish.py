@@ -34,17 +34,17 @@ def distinguishing(finding: Finding, impressions: Array, schema: Schema) -> pd.D
     total = data.sizes["impression"]
     inside = np.zeros(total, bool)
     inside[impressions] = True
-    parts = [_counted("Clicked", np.where(data["label"].values > 0, "yes", "no"), inside)]
+    parts = [_count("Clicked", np.where(data["label"].values > 0, "yes", "no"), inside)]
     scenario = data["scenario"].values.astype(str)
     if len(schema.scenario_fields) != 1:
-        parts.append(_counted("Scenario", scenario, inside))
+        parts.append(_count("Scenario", scenario, inside))
     for number, title in enumerate(data["field"].values.astype(str)):
         field = schema.field(title)
-        part = _counted(title, data["value"].values[:, number], inside)
+        part = _count(title, data["value"].values[:, number], inside)
         parts.append(part.assign(value=[field.value_name(int(value)) for value in part["value"]]))
-    found = pd.concat(parts, ignore_index=True)
-    count, size = int(inside.sum()), found["count"].to_numpy()
-    held = found["held"].to_numpy()
+    counts = pd.concat(parts, ignore_index=True)
+    count, size = int(inside.sum()), counts["count"].to_numpy()
+    held = counts["held"].to_numpy()
     tails = [stats.hypergeom.cdf(held, total, size, count), stats.hypergeom.sf(held - 1, total, size, count)]
     p = np.minimum(1.0, 2 * np.minimum(*tails))
     chosen, others = held / count, (size - held) / max(total - count, 1)
@@ -53,10 +53,10 @@ def distinguishing(finding: Finding, impressions: Array, schema: Schema) -> pd.D
         variance = log_rate_variance(held, count) + log_rate_variance(size - held, max(total - count, 1))
         spread = np.exp(Z * np.sqrt(variance))
         bounds = lift / spread, lift * spread
-    found = found.assign(
+    counts = counts.assign(
         chosen=chosen, others=others, lift=lift, low=bounds[0], high=bounds[1], p=p, q=adjust_p_values(p)
     )
-    order = found.sort_values(["p", "count"], ascending=[True, False], kind="stable")
+    order = counts.sort_values(["p", "count"], ascending=[True, False], kind="stable")
     return order.drop(columns=["held"]).head(SHOWN).reset_index(drop=True)
 
 
@@ -70,18 +70,18 @@ def in_words(found: pd.DataFrame, chosen: int, total: int) -> str:
     best = clear[clear["chosen"] >= TOLD].drop_duplicates("field").head(3)
     if best.empty:
         best = clear.head(1)
-    told = "; ".join(
-        f"{field} is {value} for {percent(float(mine), 0)} against {percent(float(rest), 0)} of the others"
-        for field, value, mine, rest in best[["field", "value", "chosen", "others"]].to_numpy()
+    differences = "; ".join(
+        f"{field} is {value} for {percent(float(here), 0)} against {percent(float(rest), 0)} of the others"
+        for field, value, here, rest in best[["field", "value", "chosen", "others"]].to_numpy()
     )
-    return f"{head}: {told} ({len(clear)} values stand out, false discoveries held at 5 %)."
+    return f"{head}: {differences} ({len(clear)} values stand out, false discoveries held at 5 %)."
 
 
-def _counted(title: str, values: Array, inside: Array) -> pd.DataFrame:
-    known, place, count = np.unique(values, return_inverse=True, return_counts=True)
-    held = np.bincount(place[inside], minlength=len(known))
+def _count(title: str, values: Array, inside: Array) -> pd.DataFrame:
+    ids, index, count = np.unique(values, return_inverse=True, return_counts=True)
+    held = np.bincount(index[inside], minlength=len(ids))
     often = count >= LEAST
-    return pd.DataFrame({"field": title, "value": known[often], "count": count[often], "held": held[often]})
+    return pd.DataFrame({"field": title, "value": ids[often], "count": count[often], "held": held[often]})
 
 
 def impressions_of(data: xr.Dataset, points: Array) -> Array:

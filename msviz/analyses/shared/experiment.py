@@ -60,8 +60,8 @@ def of_log(log: Array, error: Array, freedom: Array) -> Lift:
     with np.errstate(all="ignore"):
         half = student_half_width(error, freedom)
         p = student_p(log / error, freedom)
-    known = np.isfinite(half) & (error > 0)
-    half, p = np.where(known, half, np.nan), np.where(known, p, np.nan)
+    defined = np.isfinite(half) & (error > 0)
+    half, p = np.where(defined, half, np.nan), np.where(defined, p, np.nan)
     return Lift(np.expm1(log), np.expm1(log - half), np.expm1(log + half), p)
 
 
@@ -141,9 +141,9 @@ def unit_moments(
         size = 1 if first == 0 else count
         cell = (where[used] * groups + group[used]) * 2 + side[used]
         key = cell * experiment.units + experiment.place["unit"][used]
-        keys, place = np.unique(key, return_inverse=True)
+        keys, unit = np.unique(key, return_inverse=True)
         # A user's lines of several days (and scenarios) are one unit.
-        sums = [np.bincount(place, values[used], len(keys)) for values in (x, y)]
+        sums = [np.bincount(unit, values[used], len(keys)) for values in (x, y)]
         a, b = sums
         cells = keys // experiment.units
         parts = [np.ones(len(keys)), a, b, a * a, a * b, b * b]

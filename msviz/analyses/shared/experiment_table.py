@@ -61,7 +61,7 @@ class ExperimentTable:
     def events(self) -> list[str]:
         """Return the titles of the metrics that have an interval within a single day."""
         chosen = [METRICS[name] for name in self.metrics]
-        return [one.title for one in chosen if one.counts or self.by_unit]
+        return [metric.title for metric in chosen if metric.counts or self.by_unit]
 
     @property
     def periods(self) -> list[str]:
@@ -77,8 +77,8 @@ class ExperimentTable:
             top, bottom = (self.sums[name][..., live].sum(-1) for name in (metric.top, metric.bottom))
             with np.errstate(all="ignore"):
                 out.append(metric.scale * top / bottom)
-        found = np.stack(out, 1)
-        return found[..., 0], found[..., 1]
+        metrics = np.stack(out, 1)
+        return metrics[..., 0], metrics[..., 1]
 
     def lifts(self, group: Array, groups: int) -> list[Lift]:
         """Return each metric's lifts (S + 1, groups) of days put together by `group` (D,), -1 for none."""
@@ -87,14 +87,14 @@ class ExperimentTable:
             if self.by_unit:
                 out.append(self._units(metric, group, groups))
                 continue
-            found = [self._of_days(metric, group == number) for number in range(groups)]
-            out.append(Lift(*(np.stack(parts, -1) for parts in zip(*found, strict=True))))
+            period_lifts = [self._of_days(metric, group == number) for number in range(groups)]
+            out.append(Lift(*(np.stack(parts, -1) for parts in zip(*period_lifts, strict=True))))
         return out
 
     def _of_days(self, metric: Metric, days: Array) -> tuple[Array, Array, Array, Array]:
         top, bottom = (self.sums[name][..., days] for name in (metric.top, metric.bottom))
-        found = by_days(top, bottom)
-        return found.value, found.low, found.high, found.p
+        lift = by_days(top, bottom)
+        return lift.value, lift.low, lift.high, lift.p
 
     def _units(self, metric: Metric, group: Array, groups: int) -> Lift:
         lines = group[self.experiment.place["day"]]
@@ -108,11 +108,11 @@ class ExperimentTable:
         if self.experiment.unit == "user":
             lines = np.zeros(len(self.scenario), np.int64)
             people = unit_moments(self.experiment, self.arms, self.scenario, lines, 1, METRICS["ctr"])
-            return [arm_split(one, planned) for one in np.moveaxis(people[..., 0], 1, 2)]
+            return [arm_split(arms, planned) for arms in np.moveaxis(people[..., 0], 1, 2)]
         counts = self.sums["users" if "users" in self.sums else "impressions"]
         if not np.isfinite(counts[0]).all():
             counts = np.concatenate([counts[1:].sum(0, keepdims=True), counts[1:]])
-        return [arm_split(one, planned) for one in counts]
+        return [arm_split(arms, planned) for arms in counts]
 
 
 def summed(
@@ -124,22 +124,22 @@ def summed(
     treatment = log_file.arm(treatment, experiment, "treatment", control)
     arms = [experiment.arms.index(control), experiment.arms.index(treatment)]
     size = np.bincount(experiment.place["scenario"], experiment.value["impressions"])
-    kept = np.sort(np.argsort(-size, kind="stable")[:most])
-    place = np.full(len(size), -1)
-    place[kept] = np.arange(len(kept))
-    scenario = place[experiment.place["scenario"]]
+    largest = np.sort(np.argsort(-size, kind="stable")[:most])
+    index = np.full(len(size), -1)
+    index[largest] = np.arange(len(largest))
+    scenario = index[experiment.place["scenario"]]
     sums = {
-        name: _sums(experiment, arms, values, scenario, len(kept), name)
+        name: _sums(experiment, arms, values, scenario, len(largest), name)
         for name, values in experiment.value.items()
     }
     if not all(sums["impressions"][0, side].sum() for side in (0, 1)):
         raise invalid("log", log, f"{control} or {treatment} has no impressions")
-    period = _named(periods, experiment)
+    period = _name_days(periods, experiment)
     if (period == SAME).all():
         raise invalid("periods", SAME, "there are no other days to compare the arms on")
     return ExperimentTable(
-        experiment, control, treatment, [experiment.scenarios[k] for k in kept], scenario,
-        _metrics(metric, experiment), sums, period, len(size) - len(kept),
+        experiment, control, treatment, [experiment.scenarios[k] for k in largest], scenario,
+        _metrics(metric, experiment), sums, period, len(size) - len(largest),
     )  # fmt: skip
 
 
@@ -161,17 +161,17 @@ def _sums(
     return out
 
 
-def _metrics(asked: str, experiment: Experiment) -> list[str]:
-    able = [name for name, one in METRICS.items() if {one.top, one.bottom} <= set(experiment.value)]
-    if asked == "all":
+def _metrics(wanted: str, experiment: Experiment) -> list[str]:
+    able = [name for name, metric in METRICS.items() if {metric.top, metric.bottom} <= set(experiment.value)]
+    if wanted == "all":
         return able
-    if asked not in able:
-        known = f"; it needs {METRICS[asked].top} and {METRICS[asked].bottom}" if asked in METRICS else ""
-        raise invalid("metric", asked, one_of(["all", *able]) + known)
-    return [asked]
+    if wanted not in able:
+        needs = f"; it needs {METRICS[wanted].top} and {METRICS[wanted].bottom}" if wanted in METRICS else ""
+        raise invalid("metric", wanted, one_of(["all", *able]) + needs)
+    return [wanted]
 
 
-def _named(text: str, experiment: Experiment) -> Array:
+def _name_days(text: str, experiment: Experiment) -> Array:
     """Return the name of each day's period (D,), "" throughout where none is named."""
     if not text:
         names = np.array(experiment.period, dtype=object)
@@ -179,18 +179,18 @@ def _named(text: str, experiment: Experiment) -> Array:
     out = np.full(len(experiment.days), REST, dtype=object)
     taken = np.zeros(len(out), bool)
     for part in filter(str.strip, text.split(";")):
-        found = PERIOD.fullmatch(part)
+        match = PERIOD.fullmatch(part)
         try:
-            first, last = (np.datetime64(day) for day in found.groups()[:2]) if found else (None, None)
+            first, last = (np.datetime64(day) for day in match.groups()[:2]) if match else (None, None)
         except ValueError:
-            found = None
-        if not found or first is None or last is None or first > last:
+            match = None
+        if not match or first is None or last is None or first > last:
             raise invalid("periods", part.strip(), "wanted: 2025-05-11..2025-05-15 Spring sale; …")
         inside = (experiment.days >= first) & (experiment.days <= last)
         if not inside.any() or (inside & taken).any():
             span = f"{experiment.days[0]}..{experiment.days[-1]}"
             raise invalid("periods", part.strip(), f"wanted: days of the log ({span}), each in one period")
-        out[inside], taken = found[3], taken | inside
+        out[inside], taken = match[3], taken | inside
     return out.astype(str)
 
 
@@ -202,9 +202,9 @@ def daily(table: ExperimentTable) -> list[Lift]:
     out = []
     for metric in (METRICS[name] for name in table.metrics):
         top, bottom = (np.swapaxes(table.sums[name], 1, 2) for name in (metric.top, metric.bottom))
-        found = by_counts(top, bottom)
+        lift = by_counts(top, bottom)
         if not metric.counts:  # sums of money say nothing of how they vary from user to user
-            nothing = np.full(found.value.shape, np.nan)
-            found = Lift(found.value, nothing, nothing, nothing)
-        out.append(found)
+            nothing = np.full(lift.value.shape, np.nan)
+            lift = Lift(lift.value, nothing, nothing, nothing)
+        out.append(lift)
     return out

@@ -27,13 +27,13 @@ def chosen(schema: Schema, fields: str, question: str) -> tuple[Field, Field]:
             raise invalid(
                 f"{question} fields", [field.name for field in features], "the log needs two features"
             )
-        found = (small + [field for field in features if field not in small])[:2]
-        return found[0], found[1]
+        defaults = (small + [field for field in features if field not in small])[:2]
+        return defaults[0], defaults[1]
     # A title may hold a comma, so that the cut is looked for.
     wanted = fields.split(",")
-    known = {name: field for field in features for name in (field.name, field.label)}
+    by_name = {name: field for field in features for name in (field.name, field.label)}
     for cut in range(1, len(wanted)):
-        pair = [known.get(",".join(side).strip()) for side in (wanted[:cut], wanted[cut:])]
+        pair = [by_name.get(",".join(side).strip()) for side in (wanted[:cut], wanted[cut:])]
         if pair[0] is not None and pair[1] is not None and pair[0] is not pair[1]:
             return pair[0], pair[1]
     raise invalid(
@@ -50,26 +50,26 @@ def places_of(parts: list[Rows], field: Field, top: int) -> tuple[Array, list[st
         for start in range(0, part.rows, CHUNK):
             count += np.bincount(part.column(field.name)[start : start + CHUNK], minlength=field.size)
     present = np.flatnonzero(count)
-    shown = np.sort(present[np.argsort(-count[present], kind="stable")][:top])
+    largest = np.sort(present[np.argsort(-count[present], kind="stable")][:top])
     # Unknown and missing say least: they come last.
-    shown = np.concatenate([shown[shown >= FIRST], shown[shown < FIRST]])
-    place = np.full(field.size, len(shown), np.int64)
-    place[shown] = np.arange(len(shown))
-    names = _distinct([field.value_name(int(value)) for value in shown])
-    rest = len(present) - len(shown)
+    largest = np.concatenate([largest[largest >= FIRST], largest[largest < FIRST]])
+    index = np.full(field.size, len(largest), np.int64)
+    index[largest] = np.arange(len(largest))
+    names = _distinct([field.value_name(int(value)) for value in largest])
+    rest = len(present) - len(largest)
     if rest:
-        return place, [*names, f"{rest:,} other values"]
-    place[place == len(shown)] = 0  # ids without rows: never counted
-    return place, names
+        return index, [*names, f"{rest:,} other values"]
+    index[index == len(largest)] = 0  # ids without rows: never counted
+    return index, names
 
 
 def _distinct(names: list[str]) -> list[str]:
     """Return the names, numbered where two values carry the same one."""
-    seen: dict[str, int] = {}
+    counts: dict[str, int] = {}
     out = []
     for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        out.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+        counts[name] = counts.get(name, 0) + 1
+        out.append(name if counts[name] == 1 else f"{name} ({counts[name]})")
     return out
 
 
@@ -80,7 +80,7 @@ def counted(
 
     H is 1, or 2 with `halves`: the rows fall at random, by their numbers in the log, into two.
     """
-    sizes = [int(place.max()) + 1 for place in places]
+    sizes = [int(index.max()) + 1 for index in places]
     rank = np.full(len(parts[0].schema.scenarios) + 1, len(kept), np.int64)
     rank[kept] = np.arange(len(kept))
     shape = (1 + halves, len(kept) + 1, *sizes)
@@ -92,8 +92,8 @@ def counted(
             key = rank[part.scenario[rows]]
             if halves:
                 key = key + (row_keys(part.row[rows], 0) % np.uint64(2)).astype(np.int64) * shape[1]
-            for column, place, size in zip(columns, places, sizes, strict=True):
-                key = key * size + place[column[rows]]
+            for column, index, size in zip(columns, places, sizes, strict=True):
+                key = key * size + index[column[rows]]
             out[0] += np.bincount(key, minlength=out.shape[1])
             out[1] += np.bincount(key[part.label[rows] > 0], minlength=out.shape[1])
     counts = out.reshape(2, *shape).swapaxes(0, 1)

@@ -17,8 +17,8 @@ class Live:
 
     def __init__(self) -> None:
         """Look where the job's progress goes."""
-        told = os.environ.get("MSVIZ_PROGRESS")
-        self._path = Path(told).with_name(NAME) if told else None
+        progress = os.environ.get("MSVIZ_PROGRESS")
+        self._path = Path(progress).with_name(NAME) if progress else None
         self._last = 0.0
         if self._path:
             self._path.unlink(missing_ok=True)  # of an earlier attempt
@@ -38,7 +38,7 @@ class Live:
 def layout_in(folder: Path) -> Array | None:
     """Return the layout that a job in `folder` left last, or None."""
     try:
-        found: Array = np.load(folder / NAME)
+        layout: Array = np.load(folder / NAME)
     except (OSError, ValueError):
         return None
-    return found
+    return layout

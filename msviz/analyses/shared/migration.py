@@ -69,9 +69,9 @@ class Masses(Reducer):
         length = self._there.sum(1)
         some = (length > 0).nonzero()[:, 0]
         assert self._batch.histories is not None
-        place = self._known.place.to(weights.device)
-        source = place[self._batch.histories.scenario[some]]
-        target = place[self._batch.scenario[some]].cpu()
+        index = self._known.place.to(weights.device)
+        source = index[self._batch.histories.scenario[some]]
+        target = index[self._batch.scenario[some]].cpu()
         counted = counted[some]
         shape = (len(some), len(self._known.sources))
         mass = torch.zeros(shape, device=weights.device).scatter_add_(1, source, weights[some] * counted)
@@ -115,8 +115,8 @@ class Changes:
     def _add(self, batch: Batch) -> None:
         there = read(self._study, batch)
         assert batch.histories is not None
-        place = self._known.place.to(there.device)
-        source = place[batch.histories.scenario]
+        index = self._known.place.to(there.device)
+        source = index[batch.histories.scenario]
         counted = there if self._side is None else there & related(batch, *self._side)
         width = len(self._known.sources)
         count = torch.zeros(len(batch), width, device=there.device).scatter_add_(1, source, counted.float())
@@ -125,7 +125,7 @@ class Changes:
         gone = counted[row] & (source[row] == column[:, None])
         without = _keep(batch.take(row), ~gone)
         change = _logits(self._study, batch)[row] - _logits(self._study, without)
-        target = place[batch.scenario]
+        target = index[batch.scenario]
         cell = (target[row] * width + column).cpu()
         change = change.double().cpu()
         for total, added in zip(self.sums, (change, change**2), strict=True):
@@ -134,10 +134,10 @@ class Changes:
         self.rows += torch.bincount(target[there.any(1)].cpu(), minlength=len(self.rows))
 
 
-def _keep(batch: Batch, kept: Tensor) -> Batch:
-    """Return the batch with those of its past clicks (B, T) alone that are `kept`."""
+def _keep(batch: Batch, mask: Tensor) -> Batch:
+    """Return the batch with those of its past clicks alone that a mask (B, T) keeps."""
     assert batch.histories is not None
-    return batch.replace(histories=batch.histories.replace(mask=batch.histories.mask & kept))
+    return batch.replace(histories=batch.histories.replace(mask=batch.histories.mask & mask))
 
 
 def _logits(study: Study, batch: Batch) -> Tensor:
@@ -156,7 +156,7 @@ def without_each(study: Study, batch: Batch) -> Array:
     there = read(study, batch)[0]
     places = there.nonzero()[:, 0]
     many = batch.take(torch.zeros(len(places) + 1, dtype=torch.long, device=there.device))
-    kept = torch.ones(len(many), there.shape[0], dtype=torch.bool, device=there.device)
-    kept[torch.arange(len(places), device=there.device), places] = False
-    logits = _logits(study, _keep(many, kept))
+    masks = torch.ones(len(many), there.shape[0], dtype=torch.bool, device=there.device)
+    masks[torch.arange(len(places), device=there.device), places] = False
+    logits = _logits(study, _keep(many, masks))
     return np.asarray((logits[-1] - logits[:-1]).cpu().numpy(), np.float64)

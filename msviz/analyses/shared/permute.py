@@ -48,14 +48,14 @@ def inputs(study: Study) -> list[Input]:
     """Return all that varies inside a scenario: features but those that make it, past clicks, signals."""
     schema = study.schema
     outside = set(schema.scenario_columns)
-    found = [
+    varying = [
         Input(field.label, column) for column, field in enumerate(schema.features) if column not in outside
     ]
     if "behaviours" in study.net.needs and schema.sequences:
-        found.append(Input(schema.sequences[0].label, part="histories"))
+        varying.append(Input(schema.sequences[0].label, part="histories"))
     if "signals" in study.net.needs and schema.signals:
-        found.append(Input(SIGNALS, part="signals"))
-    return found
+        varying.append(Input(SIGNALS, part="signals"))
+    return varying
 
 
 def sorted_sample(study: Study, rows: int) -> Batch:

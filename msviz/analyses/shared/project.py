@@ -49,9 +49,9 @@ def pca(vectors: Array, count: int = 2) -> tuple[Array, Array]:
     A direction's sign is chosen so that its largest weight is positive; absent directions are zeros.
     """
     centred = vectors - vectors.mean(0)
-    size, found = np.linalg.eigh((centred.T @ centred).astype(np.float64))
+    size, eigenvectors = np.linalg.eigh((centred.T @ centred).astype(np.float64))
     order = np.argsort(-size)[:count]
-    directions = found[:, order]
+    directions = eigenvectors[:, order]
     signs = np.sign(directions[np.abs(directions).argmax(0), np.arange(len(order))])
     layout = np.zeros((len(vectors), count), np.float32)
     layout[:, : len(order)] = centred @ (directions * signs)
@@ -78,7 +78,7 @@ def umap(vectors: Array, seed: int, tell: Tell | None = None) -> Array:
     with warnings.catch_warnings():
         # Nothing new will be laid out by these neighbours.
         warnings.filterwarnings("ignore", message="precomputed_knn")
-        found = UMAP(
+        embedding = UMAP(
             n_neighbors=count,
             n_epochs=EPOCHS,
             min_dist=0.1,
@@ -88,7 +88,7 @@ def umap(vectors: Array, seed: int, tell: Tell | None = None) -> Array:
             random_state=seed,
             n_jobs=1,
         ).fit_transform(vectors)
-    layout = np.asarray(found, np.float32)
+    layout = np.asarray(embedding, np.float32)
     if tell:
         tell(1.0, layout)
     return layout
@@ -162,20 +162,20 @@ def neighbours_kept(
     # Among very many points each one looked at costs a look at all of them.
     sample = min(sample, max(PAIRS // size, 100))
     rows = np.random.default_rng(0).permutation(size)[:sample]
-    false, kept = np.empty(len(rows)), np.empty(len(rows))
+    false, shares = np.empty(len(rows)), np.empty(len(rows))
     piece = max(1, 4_000_000 // size)
     for start in range(0, len(rows), piece):
         some = rows[start : start + piece]
-        true, seen = (_distances(points, some) for points in (vectors, layout))
-        near = np.argpartition(seen, count - 1, axis=1)[:, :count]
+        true, projected = (_distances(points, some) for points in (vectors, layout))
+        near = np.argpartition(projected, count - 1, axis=1)[:, :count]
         # How many others are nearer in truth than each neighbour in the picture.
         rank = 1 + np.stack(
             [(true < np.take_along_axis(true, near[:, [k]], 1)).sum(1) for k in range(near.shape[1])], 1
         )
         false[start : start + piece] = np.maximum(rank - count, 0).sum(1)
-        kept[start : start + piece] = (rank <= count).mean(1)
+        shares[start : start + piece] = (rank <= count).mean(1)
     worst = count * (2 * size - 3 * count - 1) / 2
-    return Trust.of(1 - false / worst), Trust.of(kept)
+    return Trust.of(1 - false / worst), Trust.of(shares)
 
 
 def turned(layout: Array, second: Array, first: Array) -> Array:
@@ -196,7 +196,7 @@ def agreement(first: Array, second: Array, count: int = TRUSTED, sample: int = S
     rows = np.random.default_rng(0).permutation(len(first))[:sample]
     count = min(count, len(first) - 1)
     near = [np.argpartition(_distances(layout, rows), count - 1, 1)[:, :count] for layout in (first, second)]
-    shared = [len(np.intersect1d(one, two)) / count for one, two in zip(*near, strict=True)]
+    shared = [len(np.intersect1d(left, right)) / count for left, right in zip(*near, strict=True)]
     return Trust.of(np.array(shared))
 
 

@@ -57,34 +57,38 @@ class Setting:
         draw = np.random.default_rng(study.seed)
         pool = draw.permutation(study.sample(POOL))
         fields = part.fields(pool)
-        place = schema.behaviour_columns[0]
-        known = np.flatnonzero(fields[:, place] >= FIRST)
+        item_column = schema.behaviour_columns[0]
+        items = np.flatnonzero(fields[:, item_column] >= FIRST)
         # One impression of each item that was met: frequent items are met earlier.
-        first = known[np.sort(np.unique(fields[known, place], return_index=True)[1])][:candidates]
+        first = items[np.sort(np.unique(fields[items, item_column], return_index=True)[1])][:candidates]
         user = schema.role("user")
         who = fields[:, schema.index(user.name)] if user else pool
         some = part.history_spans[1][pool] > 0
         where = part.scenario[pool]
         count = np.bincount(where[some], minlength=len(schema.scenarios) + 1)
         count[UNSEEN] = 0
-        kept = np.sort(np.argsort(-count, kind="stable")[:most])
-        kept = kept[count[kept] > 0]
-        if not len(kept) or not len(first):
+        largest = np.sort(np.argsort(-count, kind="stable")[:most])
+        largest = largest[count[largest] > 0]
+        if not len(largest) or not len(first):
             raise MsvizError(f"split {study.split}: nobody with past clicks is shown anything")
-        rows, number, asked = [], [], []
-        for place_of, scenario in enumerate(kept):
-            mine = np.flatnonzero(some & (where == scenario))
-            chosen = mine[np.sort(np.unique(who[mine], return_index=True)[1])][:users]
+        rows, number, request_rows = [], [], []
+        for place_of, scenario in enumerate(largest):
+            own = np.flatnonzero(some & (where == scenario))
+            chosen = own[np.sort(np.unique(who[own], return_index=True)[1])][:users]
             latest = pool[chosen][:, None]
             if requests > 1:
                 latest = _latest(
-                    who[mine], np.asarray(part.time)[pool[mine]], pool[mine], who[chosen], requests
+                    who[own],
+                    np.asarray(part.time)[pool[own]],
+                    pool[own],
+                    who[chosen],
+                    requests,
                 )
-            asked.append(latest)
+            request_rows.append(latest)
             rows.append(latest[:, 0])
             number.append(np.full(len(chosen), place_of))
-        names = [schema.scenario_names[one] for one in kept]
-        every = np.concatenate(asked)
+        names = [schema.scenario_names[scenario] for scenario in largest]
+        every = np.concatenate(request_rows)
         return cls(names, np.concatenate(rows), np.concatenate(number), fields[first], columns, every)
 
 
@@ -109,7 +113,7 @@ def best(
         batch = study.batch(np.array([row]))
         score = []
         for start in range(0, len(setting.items), size):
-            score.append(study.predict(_offered(batch, setting, slice(start, start + size))).cpu())
+            score.append(study.predict(_offer(batch, setting, slice(start, start + size))).cpu())
         ranked = torch.argsort(torch.cat(score), descending=True, stable=True)[: out.shape[1]]
         out[number] = ranked.numpy()
         if study.progress and number % 20 == 0:
@@ -118,7 +122,7 @@ def best(
     return out
 
 
-def _offered(batch: Batch, setting: Setting, which: slice) -> Batch:
+def _offer(batch: Batch, setting: Setting, which: slice) -> Batch:
     """Return the only row of a batch with each of some candidates in its place."""
     items = torch.from_numpy(setting.items[which]).to(batch.fields.device)
     many = batch.take(torch.zeros(len(items), dtype=torch.long, device=batch.fields.device))

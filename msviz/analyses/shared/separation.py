@@ -33,9 +33,9 @@ class Estimate:
     @classmethod
     def of(cls, value: Array, draws: Array) -> "Estimate":
         """Take the middle 95 % of the draws (D, ...) as the interval of a value (...)."""
-        known = np.isfinite(draws).all(0) & np.isfinite(value)
-        low, high = np.quantile(np.where(known, draws, 0.0), [0.025, 0.975], axis=0)
-        return cls(value, np.where(known, low, np.nan), np.where(known, high, np.nan), draws)
+        defined = np.isfinite(draws).all(0) & np.isfinite(value)
+        low, high = np.quantile(np.where(defined, draws, 0.0), [0.025, 0.975], axis=0)
+        return cls(value, np.where(defined, low, np.nan), np.where(defined, high, np.nan), draws)
 
 
 def resampled(impressions: int, seed: int) -> Array:
@@ -65,9 +65,9 @@ def cosines(vectors: Array, group: Array, groups: int, weights: Array, absolute:
     size = np.zeros((len(weights), groups))
     twice = np.zeros((len(weights), groups))
     for b in range(groups):
-        mine = group == b
-        size[:, b], twice[:, b] = weights[:, mine].sum(1), np.square(weights[:, mine]).sum(1)
-        inner = weights[:, mine] @ product[mine]
+        members = group == b
+        size[:, b], twice[:, b] = weights[:, members].sum(1), np.square(weights[:, members]).sum(1)
+        inner = weights[:, members] @ product[members]
         for a in range(groups):
             other = group == a
             total[:, a, b] = np.einsum("dn,dn->d", weights[:, other], inner[:, other])
@@ -112,17 +112,19 @@ def reaction(vectors: Array, seed: int) -> tuple[Array, Array, Array]:
     for a in range(entries):
         for b in range(a, entries):
             cross = np.stack([left[part == p, a].T @ left[part == p, b] for p in range(PARTS)])
-            all_but = [cross.sum(0) - one for one in cross]
+            all_but = [cross.sum(0) - block for block in cross]
             rest = impressions - size
             # The mean of what is left moves a little when a part goes.
             shift = [np.outer(-sums[p, a], -sums[p, b]) / max(rest[p], 1) for p in range(PARTS)]
-            kept = [cross.sum(0), *(one - move for one, move in zip(all_but, shift, strict=True))]
-            square[:, a, b] = square[:, b, a] = [np.square(one, dtype=np.float64).sum() for one in kept]
+            versions = [cross.sum(0), *(block - move for block, move in zip(all_but, shift, strict=True))]
+            square[:, a, b] = square[:, b, a] = [
+                np.square(block, dtype=np.float64).sum() for block in versions
+            ]
     norm = np.sqrt(np.einsum("pee->pe", square))
     with np.errstate(divide="ignore", invalid="ignore"):
-        found = square / (norm[:, :, None] * norm[:, None, :])
-    half = Z * jackknife_std(found[1:])
-    return found[0], np.maximum(found[0] - half, 0), np.minimum(found[0] + half, 1)
+        similarity = square / (norm[:, :, None] * norm[:, None, :])
+    half = Z * jackknife_std(similarity[1:])
+    return similarity[0], np.maximum(similarity[0] - half, 0), np.minimum(similarity[0] + half, 1)
 
 
 def between(matrix: Estimate) -> Estimate:
@@ -132,8 +134,8 @@ def between(matrix: Estimate) -> Estimate:
         return Estimate.of(np.array(np.nan), np.full((DRAWS,), np.nan))
     # A pair that has no number in some draw (a tiny group that was not drawn) is left out of that draw.
     draws = matrix.draws[:, first, second]
-    known = np.isfinite(draws)
-    mean = np.where(known, draws, 0).sum(1) / np.maximum(known.sum(1), 1)
+    finite = np.isfinite(draws)
+    mean = np.where(finite, draws, 0).sum(1) / np.maximum(finite.sum(1), 1)
     return Estimate.of(np.asarray(np.nanmean(matrix.value[first, second])), mean)
 
 
@@ -155,8 +157,8 @@ def silhouette(vectors: Array, group: Array, groups: int, impression: Array, wei
     other[rows, group] = np.inf
     nearest = other.min(1)
     largest = np.maximum(own, nearest)
-    known = (size[group] > 1) & np.isfinite(nearest) & (largest > 0)
-    value = np.where(known, (nearest - own) / np.where(known, largest, 1), 0)
+    defined = (size[group] > 1) & np.isfinite(nearest) & (largest > 0)
+    value = np.where(defined, (nearest - own) / np.where(defined, largest, 1), 0)
     return _by_group(value, member, impression, weights)
 
 
@@ -174,11 +176,11 @@ def probe(
     for train, test in _folds(impression, seed):
         # A fold without a group cannot learn it: those vectors are then counted as wrong.
         right[test] = _discriminant(vectors[train], group[train], groups, vectors[test]) == group[test]
-    found = _by_group(right, np.eye(groups, dtype=np.float32)[group], impression, weights)
+    shares = _by_group(right, np.eye(groups, dtype=np.float32)[group], impression, weights)
     few = np.array([len(np.unique(impression[group == g])) < FOLDS for g in range(groups)])
     undefined = np.concatenate([[few.all()], few])
     return Estimate(
-        *(np.where(undefined, np.nan, part) for part in (found.value, found.low, found.high, found.draws))
+        *(np.where(undefined, np.nan, part) for part in (shares.value, shares.low, shares.high, shares.draws))
     )
 
 
@@ -187,8 +189,8 @@ def _by_group(value: Array, member: Array, impression: Array, weights: Array) ->
     drawn = weights[:, impression]
     with np.errstate(divide="ignore", invalid="ignore"):
         parts = (drawn * value) @ member / (drawn @ member)
-    known = np.isfinite(parts)
-    whole = np.where(known, parts, 0).sum(1) / np.maximum(known.sum(1), 1)
+    finite = np.isfinite(parts)
+    whole = np.where(finite, parts, 0).sum(1) / np.maximum(finite.sum(1), 1)
     mean = np.concatenate([whole[:, None], parts], 1)
     return Estimate.of(mean[0], mean[1:])
 
@@ -203,11 +205,11 @@ def _folds(impression: Array, seed: int) -> Iterator[tuple[Array, Array]]:
             yield np.flatnonzero(~out), np.flatnonzero(out)
 
 
-def _discriminant(known: Array, group: Array, groups: int, asked: Array) -> Array:
-    """Return the group (m,) that Fisher's linear discriminants give to vectors, learnt from known (n, d)."""
-    centre, spread = known.mean(0), known.std(0)
+def _discriminant(examples: Array, group: Array, groups: int, queried: Array) -> Array:
+    """Return the group (m,) that Fisher's linear discriminants of examples (n, d) give to vectors."""
+    centre, spread = examples.mean(0), examples.std(0)
     spread = np.where(spread > 1e-12, spread, 1)
-    x, y = ((part - centre).astype(np.float64) / spread for part in (known, asked))
+    x, y = ((part - centre).astype(np.float64) / spread for part in (examples, queried))
     size = np.bincount(group, minlength=groups)
     member = np.eye(groups)[group]
     means = member.T @ x / np.maximum(size, 1)[:, None]

@@ -38,16 +38,16 @@ def named(text: str | None) -> list[Run]:
     """Return the runs of a comma list of paths; a folder of runs is all in it; None is the shelf."""
     if text is None:
         return shelf()
-    found: list[Run] = []
+    runs: list[Run] = []
     for part in (part.strip() for part in text.split(",")):
         if not part:
             continue
         path = Path(part)
         inside = [] if is_run(path) else shelf(path)
-        found += inside or [Run.peek(path)]
-    if not found:
+        runs += inside or [Run.peek(path)]
+    if not runs:
         raise invalid("runs", text, "wanted: paths of runs, or of a folder of runs, between commas")
-    return found
+    return runs
 
 
 def entries(first: Run, others: Sequence[Run], fingerprint: str) -> tuple[list[ComparedRun], int]:
@@ -60,17 +60,20 @@ def entries(first: Run, others: Sequence[Run], fingerprint: str) -> tuple[list[C
     kinds: dict[str, list[dict[str, str]]] = {}
     for runs in groups.values():
         kinds.setdefault(runs[0].card.model, []).append(_settings(runs[0]))
-    varied = {model: _varied(found) for model, found in kinds.items()}
-    found = [
+    varied = {model: _find_varied(model_settings) for model, model_settings in kinds.items()}
+    listing = [
         ComparedRun(
             tuple(sorted(runs, key=lambda run: run.card.seed)),
             {key: _settings(runs[0]).get(key, "") for key in varied[runs[0].card.model]},
         )
         for runs in groups.values()
     ]
-    mine = found[0].model
-    found = [found[0], *sorted(found[1:], key=lambda one: (one.model != mine, one.model, one.name))]
-    return found, len(unique) - len(fitting)
+    own_model = listing[0].model
+    listing = [
+        listing[0],
+        *sorted(listing[1:], key=lambda entry: (entry.model != own_model, entry.model, entry.name)),
+    ]
+    return listing, len(unique) - len(fitting)
 
 
 def _settings(run: Run) -> dict[str, str]:
@@ -88,9 +91,9 @@ def _word(key: str, value: object) -> str:
     return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
 
 
-def _varied(found: Sequence[Mapping[str, str]]) -> list[str]:
-    keys = dict.fromkeys(key for settings in found for key in settings)
-    return [key for key in keys if len({settings.get(key, "") for settings in found}) > 1]
+def _find_varied(settings_list: Sequence[Mapping[str, str]]) -> list[str]:
+    keys = dict.fromkeys(key for settings in settings_list for key in settings)
+    return [key for key in keys if len({settings.get(key, "") for settings in settings_list}) > 1]
 
 
 @dataclass(frozen=True)
@@ -109,18 +112,18 @@ def switched(found: Sequence[ComparedRun]) -> list[Switched]:
     settings: what is switched'.
     """
     groups: dict[tuple[str, ...], list[int]] = {}
-    for place, one in enumerate(found):
-        mine = [other.settings for other in found if other.model == one.model]
-        switches = {key for key in one.settings if {each[key] for each in mine} <= {"on", "off"}}
-        rest = [value for key, value in one.settings.items() if key not in switches]
-        groups.setdefault((one.model, *rest), []).append(place)
+    for number, entry in enumerate(found):
+        own_settings = [other.settings for other in found if other.model == entry.model]
+        switches = {key for key in entry.settings if {each[key] for each in own_settings} <= {"on", "off"}}
+        rest = [value for key, value in entry.settings.items() if key not in switches]
+        groups.setdefault((entry.model, *rest), []).append(number)
     pairs = []
     for (model, *rest), places in groups.items():
-        count = [sum(value == "on" for value in found[place].settings.values()) for place in places]
+        count = [sum(value == "on" for value in found[number].settings.values()) for number in places]
         on, off = (places[int(pick(count))] for pick in (np.argmax, np.argmin))
         changed = {key for key, value in found[on].settings.items() if value != found[off].settings[key]}
         if changed and all(found[off].settings[key] == "off" for key in changed):
             kind = f"{model}, {', '.join(rest)}" if rest else model
-            told = [key for key in found[on].settings if key in changed]
-            pairs.append(Switched(f"{kind}: {', '.join(told)}", on, off))
+            titles = [key for key in found[on].settings if key in changed]
+            pairs.append(Switched(f"{kind}: {', '.join(titles)}", on, off))
     return pairs

@@ -60,15 +60,15 @@ class Special:
 def ranked(found: Iterable[Special]) -> dict[str, list[Special]]:
     """Return for each scenario what is surely special, the largest first; q is over all that was tested."""
     tested = list(found)
-    q = adjust_p_values(np.array([one.p for one in tested], float)) if tested else np.empty(0)
+    q = adjust_p_values(np.array([special.p for special in tested], float)) if tested else np.empty(0)
     out: dict[str, list[Special]] = {}
-    known = [replace(one, q=float(value)) for one, value in zip(tested, q, strict=True)]
-    for one in sorted(known, key=lambda one: -one.size):
-        mine = out.setdefault(one.scenario, [])
-        alike = [other for other in mine if other.kind == one.kind]
-        told = one.of and any(other.of == one.of for other in alike)
-        if one.q <= LEVEL and one.size >= NOTABLE and len(alike) < EACH and not told:
-            mine.append(one)
+    corrected = [replace(special, q=float(value)) for special, value in zip(tested, q, strict=True)]
+    for special in sorted(corrected, key=lambda special: -special.size):
+        chosen = out.setdefault(special.scenario, [])
+        alike = [other for other in chosen if other.kind == special.kind]
+        repeated = special.of and any(other.of == special.of for other in alike)
+        if special.q <= LEVEL and special.size >= NOTABLE and len(alike) < EACH and not repeated:
+            chosen.append(special)
     return out
 
 
@@ -83,7 +83,7 @@ def of_values(part: Rows, schema: Schema, chosen: Sequence[int], names: Sequence
     for field in schema.features:
         if field.name in outside:
             continue
-        counts, ids = _counted(part, field, chosen)
+        counts, ids = _count(part, field, chosen)
         whole = counts[-1]
         for row, (number, name) in enumerate(zip(chosen, names, strict=True)):
             here, size = counts[row], int(rows[number])
@@ -93,17 +93,17 @@ def of_values(part: Rows, schema: Schema, chosen: Sequence[int], names: Sequence
     return out
 
 
-def _counted(part: Rows, field: Field, chosen: Sequence[int]) -> tuple[Array, Array]:
+def _count(part: Rows, field: Field, chosen: Sequence[int]) -> tuple[Array, Array]:
     """Return rows (chosen + 1, V) of the most frequent values in each scenario and in all, and their ids."""
     column = part.column(field.name)
-    place = np.full(int(part.scenario.max(initial=0)) + 1, len(chosen))
+    row_of = np.full(int(part.scenario.max(initial=0)) + 1, len(chosen))
     for row, number in enumerate(chosen):
-        if number < len(place):
-            place[number] = row
+        if number < len(row_of):
+            row_of[number] = row
     out = np.zeros((len(chosen) + 1) * field.size, np.int64)
     for start in range(0, part.rows, CHUNK):
         now = slice(start, start + CHUNK)
-        out += np.bincount(place[part.scenario[now]] * field.size + column[now], minlength=len(out))
+        out += np.bincount(row_of[part.scenario[now]] * field.size + column[now], minlength=len(out))
     counts = out.reshape(len(chosen) + 1, field.size)
     counts[-1] = counts.sum(0)
     ids = np.argsort(-counts[-1], kind="stable")[:VALUES]
@@ -119,20 +119,20 @@ def _values(
     keep = (np.maximum(*shares) >= COMMON) & (np.minimum(n, m) * usual >= FEWEST) & (a > 0) & (b > 0)
     keep &= np.minimum(n, m) * (1 - usual) >= FEWEST
     out = []
-    for place in np.flatnonzero(keep):
-        one, two = float(shares[0][place]), float(shares[1][place])
-        log = np.log(one / two)
-        error = np.sqrt(log_rate_variance(a[place], n) + log_rate_variance(b[place], m))
+    for value_index in np.flatnonzero(keep):
+        own, other = float(shares[0][value_index]), float(shares[1][value_index])
+        log = np.log(own / other)
+        error = np.sqrt(log_rate_variance(a[value_index], n) + log_rate_variance(b[value_index], m))
         # The test pools both sides, as no difference would have it; the interval does not.
-        pooled = np.sqrt(usual[place] * (1 - usual[place]) * (1 / n + 1 / m))
-        p = normal_p(one - two, pooled)
-        value = field.value_name(int(ids[place]))
+        pooled = np.sqrt(usual[value_index] * (1 - usual[value_index]) * (1 / n + 1 / m))
+        p = normal_p(own - other, pooled)
+        value = field.value_name(int(ids[value_index]))
         ratio, low, high = (float(np.exp(log + step * error)) for step in (0, -Z, Z))
         out.append(
             Special(
-                scenario, "value", f"{field.label}: {value}", one, two, ratio, low, high, float(p),
-                f"{field.label} is {value} in {100 * one:.1f} % of its rows, {times(ratio, True)} elsewhere "
-                f"({100 * two:.1f} %; 95 %: {low:.2f} to {high:.2f} times)", of=field.name,
+                scenario, "value", f"{field.label}: {value}", own, other, ratio, low, high, float(p),
+                f"{field.label} is {value} in {100 * own:.1f} % of its rows, {times(ratio, True)} elsewhere "
+                f"({100 * other:.1f} %; 95 %: {low:.2f} to {high:.2f} times)", of=field.name,
             )
         )  # fmt: skip
     return out
@@ -153,9 +153,9 @@ def of_amount(
     p = normal_p(log, spread)
     ratio = float(np.exp(log))
     often = kind == CLICKS
-    told = words.format(times=times(ratio, often), low=f"{low:.2f}", high=f"{high:.2f}")
+    text = words.format(times=times(ratio, often), low=f"{low:.2f}", high=f"{high:.2f}")
     return Special(
-        scenario, kind, what, amount[0], amount[1], ratio, float(low), float(high), float(p), told, of=what
+        scenario, kind, what, amount[0], amount[1], ratio, float(low), float(high), float(p), text, of=what
     )  # fmt: skip
 
 

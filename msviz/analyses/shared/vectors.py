@@ -36,22 +36,22 @@ FIRST = 512  # impressions that the main directions are taken from
 
 def taps(axes: Mapping[str, tuple[str, ...]]) -> list[str]:
     """Return the names of the taps that show vectors, those kept apart by scenario first."""
-    found = {name: shown[:-1] for name, shown in axes.items() if shown[-1:] == (UNIT,)}
-    order: dict[tuple[str, ...], float] = {(entry,): place for place, entry in enumerate(ENTRIES)}
+    entry_axes = {name: axis_names[:-1] for name, axis_names in axes.items() if axis_names[-1:] == (UNIT,)}
+    order: dict[tuple[str, ...], float] = {(entry,): number for number, entry in enumerate(ENTRIES)}
     order[()] = len(ENTRIES) - 1.5  # one vector of the whole: after heads, before levels
-    able = [name for name, rest in found.items() if rest in order]
+    able = [name for name, rest in entry_axes.items() if rest in order]
     # What stands for the whole impression says more than the scales of one layer.
-    return sorted(able, key=lambda name: (order[found[name]], name.startswith("scale_")))
+    return sorted(able, key=lambda name: (order[entry_axes[name]], name.startswith("scale_")))
 
 
 def tap_of(axes: Mapping[str, tuple[str, ...]], asked: str | None) -> str:
     """Return the tap that was asked for, or the first that shows vectors; raise MsvizError without one."""
-    known = taps(axes)
-    if asked is not None and asked not in known:
-        raise invalid("representation tap", asked, one_of(known) if known else "this model shows no vectors")
-    if not known:
+    names = taps(axes)
+    if asked is not None and asked not in names:
+        raise invalid("representation tap", asked, one_of(names) if names else "this model shows no vectors")
+    if not names:
         raise MsvizError("this model shows no vectors (unit)")
-    return asked or known[0]
+    return asked or names[0]
 
 
 def ways(axes: tuple[str, ...]) -> list[str]:
@@ -97,17 +97,17 @@ class KeptVectors(Reducer):
 
     def see(self, source: str, layer: int | None, values: Tensor, rows: slice) -> None:
         """Keep the chosen entries of a piece of the batch."""
-        place = self._place[rows]
+        position = self._place[rows]
         if source == "prediction":
-            self.prediction[place] = values.float().cpu().numpy()
+            self.prediction[position] = values.float().cpu().numpy()
             return
-        kept = self._chosen(values, self._scenario[rows]).float()
+        vectors = self._chosen(values, self._scenario[rows]).float()
         if self._basis is not None:
-            kept = kept @ self._basis.to(kept.device)
-        chosen = kept.cpu().numpy()
+            vectors = vectors @ self._basis.to(vectors.device)
+        chosen = vectors.cpu().numpy()
         if not self.values.size:
             self.values = np.zeros((len(self.positions), *chosen.shape[1:]), np.float32)
-        self.values[place] = chosen
+        self.values[position] = chosen
 
     def _chosen(self, values: Tensor, scenario: Tensor) -> Tensor:
         if self._entries == "joined":
@@ -131,11 +131,11 @@ def main_directions(vectors: Array) -> tuple[Array, float]:
     The vectors are not centred, so that angles between them stay what they are.
     """
     small = vectors @ vectors.T if len(vectors) < vectors.shape[1] else vectors.T @ vectors
-    size, found = np.linalg.eigh(small.astype(np.float64))
+    size, eigenvectors = np.linalg.eigh(small.astype(np.float64))
     order = np.argsort(-size)[:WIDE]
     order = order[size[order] > ROUNDING * max(size.max(), 1e-30)]
     share = float(size[order].sum() / max(np.maximum(size, 0).sum(), 1e-30))
-    directions = found[:, order]
+    directions = eigenvectors[:, order]
     if len(vectors) < vectors.shape[1]:
         directions = vectors.T @ directions / np.sqrt(size[order])
     return np.ascontiguousarray(directions, np.float32), share

@@ -59,7 +59,7 @@ def tap_of(study: Study, wanted: str | None) -> str:
 def measured(study: Study, tap: str, kept: list[int], known: Array) -> Weights:
     """Return the weights of the scenarios `kept`; `known` are the positions of all rows that have some."""
     # A net that weighs for all scenarios at once does so row by row, or it would not be shown so.
-    probed = None if "scenario" in study.axes()[tap] else _probed(study, tap, known)
+    probed = None if "scenario" in study.axes()[tap] else _probe(study, tap, known)
     if probed is not None:
         return _exact(probed, kept, np.bincount(study.part.scenario[known], minlength=len(probed)))
     heads = "head" in study.axes()[tap]
@@ -75,7 +75,7 @@ def measured(study: Study, tap: str, kept: list[int], known: Array) -> Weights:
             np.concatenate([a, b[: len(kept)]])
             for a, b in ((whole.mean, each.mean), (whole.deviation, each.deviation))
         ]
-        parts.append([one if one.ndim == 3 else one[:, None] for one in both])
+        parts.append([moment if moment.ndim == 3 else moment[:, None] for moment in both])
     mean, deviation = (np.concatenate([part[i] for part in parts], 1) for i in (0, 1))
     rows = np.append(len(known), moments.result().rows[: len(kept)])
     return Weights(mean, deviation, rows, exact=False)
@@ -101,25 +101,25 @@ class _OwnScenario(Reducer):
         self.inner.merge(other.inner)
 
 
-def _probed(study: Study, tap: str, known: Array) -> Array | None:
+def _probe(study: Study, tap: str, candidates: Array) -> Array | None:
     """Return each scenario's weights (S + 1, [H,] F), NaN without rows; None where rows of one differ."""
-    scenario = study.part.scenario[known]
+    scenario = study.part.scenario[candidates]
     each = max(2, min(PROBES, 20_000 // max(1, len(study.schema.scenarios))))
-    found: Array | None = None
+    weights: Array | None = None
     rows = spread(scenario, each)
     for start in range(0, len(rows), 512):
-        positions = known[rows[start : start + 512]]
+        positions = candidates[rows[start : start + 512]]
         numbers = study.trace(positions).seen[tap].values.float().cpu().numpy()
         ids = study.part.scenario[positions]
-        if found is None:
-            found = np.full((len(study.schema.scenarios) + 1, *numbers.shape[1:]), np.nan, np.float64)
-        for one in np.unique(ids):
-            mine = numbers[ids == one]
-            first = mine[0] if np.isnan(found[one]).all() else found[one]
-            if np.abs(mine - first).max() > SAME:
+        if weights is None:
+            weights = np.full((len(study.schema.scenarios) + 1, *numbers.shape[1:]), np.nan, np.float64)
+        for scenario_id in np.unique(ids):
+            own = numbers[ids == scenario_id]
+            first = own[0] if np.isnan(weights[scenario_id]).all() else weights[scenario_id]
+            if np.abs(own - first).max() > SAME:
                 return None
-            found[one] = first
-    return found
+            weights[scenario_id] = first
+    return weights
 
 
 def spread(groups: Array, each: int) -> Array:
@@ -135,7 +135,7 @@ def spread(groups: Array, each: int) -> Array:
     return np.sort(np.concatenate(chosen)) if chosen else np.zeros(0, np.int64)
 
 
-def _exact(probed: Array, kept: list[int], count: Array) -> Weights:
+def _exact(probed: Array, chosen: list[int], count: Array) -> Weights:
     """Return exact weights: no deviation inside a scenario, that between scenarios over all rows."""
     heads = probed.ndim == 3
     values = np.concatenate([probed.mean(1, keepdims=True), probed], 1) if heads else probed[:, None]
@@ -144,9 +144,12 @@ def _exact(probed: Array, kept: list[int], count: Array) -> Weights:
     mean = (share * values[present]).sum(0)
     rows = int(count.sum())
     square = (share * (values[present] - mean) ** 2).sum(0) * (rows / (rows - 1) if rows > 1 else np.nan)
-    deviation = np.concatenate([np.sqrt(square)[None], np.zeros((len(kept), *mean.shape))])
+    deviation = np.concatenate([np.sqrt(square)[None], np.zeros((len(chosen), *mean.shape))])
     return Weights(
-        np.concatenate([mean[None], values[kept]]), deviation, np.append(rows, count[kept]), exact=True
+        np.concatenate([mean[None], values[chosen]]),
+        deviation,
+        np.append(rows, count[chosen]),
+        exact=True,
     )
 
 
@@ -155,8 +158,8 @@ def largest(scenario: Array, most: int) -> tuple[list[int], int]:
     count = np.bincount(scenario)
     present = np.flatnonzero(count)
     order = present[np.argsort(-count[present], kind="stable")][:most]
-    kept = sorted((int(number) for number in order), key=lambda n: (n == UNSEEN, n))
-    return kept, len(present) - len(kept)
+    scenarios = sorted((int(number) for number in order), key=lambda n: (n == UNSEEN, n))
+    return scenarios, len(present) - len(scenarios)
 
 
 def entropy(weights: Array) -> Array:
@@ -168,8 +171,8 @@ def entropy(weights: Array) -> Array:
     with np.errstate(divide="ignore", invalid="ignore"):
         terms = np.where(share > 0, share * np.log(share), 0.0)
     size = weights.shape[-1]
-    found = -terms.sum(-1) / np.log(size) if size > 1 else np.ones(weights.shape[:-1])
-    return np.where(np.isnan(share).any(-1), np.nan, found)
+    evenness = -terms.sum(-1) / np.log(size) if size > 1 else np.ones(weights.shape[:-1])
+    return np.where(np.isnan(share).any(-1), np.nan, evenness)
 
 
 def agreement(weights: Array) -> float:

@@ -61,22 +61,22 @@ def score_fields(
     in words ("has more weight"). Scenario fields, which do not vary inside one, and names that the
     truth does not know are left out, and so is what has nothing to rank.
     """
-    places, names = _known(titles, schema)
-    found: list[Score] = []
+    places, names = _find_fields(titles, schema)
+    scores: list[Score] = []
     for number, scenario in enumerate(scenarios):
         strength = _strengths(truth, names, scenario)
         if strength is not None:
-            found += _scores(
+            scores += _scores(
                 values[number, places], strength, names, scenario, truth, (what, more or f"has more {what}")
             )
-    return found
+    return scores
 
 
 def score_change(
     values: Array, a: str, b: str, titles: Sequence[str], truth: Mapping[str, Any], schema: Schema, what: str
 ) -> list[Score]:
     """Return Spearman's correlation of a change (F,) from scenario a to b with that of the strengths."""
-    places, names = _known(titles, schema)
+    places, names = _find_fields(titles, schema)
     before, after = (_strengths(truth, names, scenario) for scenario in (a, b))
     if before is None or after is None:
         return []
@@ -90,14 +90,14 @@ def score_change(
     return [Score(f"{b} against {a}", value, low, high, 0.0, words, "correlation")]
 
 
-def _known(titles: Sequence[str], schema: Schema) -> tuple[list[int], list[str]]:
+def _find_fields(titles: Sequence[str], schema: Schema) -> tuple[list[int], list[str]]:
     """Return the places of the fields that can be scored, and their column names."""
     by_label = {field.label: field for field in schema.fields}
     places, names = [], []
-    for place, title in enumerate(titles):
+    for number, title in enumerate(titles):
         field = by_label.get(title)
         if field is not None and field.role != "scenario":
-            places.append(place)
+            places.append(number)
             names.append(HISTORY if field.role == "behaviour" else field.name)
     return places, names
 
@@ -107,8 +107,8 @@ def _strengths(truth: Mapping[str, Any], names: Sequence[str], scenario: str) ->
     if scenario != ALL and scenario not in truth["fields"]:
         return None
     chosen = list(truth["fields"]) if scenario == ALL else [scenario]
-    each = [field_strengths(truth, one) for one in chosen]
-    table = np.array([[one.get(name, 0.0) for name in names] for one in each])
+    each = [field_strengths(truth, name) for name in chosen]
+    table = np.array([[strengths.get(name, 0.0) for name in names] for strengths in each])
     return np.sqrt((table**2).mean(0)) if len(table) else None
 
 
@@ -118,12 +118,12 @@ def _scores(
     names: Sequence[str],
     scenario: str,
     truth: Mapping[str, Any],
-    said: tuple[str, str],
+    phrases: tuple[str, str],
 ) -> list[Score]:
     matters = strength > 0
     noise = np.isin(np.array(names), truth["noise_fields"])
-    place = "over all scenarios" if scenario == ALL else f"in {scenario}"
-    found = []
+    scope = "over all scenarios" if scenario == ALL else f"in {scenario}"
+    scores = []
     for name, others, which in (
         (scenario, ~matters, "do not"),
         (f"{scenario}, against pure noise", noise & ~matters, "mean nothing anywhere"),
@@ -134,21 +134,21 @@ def _scores(
         bounds = newcombe_interval(auc, matters.sum(), others.sum())
         low, high = (float(bound) for bound in bounds)
         words = (
-            f"{place}, a field that matters {said[1]} than one of those that {which} in "
+            f"{scope}, a field that matters {phrases[1]} than one of those that {which} in "
             f"{float(auc):.0%} of comparisons (95 %: {low:.0%} to {high:.0%}; by luck 50 %; "
             f"{int(matters.sum())} fields against {int(others.sum())})."
         )
-        found.append(Score(name, float(auc), low, high, 0.5, _sentence(words)))
+        scores.append(Score(name, float(auc), low, high, 0.5, _sentence(words)))
     value, low, high = _correlation(values, strength)
     if np.isfinite(value):
         words = (
-            f"{place}, {said[0]} and planted strength of the {len(names)} fields have a rank correlation of "
-            f"{value:+.2f} (95 %: {low:+.2f} to {high:+.2f}; by luck 0)."
+            f"{scope}, {phrases[0]} and planted strength of the {len(names)} fields have a rank correlation "
+            f"of {value:+.2f} (95 %: {low:+.2f} to {high:+.2f}; by luck 0)."
         )
-        found.append(
+        scores.append(
             Score(f"{scenario}, by strength", value, low, high, 0.0, _sentence(words), "correlation")
         )
-    return found
+    return scores
 
 
 def _sentence(words: str) -> str:

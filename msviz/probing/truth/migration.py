@@ -17,15 +17,15 @@ BETWEEN = "Between different scenarios"
 
 def planted(truth: Mapping[str, Any], targets: Sequence[str], sources: Sequence[str]) -> Array:
     """Return the planted weights (targets, sources), NaN where a scenario is not of the planted world."""
-    told = truth["behaviours"]
-    families = list(told["scenarios"])
-    known = {name: families.index(family) for name, family in told["family"].items()}
-    weights = np.asarray(told["migration"], float)
+    behaviours = truth["behaviours"]
+    families = list(behaviours["scenarios"])
+    family_of = {name: families.index(family) for name, family in behaviours["family"].items()}
+    weights = np.asarray(behaviours["migration"], float)
     out = np.full((len(targets), len(sources)), np.nan)
     for i, target in enumerate(targets):
         for j, source in enumerate(sources):
-            if target in known and source in known:
-                out[i, j] = weights[known[target], known[source]]
+            if target in family_of and source in family_of:
+                out[i, j] = weights[family_of[target], family_of[source]]
     return out
 
 

@@ -28,21 +28,21 @@ def scores(
     """
     planted = dict(zip(time["days"], time["hot_share"], strict=True))
     hot = np.array([planted.get(day, np.nan) for day in days])
-    known = np.isfinite(hot) & np.isfinite(mean).all(1)
-    if known.sum() < 2 * APART or mean.shape[1] < 2:
+    defined = np.isfinite(hot) & np.isfinite(mean).all(1)
+    if defined.sum() < 2 * APART or mean.shape[1] < 2:
         return []
-    found = [_overall(mean[known], hot[known], experts)]
-    found += _held_out(mean[known], hot[known], experts, np.array(split)[known])
-    best, sign = chosen(mean[known], hot[known])
-    series = np.where(known, sign * mean[:, best], np.nan)
+    results = [_overall(mean[defined], hot[defined], experts)]
+    results += _held_out(mean[defined], hot[defined], experts, np.array(split)[defined])
+    best, sign = chosen(mean[defined], hot[defined])
+    series = np.where(defined, sign * mean[:, best], np.nan)
     phase = dict(zip(time["days"], time["phase"], strict=True))
     normal = np.array([phase.get(day) == "normal" for day in days])
-    found += [
+    results += [
         lag_score(days, series, normal, promotion, f"{experts[best]}", sign)
         for promotion in time["promotions"]
         if promotion["start"] in days and promotion["end"] in days
     ]
-    return found
+    return results
 
 
 def correlations(mean: Array, hot: Array) -> Array:
@@ -54,9 +54,9 @@ def correlations(mean: Array, hot: Array) -> Array:
 
 def chosen(mean: Array, hot: Array) -> tuple[int, float]:
     """Return the expert whose weight follows the share best, and whether it rises (1) or falls (-1)."""
-    found = correlations(mean, hot)
-    best = int(np.abs(found).argmax())
-    return best, 1.0 if found[best] >= 0 else -1.0
+    correlation = correlations(mean, hot)
+    best = int(np.abs(correlation).argmax())
+    return best, 1.0 if correlation[best] >= 0 else -1.0
 
 
 def shifted(mean: Array, hot: Array) -> Array:
@@ -74,20 +74,20 @@ def bootstrap(mean: Array, hot: Array, block: int = BLOCK) -> tuple[float, float
     block = min(block, max(2, len(hot) // 3))
     starts = draw.integers(0, len(hot) - block + 1, (DRAWS, -(-len(hot) // block)))
     days = (starts[..., None] + np.arange(block)).reshape(DRAWS, -1)[:, : len(hot)]
-    found = [np.abs(correlations(mean[one], hot[one])).max() for one in days]
-    low, high = np.quantile(found, (0.025, 0.975))
+    strongest = [np.abs(correlations(mean[days_drawn], hot[days_drawn])).max() for days_drawn in days]
+    low, high = np.quantile(strongest, (0.025, 0.975))
     return float(low), float(high)
 
 
 def cross_lag(series: Array, hot: Array, most: int = APART) -> int:
     """Return by how many days a series (D,) comes after the share: the shift at which they agree best."""
-    found = {}
+    by_lag = {}
     for lag in range(-most, most + 1):
         later = series[lag:] if lag > 0 else series[: len(series) + lag]
         earlier = hot[: len(hot) - lag] if lag > 0 else hot[-lag:]
-        found[lag] = float(correlations(later[:, None], earlier)[0])
+        by_lag[lag] = float(correlations(later[:, None], earlier)[0])
     # Of shifts that agree equally well, the smallest.
-    return max(found, key=lambda lag: (round(found[lag], 9), -abs(lag)))
+    return max(by_lag, key=lambda lag: (round(by_lag[lag], 9), -abs(lag)))
 
 
 def notice(series: Array, normal: Array, start: int, end: int) -> int | None:
@@ -141,7 +141,7 @@ def _held_out(mean: Array, hot: Array, experts: Sequence[str], split: Array) -> 
     block = 3
     starts = draw.integers(0, len(share) - block + 1, (DRAWS, -(-len(share) // block)))
     days = (starts[..., None] + np.arange(block)).reshape(DRAWS, -1)[:, : len(share)]
-    low, high = np.quantile([correlations(there[one], share[one])[0] for one in days], (0.025, 0.975))
+    low, high = np.quantile([correlations(there[drawn], share[drawn])[0] for drawn in days], (0.025, 0.975))
     words = (
         f"On {len(share)} days that training never saw, {experts[best]}, chosen on the other days, follows "
         f"the planted share with correlation {value:.2f} (95 %: {low:.2f}–{high:.2f}; 0 by chance)."
@@ -156,8 +156,8 @@ def lag_score(
 
     Chance is the promotion's length: a gate that knows nothing notices nothing while it lasts.
     """
-    place = {day: number for number, day in enumerate(days)}
-    start, end = place[promotion["start"]], place[promotion["end"]]
+    number_of = {day: number for number, day in enumerate(days)}
+    start, end = number_of[promotion["start"]], number_of[promotion["end"]]
     lag = notice(series, normal, start, end)
     name, length = str(promotion["name"]), end - start + 1
     if lag is None:

@@ -63,9 +63,11 @@ def pair_ranking(finding: Finding, truth: Mapping[str, Any], schema: Schema) -> 
     low, high = newcombe_interval(auc, counts[0][:, None, None, None, :], counts[1][:, None, None, None, :])
     dims = ("scenario", "layer", "head", "view", "against")
     coords = {name: mean[name].values for name in dims[:3]} | {"view": list(VIEWS), "against": list(AGAINST)}
-    found = {"auc": (dims, auc), "low": (dims, low), "high": (dims, high)}
+    arrays = {"auc": (dims, auc), "low": (dims, low), "high": (dims, high)}
     per_scenario = ("scenario", "against")
-    return xr.Dataset(found | {"true": (per_scenario, counts[0]), "other": (per_scenario, counts[1])}, coords)
+    return xr.Dataset(
+        arrays | {"true": (per_scenario, counts[0]), "other": (per_scenario, counts[1])}, coords
+    )
 
 
 def true_pairs(truth: Mapping[str, Any], scenario: str | None) -> set[frozenset[str]]:
@@ -117,9 +119,9 @@ def pair_score(
     pairs = [frozenset((names[a], names[b])) for a, b in zip(first, second, strict=True)]
     both = (values[first, second] + values[second, first]) / 2
     may = np.array([not pair & outside and (pair in wanted or pair not in inside) for pair in pairs])
-    mine = np.array([pair in wanted for pair in pairs]) & may
-    auc = ranking_auc(both[mine], both[may & ~mine])
-    counts = np.array([mine.sum(), (may & ~mine).sum()])
+    acting = np.array([pair in wanted for pair in pairs]) & may
+    auc = ranking_auc(both[acting], both[may & ~acting])
+    counts = np.array([acting.sum(), (may & ~acting).sum()])
     low, high = newcombe_interval(np.atleast_1d(auc), counts[:1], counts[1:])
     return np.array([float(auc), float(low[0]), float(high[0]), *counts])
 
@@ -138,12 +140,12 @@ def _views(mean: xr.DataArray, first: Array, second: Array) -> list[Array]:
     names = [str(name) for name in mean["scenario"].values]
     whole = values[names.index(ALL)] if ALL in names else np.full_like(values[0], np.nan)
     scores = []
-    for name, one in zip(names, values, strict=True):
-        apart = np.full_like(one, np.nan) if name == ALL else np.abs(one - whole)
-        above = one - one.mean(-2, keepdims=True)
-        uniform = np.abs(one - 1 / one.shape[-1])
-        there = [view[..., first, second] for view in (one, one, uniform, above, apart)]
-        back = [view[..., second, first] for view in (one, one, uniform, above, apart)]
+    for name, shares in zip(names, values, strict=True):
+        apart = np.full_like(shares, np.nan) if name == ALL else np.abs(shares - whole)
+        above = shares - shares.mean(-2, keepdims=True)
+        uniform = np.abs(shares - 1 / shares.shape[-1])
+        there = [view[..., first, second] for view in (shares, shares, uniform, above, apart)]
+        back = [view[..., second, first] for view in (shares, shares, uniform, above, apart)]
         both = [(a + b) / 2 for a, b in zip(there, back, strict=True)]
         both[1] = np.maximum(there[1], back[1])
         scores.append(np.stack(both, -2))

@@ -26,8 +26,8 @@ def sharing_score(names: Sequence[str], likeness: Array, truth: Mapping[str, Any
 
     Empty where fewer than four scenarios, six pairs, are known to both: three pairs cannot show an order.
     """
-    known = list(truth["sharing"]["scenarios"])
-    places = [(number, known.index(name)) for number, name in enumerate(names) if name in known]
+    scenarios = list(truth["sharing"]["scenarios"])
+    places = [(number, scenarios.index(name)) for number, name in enumerate(names) if name in scenarios]
     if len(places) < 4:
         return []
     here, there = (np.array(side) for side in zip(*places, strict=True))
@@ -74,6 +74,6 @@ def mantel(measured: Array, planted: Array) -> tuple[float, float]:
     ranks = second[orders[:, upper[0]], orders[:, upper[1]]]
     first = first - first.mean()
     centred = ranks - ranks.mean(1, keepdims=True)
-    found = centred @ first / (np.linalg.norm(centred, axis=1) * np.linalg.norm(first))
+    correlation = centred @ first / (np.linalg.norm(centred, axis=1) * np.linalg.norm(first))
     assert len(orders) == (factorial(size) if size <= EXACT else DRAWS)
-    return float(found[0]), float((found >= found[0] - 1e-12).mean())
+    return float(correlation[0]), float((correlation >= correlation[0] - 1e-12).mean())
