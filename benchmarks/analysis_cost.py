@@ -61,7 +61,7 @@ def study_of(model: str, data: Dataset) -> Study:
 def watch(study: Study) -> None:
     from msviz.analyses.questions import attention_by_scenario
 
-    attention_by_scenario.analyse(study, attention_by_scenario.Options())
+    attention_by_scenario.analyse(study, attention_by_scenario.AttentionByScenarioOptions())
 
 
 def compared(model: str, data: Dataset, turns: int) -> dict[str, float]:

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from _paired import paired
 
-from msviz.data.planted.plant import Options, plant
+from msviz.data.planted.plant import PlantOptions, plant
 from msviz.dataset import Dataset, open_data
 from msviz.nets.base import build
 from msviz.probing.study import Study
@@ -32,7 +32,7 @@ def study_of(experts: int, data: Dataset) -> Study:
 def watch(study: Study) -> None:
     from msviz.analyses.questions import gates_over_time
 
-    gates_over_time.analyse(study, gates_over_time.Options())
+    gates_over_time.analyse(study, gates_over_time.GatesOverTimeOptions())
 
 
 def infer(study: Study) -> None:
@@ -64,7 +64,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         small, large = (
-            plant(Path(folder) / str(rows), Options(rows=rows), report=lambda line: None)
+            plant(Path(folder) / str(rows), PlantOptions(rows=rows), report=lambda line: None)
             for rows in (max(10_000, given.rows // 10), given.rows)
         )
         found: dict[str, object] = {"rows": given.rows, "experts": given.experts, "threads": given.threads}

@@ -62,7 +62,7 @@ def shape(start: int, rows: int, rng: np.random.Generator) -> pa.Table:
 
 def once(folder: Path, form: str) -> None:
     """Import one form in this process and print its speed, memory and the time to open the result."""
-    options = table.Options.model_validate({"schema": folder / "schema.yaml", "overwrite": True})
+    options = table.TableOptions.model_validate({"schema": folder / "schema.yaml", "overwrite": True})
     begin = time.perf_counter()
     data = table.import_log(str(folder / f"log.{form}"), folder / "out", options, lambda line: None)
     seconds = time.perf_counter() - begin

@@ -22,7 +22,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, TargetEncoder
 
-from msviz.data.sources.kuairand import Options, import_log
+from msviz.data.sources.kuairand import KuairandOptions, import_log
 from msviz.dataset import Dataset
 from msviz.training.loop import Training, train
 from msviz.training.scoring import predict
@@ -147,7 +147,9 @@ def main() -> None:
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        options = Options(tabs=TABS, label="is_click", valid_from="2022-05-06", test_from="2022-05-07")
+        options = KuairandOptions(
+            tabs=TABS, label="is_click", valid_from="2022-05-06", test_from="2022-05-07"
+        )
         data = import_log(arguments.log, folder / "kuairand", options)
         scores: Scores = defaultdict(list)
         seconds: dict[str, float] = defaultdict(float)

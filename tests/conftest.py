@@ -19,10 +19,10 @@ from msviz.dataset import Dataset
 @pytest.fixture(scope="session")
 def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """A planted world of 20,000 rows, 5 scenarios and 21 fields; do not write into its folder."""
-    from msviz.data.planted.plant import Options, plant
+    from msviz.data.planted.plant import PlantOptions, plant
 
     out: Path = tmp_path_factory.mktemp("worlds") / "tiny"
-    return plant(out, Options(rows=20_000, seed=1), report=lambda line: None)
+    return plant(out, PlantOptions(rows=20_000, seed=1), report=lambda line: None)
 
 
 @pytest.fixture(scope="session")

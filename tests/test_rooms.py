@@ -110,3 +110,36 @@ def test_no_two_files_of_tests_are_called_alike() -> None:
     names = [path.name for path in (ROOT / "tests").rglob("*.py")]
     twice = {name for name in names if names.count(name) > 1} - {"conftest.py"}
     assert not twice
+
+
+def private_imports(file: Path) -> list[str]:
+    """Return the names with a leading underscore that a file takes from another folder."""
+    names = []
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.ImportFrom) or (node.module or "").split(".")[0] not in ("msviz", "app"):
+            continue
+        for alias in node.names:
+            parts = [*str(node.module).split("."), alias.name]
+            for k, part in enumerate(parts):
+                owner = ROOT.joinpath(*parts[:k])
+                folder = owner if owner.is_dir() else owner.parent
+                if part.startswith("_") and not part.startswith("__") and folder != file.parent:
+                    names.append(".".join(parts))
+    return names
+
+
+def test_an_underscore_means_this_folder_only() -> None:
+    folders = ("msviz", "app", "tests", "benchmarks")
+    files = [file for folder in folders for file in (ROOT / folder).rglob("*.py")]
+    assert len(files) > 300
+    assert {str(file.relative_to(ROOT)): names for file in files if (names := private_imports(file))} == {}
+
+
+def test_no_public_class_name_occurs_twice() -> None:
+    homes: dict[str, list[str]] = {}
+    for file in SOURCES:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, []).append(str(file.relative_to(ROOT)))
+    assert len(homes) > 200
+    assert {name: files for name, files in homes.items() if len(files) > 1} == {}

@@ -70,18 +70,18 @@ def _import(name: str) -> Callable[..., None]:
 
 def _plant(name: str) -> Callable[..., None]:
     """Return the function behind `msviz data plant`."""
-    from msviz.data.planted.plant import Options, plant
+    from msviz.data.planted.plant import PlantOptions, plant
 
     def command(
         values: dict[str, Any],
         out: Annotated[Path, typer.Option(metavar="DIR", help="folder to write")],
     ) -> None:
-        options = parse(Options, values, "data plant")
+        options = parse(PlantOptions, values, "data plant")
         with Terminal() as terminal:
             dataset = plant(out, options, terminal.report)
         print(_summary(dataset))
 
-    return with_options(command, Options)
+    return with_options(command, PlantOptions)
 
 
 class _Data(Kinds):

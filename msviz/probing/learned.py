@@ -63,7 +63,7 @@ def learned(study: Study, rows: Array, taps: Sequence[str] | None = None) -> lis
     for tap, axes in study.axes().items():
         if taps is not None and tap not in taps:
             continue
-        averages = _Averages(axes, "layer" in axes)
+        averages = TapAverages(axes, "layer" in axes)
         with study.patched(tap, averages.collect):
             _scores(study, batches, averages)
         with study.patched(tap, averages.put):
@@ -74,7 +74,7 @@ def learned(study: Study, rows: Array, taps: Sequence[str] | None = None) -> lis
 
 
 @dataclass
-class _Averages:
+class TapAverages:
     """The mean of what a tap shows, by layer, collected in one pass and put in place in another."""
 
     axes: tuple[str, ...]
@@ -85,6 +85,7 @@ class _Averages:
 
     @property
     def own(self) -> tuple[str, ...]:
+        """Return the axes of one layer."""
         return self.axes[1:] if self.layered else self.axes
 
     def collect(self, values: Tensor, layer: int | None) -> Tensor:
@@ -123,7 +124,7 @@ class _Averages:
         return present
 
 
-def _scores(study: Study, batches: list[Batch], averages: _Averages | None = None) -> Array:
+def _scores(study: Study, batches: list[Batch], averages: TapAverages | None = None) -> Array:
     scores = []
     for batch in batches:
         if averages is not None:

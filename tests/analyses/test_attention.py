@@ -182,23 +182,23 @@ def test_one_row_in_a_scenario_has_no_interval_and_no_test(tmp_path: Path, satra
     scenario = np.array(study.part.scenario)
     rows = np.concatenate([np.flatnonzero(scenario == 1)[:50], np.flatnonzero(scenario == 2)[:1]])
     study.sample = lambda size: np.sort(rows)  # type: ignore[method-assign]
-    finding = attention_by_scenario.analyse(study, attention_by_scenario.Options(rows=51))
+    finding = attention_by_scenario.analyse(study, attention_by_scenario.AttentionByScenarioOptions(rows=51))
     name = satrans.schema.scenario_names[2]
     assert "1 row, too few for an interval" in finding.takeaways[name]
     assert np.isnan(finding.data["deviation"].sel(scenario=name)).all()
-    compared = attention_difference.analyse(study, attention_difference.Options(rows=51))
+    compared = attention_difference.analyse(study, attention_difference.AttentionDifferenceOptions(rows=51))
     assert compared.takeaway.startswith("Too few rows to compare Home feed and Search")
     assert not compared.data["significant"].any()
     assert np.isnan(compared.data["p"]).all()
 
 
 def test_nearly_even_attention_is_not_called_a_relation(satrans: Run) -> None:
-    from msviz.analyses.questions.attention_by_scenario import _words
+    from msviz.analyses.questions.attention_by_scenario import describe_scenario
 
     data = msviz.analyse("attention_by_scenario", satrans).data.copy(deep=True)
     fields = data.sizes["key"]
     data["mean"][:] = 1 / fields
     data["mean"].loc[{"query": data["query"][0], "key": data["key"][1]}] = 1.19 / fields
-    assert f"an even share of {100 / fields:.1f} %: no pair stands out." in _words(data, ALL)
+    assert f"an even share of {100 / fields:.1f} %: no pair stands out." in describe_scenario(data, ALL)
     data["mean"].loc[{"query": data["query"][0], "key": data["key"][1]}] = 1.21 / fields
-    assert "stands out" not in _words(data, ALL)
+    assert "stands out" not in describe_scenario(data, ALL)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy.spatial.distance import jensenshannon
 
-from msviz.analyses.questions.behaviour_attention import Options, analyse
+from msviz.analyses.questions.behaviour_attention import BehaviourAttentionOptions, analyse
 from msviz.analyses.shared.behaviours import age, attending, divergence, interesting
 from msviz.dataset import Dataset
 from msviz.errors import MsvizError
@@ -26,7 +26,7 @@ def position(study: Study) -> int:
 
 
 def test_attention_names_and_worth_are_those_of_the_row(study: Study, position: int) -> None:
-    finding = analyse(study, Options(row=int(study.part.row[position])))
+    finding = analyse(study, BehaviourAttentionOptions(row=int(study.part.row[position])))
     data = finding.data
     batch = study.part.batch(np.array([position]), behaviours=True)
     there = batch.histories.mask[0].numpy()
@@ -49,7 +49,9 @@ def test_attention_names_and_worth_are_those_of_the_row(study: Study, position: 
 
 
 def test_clicks_that_look_at_one_another_have_a_square_of_shares(study: Study, position: int) -> None:
-    data = analyse(study, Options(row=int(study.part.row[position]), tap="self_attention")).data
+    data = analyse(
+        study, BehaviourAttentionOptions(row=int(study.part.row[position]), tap="self_attention")
+    ).data
     assert data["attention"].dims == ("head", "behaviour", "other")
     np.testing.assert_allclose(data["attention"].sum("other"), 1, rtol=1e-5)
 
@@ -64,7 +66,7 @@ def test_every_attention_of_the_models_adds_up_to_one(tiny_world: Dataset, posit
     taps = attending(study.axes())
     assert taps[0] == {"sainet": "fusion", "same": "target_attention"}[model]
     for tap in taps:
-        data = analyse(study, Options(row=int(study.part.row[position]), tap=tap)).data
+        data = analyse(study, BehaviourAttentionOptions(row=int(study.part.row[position]), tap=tap)).data
         last = "other" if "other" in data.dims else "behaviour"
         np.testing.assert_allclose(data["attention"].sum(last), 1, rtol=1e-4)
         if model == "same":
@@ -82,9 +84,9 @@ def test_interesting_rows_have_long_mixed_histories(study: Study) -> None:
 def test_rows_without_a_history_and_other_taps_are_refused(study: Study) -> None:
     empty = int(study.part.row[np.flatnonzero(study.part.history_spans[1] == 0)[0]])
     with pytest.raises(MsvizError, match=f"row: got {empty}; it has no past clicks"):
-        analyse(study, Options(row=empty))
+        analyse(study, BehaviourAttentionOptions(row=empty))
     with pytest.raises(MsvizError, match="valid choices: pool, self_attention"):
-        analyse(study, Options(row=empty, tap="gate"))
+        analyse(study, BehaviourAttentionOptions(row=empty, tap="gate"))
 
 
 def test_heads_that_share_no_click_differ_by_one_and_like_ones_by_nothing() -> None:

@@ -5,7 +5,14 @@ import pytest
 from torch import Tensor
 
 import msviz
-from msviz.analyses.questions.category_diversity import ALL, CHANCE, CLICKED, Options, _at_random, analyse
+from msviz.analyses.questions.category_diversity import (
+    ALL,
+    CHANCE,
+    CLICKED,
+    CategoryDiversityOptions,
+    analyse,
+    diversity_at_random,
+)
 from msviz.analyses.shared import ranking
 from msviz.batch import Batch
 from msviz.dataset import Dataset
@@ -33,7 +40,7 @@ def study(tiny_world: Dataset) -> Study:
 
 
 def test_clicks_and_best_items_are_counted_for_the_same_users(study: Study) -> None:
-    asked = Options(users=20, candidates=60, top=8, days=10)
+    asked = CategoryDiversityOptions(users=20, candidates=60, top=8, days=10)
     finding = analyse(study, asked)
     data = finding.data
     setting = ranking.Setting.of(study, 20, 60, 12)
@@ -63,10 +70,10 @@ def test_chance_is_what_random_draws_have() -> None:
     category = np.array([0] * 5 + [1] * 3 + [2] * 2 + [3])
     draw = np.random.default_rng(0)
     drawn = [len(np.unique(draw.choice(category, 4, replace=False))) for _ in range(20_000)]
-    assert _at_random(category, 4) == pytest.approx(np.mean(drawn), abs=0.02)
-    assert _at_random(category, 11) == pytest.approx(4)
+    assert diversity_at_random(category, 4) == pytest.approx(np.mean(drawn), abs=0.02)
+    assert diversity_at_random(category, 11) == pytest.approx(4)
     # One of two values a draw: two requests have both half of the time.
-    assert _at_random(np.array([0, 1]), 1, requests=2) == pytest.approx(1.5)
+    assert diversity_at_random(np.array([0, 1]), 1, requests=2) == pytest.approx(1.5)
 
 
 def test_several_requests_are_the_users_latest_counted_together(study: Study) -> None:
@@ -81,14 +88,14 @@ def test_several_requests_are_the_users_latest_counted_together(study: Study) ->
         latest = here[np.lexsort((-here, -time[here]))][:3]
         assert setting.requests[number].tolist() == [*latest, *[-1] * (3 - len(latest))]
     assert (setting.rows == setting.requests[:, 0]).all() and (setting.requests[:, 1:] == -1).any()
-    data = analyse(study, Options(users=20, candidates=60, top=8, requests=3)).data
+    data = analyse(study, CategoryDiversityOptions(users=20, candidates=60, top=8, requests=3)).data
     # The net ranks by category alone: the requests of a user are shown the same.
     shown = np.sort(setting.items[:, study.schema.index("category")])[:8]
     assert (data["value"].sel(who="this model") == len(np.unique(shown))).all()
     asked = (setting.requests >= 0).sum(1)
     assert float(data["shown"].sel(scenario=ALL)) == pytest.approx(asked.mean())
     category = setting.items[:, study.schema.index("category")]
-    chance = np.mean([_at_random(category, 8, number) for number in asked])
+    chance = np.mean([diversity_at_random(category, 8, number) for number in asked])
     assert float(data["value"].sel(who=CHANCE, scenario=ALL)) == pytest.approx(chance)
 
 
@@ -118,6 +125,6 @@ def test_two_runs_are_compared_user_by_user(satrans: Run, autoint: Run, tiny_wor
 
 def test_choices_that_make_no_sense_are_refused(study: Study) -> None:
     with pytest.raises(MsvizError, match="top: got 9; at most the 5 candidates"):
-        analyse(study, Options(users=2, candidates=5, top=9))
+        analyse(study, CategoryDiversityOptions(users=2, candidates=5, top=9))
     with pytest.raises(MsvizError, match="field: got 'Hour'; valid choices: Item, Category"):
-        analyse(study, Options(field="Hour"))
+        analyse(study, CategoryDiversityOptions(field="Hour"))

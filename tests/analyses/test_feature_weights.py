@@ -9,7 +9,7 @@ from scipy.stats import ttest_ind
 from torch import Tensor
 
 from msviz.analyses.questions import feature_weights
-from msviz.analyses.questions.feature_weights import Options, analyse
+from msviz.analyses.questions.feature_weights import FeatureWeightsOptions, analyse
 from msviz.analyses.shared.weights import agreement, entropy, spread
 from msviz.batch import Batch
 from msviz.dataset import Dataset
@@ -76,12 +76,12 @@ def study_of(kind: type[Net], world: Dataset) -> Study:
 
 @pytest.fixture(scope="module")
 def exact(tiny_world: Dataset) -> Finding:
-    return analyse(study_of(Heads, tiny_world), Options())
+    return analyse(study_of(Heads, tiny_world), FeatureWeightsOptions())
 
 
 @pytest.fixture(scope="module")
 def varying(tiny_world: Dataset) -> Finding:
-    return analyse(study_of(Gate, tiny_world), Options())
+    return analyse(study_of(Gate, tiny_world), FeatureWeightsOptions())
 
 
 def test_weights_that_the_scenario_makes_are_exact_and_averaged_over_rows(
@@ -128,13 +128,13 @@ def test_rows_of_unseen_combinations_have_no_gate_and_are_left_out(tiny_world: D
     study = study_of(Gate, tiny_world)
     part = study.part
     part.scenario = np.where(np.arange(part.rows) % 3 == 0, 0, part.scenario)
-    finding = analyse(study, Options())
+    finding = analyse(study, FeatureWeightsOptions())
     assert int(finding.data["rows"].sel(scenario=ALL)) == (np.arange(part.rows) % 3 != 0).sum()
     assert "unseen combination" not in finding.data["scenario"].values
 
 
 def test_two_scenarios_are_compared_by_welchs_test(tiny_world: Dataset) -> None:
-    finding = analyse(study_of(Gate, tiny_world), Options(a="Home feed", b="Search"))
+    finding = analyse(study_of(Gate, tiny_world), FeatureWeightsOptions(a="Home feed", b="Search"))
     part, names = tiny_world.split("test"), tiny_world.schema.scenario_names
     own = gates_of(part.fields(slice(0, part.rows))).astype(np.float64)[
         np.arange(part.rows), part.scenario - 1
@@ -148,7 +148,7 @@ def test_two_scenarios_are_compared_by_welchs_test(tiny_world: Dataset) -> None:
 
 
 def test_exact_weights_differ_exactly_or_not_at_all(tiny_world: Dataset) -> None:
-    data = analyse(study_of(Heads, tiny_world), Options(a="Home feed", b="Search")).data
+    data = analyse(study_of(Heads, tiny_world), FeatureWeightsOptions(a="Home feed", b="Search")).data
     difference = data["difference"].values
     np.testing.assert_allclose(data["low"], difference)
     assert (data["significant"].values == (np.abs(difference) > 1e-6)).all()
@@ -156,14 +156,14 @@ def test_exact_weights_differ_exactly_or_not_at_all(tiny_world: Dataset) -> None
 
 
 def test_the_smallest_scenarios_are_only_part_of_the_average(tiny_world: Dataset, exact: Finding) -> None:
-    finding = analyse(study_of(Heads, tiny_world), Options(most=2))
+    finding = analyse(study_of(Heads, tiny_world), FeatureWeightsOptions(most=2))
     assert finding.data.sizes["scenario"] == 3 and "3 smaller scenarios" in finding.takeaway
     np.testing.assert_allclose(finding.data["weight"][0], exact.data["weight"][0])
 
 
 def test_a_sample_of_rows_is_enough_where_asked(tiny_world: Dataset) -> None:
     study = study_of(Gate, tiny_world)
-    data = analyse(study, Options(rows=500)).data
+    data = analyse(study, FeatureWeightsOptions(rows=500)).data
     positions = study.sample(500)
     own = gates_of(study.part.fields(positions))[np.arange(500), study.part.scenario[positions] - 1]
     assert int(data["rows"].sel(scenario=ALL)) == 500
@@ -180,7 +180,7 @@ def test_a_sample_of_rows_is_enough_where_asked(tiny_world: Dataset) -> None:
 )
 def test_what_does_not_exist_is_refused(options: dict[str, str], said: str, tiny_world: Dataset) -> None:
     with pytest.raises(MsvizError, match=said.replace("(", r"\(")):
-        analyse(study_of(Gate, tiny_world), Options(**options))
+        analyse(study_of(Gate, tiny_world), FeatureWeightsOptions(**options))
 
 
 def test_evenness_and_agreement_by_hand() -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from msviz.analyses.questions.field_permutation import Options, analyse, score
+from msviz.analyses.questions.field_permutation import FieldPermutationOptions, analyse, score
 from msviz.analyses.shared.permute import SIGNALS, shuffles
 from msviz.batch import Batch
 from msviz.dataset import Dataset
@@ -76,7 +76,7 @@ def study_of(net: Net, world: Dataset, size: int = 500) -> Study:
 def by_position(tiny_world: Dataset) -> tuple[Study, Finding]:
     column = tiny_world.schema.index("position")
     study = study_of(OneField(InputSpec.of(tiny_world.schema), column), tiny_world)
-    return study, analyse(study, Options(rows=1_500, draws=2))
+    return study, analyse(study, FieldPermutationOptions(rows=1_500, draws=2))
 
 
 def test_only_the_field_that_is_read_costs_something(by_position: tuple[Study, Finding]) -> None:
@@ -124,7 +124,7 @@ def test_the_cost_is_the_mean_rise_of_the_loss_paired_by_row(by_position: tuple[
 
 def test_histories_and_signals_are_exchanged_as_a_whole(tiny_world: Dataset) -> None:
     study = study_of(PastAndSignals(InputSpec.of(tiny_world.schema)), tiny_world)
-    data = analyse(study, Options(rows=1_000, draws=1)).data
+    data = analyse(study, FieldPermutationOptions(rows=1_000, draws=1)).data
     past = tiny_world.schema.sequences[0].label
     assert data["field"].values[-2:].tolist() == [past, SIGNALS]
     change = data["value"].sel(scenario=ALL, metric="logloss")
@@ -146,7 +146,7 @@ def test_a_scenario_of_one_row_has_no_interval(tiny_world: Dataset) -> None:
     study = study_of(OneField(InputSpec.of(tiny_world.schema), 3), tiny_world)
     part = study.part
     part.scenario = np.where(np.arange(part.rows) == 0, 1, 2).astype(np.int32)
-    data = analyse(study, Options(rows=200_000, draws=1)).data
+    data = analyse(study, FieldPermutationOptions(rows=200_000, draws=1)).data
     lonely = data.sel(scenario=tiny_world.schema.scenario_names[1], metric="logloss")
     assert int(lonely["rows"]) == 1 and np.isnan(lonely["low"]).all()
 
@@ -155,7 +155,7 @@ def test_what_a_model_learned_of_the_planted_world_is_told_from_noise(tiny_world
     truth = tiny_world.truth
     assert truth is not None
     net = Tables(InputSpec.of(tiny_world.schema), tiny_world)
-    finding = analyse(study_of(net, tiny_world), Options(rows=6_000, draws=2))
+    finding = analyse(study_of(net, tiny_world), FieldPermutationOptions(rows=6_000, draws=2))
     cost = finding.data.sel(metric="logloss", scenario=ALL)
     # The two strongest fields that matter alone, and those that mean nothing anywhere.
     for name in ("position", "category_clicks_7d"):
@@ -172,7 +172,7 @@ def test_progress_is_told_field_by_field(tiny_world: Dataset) -> None:
     told: list[tuple[float, str]] = []
     study = study_of(OneField(InputSpec.of(tiny_world.schema), 3), tiny_world)
     study.progress = lambda share, words: told.append((share, words))
-    analyse(study, Options(rows=200, draws=2))
+    analyse(study, FieldPermutationOptions(rows=200, draws=2))
     shares = [share for share, _ in told]
     assert shares == sorted(shares) and shares[-1] == 1 and len(shares) == 2 * 20
     assert told[-1][1].endswith("(20 of 20 fields)")

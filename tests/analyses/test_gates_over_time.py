@@ -63,7 +63,7 @@ def study(tiny_world: Dataset) -> Study:
 
 @pytest.fixture(scope="module")
 def found(study: Study) -> Finding:
-    return gates_over_time.analyse(study, gates_over_time.Options())
+    return gates_over_time.analyse(study, gates_over_time.GatesOverTimeOptions())
 
 
 def everything(world: Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -136,7 +136,7 @@ def test_the_score_finds_the_planted_mixture(found: Finding, tiny_world: Dataset
 def test_a_gate_for_every_scenario_shows_the_rows_own(tiny_world: Dataset) -> None:
     study = Study(None, tiny_world, split="test", net=Own(InputSpec.of(tiny_world.schema)))
     data = gates_over_time.analyse(
-        study, gates_over_time.Options(periods="2025-04-24..2025-04-27 My sale")
+        study, gates_over_time.GatesOverTimeOptions(periods="2025-04-24..2025-04-27 My sale")
     ).data
     for number, name in enumerate(tiny_world.schema.scenario_names):
         if number:
@@ -161,7 +161,7 @@ def test_models_with_experts_show_what_their_rows_get(
     tiny_world: Dataset, model: str, values: dict[str, object], tap: str
 ) -> None:
     study = Study(None, tiny_world, split="valid", net=build(model, values, tiny_world.schema))
-    data = gates_over_time.analyse(study, gates_over_time.Options()).data
+    data = gates_over_time.analyse(study, gates_over_time.GatesOverTimeOptions()).data
     assert data.sizes["expert"] == 3
     rows = np.flatnonzero(
         (study.part.time // DAY == study.part.time.min() // DAY) & (study.part.scenario > 0)
@@ -176,11 +176,13 @@ def test_models_with_experts_show_what_their_rows_get(
 def test_a_single_expert_has_no_gate(tiny_world: Dataset) -> None:
     net = build("same", {"width": 8, "item_width": 4, "heads": 2, "experts": 1}, tiny_world.schema)
     with pytest.raises(MsvizError, match="weighs no experts"):
-        gates_over_time.analyse(Study(None, tiny_world, split="valid", net=net), gates_over_time.Options())
+        gates_over_time.analyse(
+            Study(None, tiny_world, split="valid", net=net), gates_over_time.GatesOverTimeOptions()
+        )
 
 
 def test_other_groups_samples_and_few_of_them(study: Study) -> None:
-    options = gates_over_time.Options(by="age_level", most=3, rows=4_000)
+    options = gates_over_time.GatesOverTimeOptions(by="age_level", most=3, rows=4_000)
     finding = gates_over_time.analyse(study, options)
     assert finding.data.sizes["group"] == 4 and finding.data["group"].values[0] == "All rows"
     assert abs(int(finding.data["rows"][:, 0].sum()) - 4_000) <= 3
@@ -191,7 +193,7 @@ def test_two_halves_of_the_log_by_slice_are_the_whole(
     study: Study, tiny_world: Dataset, found: Finding
 ) -> None:
     sliced = Study(None, tiny_world, split="all", slice='scenario == "Search"', net=study.net)
-    one = gates_over_time.analyse(sliced, gates_over_time.Options(by="none"))
+    one = gates_over_time.analyse(sliced, gates_over_time.GatesOverTimeOptions(by="none"))
     np.testing.assert_allclose(
         one.data["mean"].values[:, 0], found.data["mean"].sel(group="Search").values, rtol=1e-9
     )
@@ -212,14 +214,16 @@ def test_periods_that_cannot_be_read_are_refused(text: str, said: str) -> None:
 
 def test_a_net_without_a_gate_and_an_unknown_tap_are_refused(tiny_world: Dataset, study: Study) -> None:
     with pytest.raises(MsvizError, match=r"tap.*'scale'.*gate"):
-        gates_over_time.analyse(study, gates_over_time.Options(tap="scale"))
+        gates_over_time.analyse(study, gates_over_time.GatesOverTimeOptions(tap="scale"))
     with pytest.raises(MsvizError, match=r"by.*'day'.*scenario"):
-        gates_over_time.analyse(study, gates_over_time.Options(by="day"))
+        gates_over_time.analyse(study, gates_over_time.GatesOverTimeOptions(by="day"))
     with pytest.raises(MsvizError, match="no_such_field"):
-        gates_over_time.analyse(study, gates_over_time.Options(by="no_such_field"))
+        gates_over_time.analyse(study, gates_over_time.GatesOverTimeOptions(by="no_such_field"))
     net = Net(NetConfig(), InputSpec.of(tiny_world.schema))
     with pytest.raises(MsvizError, match="weighs no experts"):
-        gates_over_time.analyse(Study(None, tiny_world, split="all", net=net), gates_over_time.Options())
+        gates_over_time.analyse(
+            Study(None, tiny_world, split="all", net=net), gates_over_time.GatesOverTimeOptions()
+        )
 
 
 def test_likeness_and_effective_days_by_hand() -> None:
@@ -246,7 +250,7 @@ def test_intervals_of_correlations_hold_what_they_promise() -> None:
 
 @pytest.fixture(scope="module")
 def rates(study: Study) -> Finding:
-    return rates_over_time.analyse(study, rates_over_time.Options())
+    return rates_over_time.analyse(study, rates_over_time.RatesOverTimeOptions())
 
 
 def test_rates_by_day_and_period_are_counted(rates: Finding, tiny_world: Dataset) -> None:

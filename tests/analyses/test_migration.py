@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy.stats import ttest_1samp
 
-from msviz.analyses.questions.migration import Options, analyse, score
+from msviz.analyses.questions.migration import MigrationOptions, analyse, score
 from msviz.dataset import Dataset
 from msviz.errors import MsvizError
 from msviz.nets.base import InputSpec
@@ -40,7 +40,7 @@ def by_hand(tiny_world: Dataset) -> Study:
 def test_shares_are_those_of_every_row_added_up(
     by_hand: Study, only: str, head: int, tap: str | None
 ) -> None:
-    data = analyse(by_hand, Options(only=only, head=head, tap=tap)).data
+    data = analyse(by_hand, MigrationOptions(only=only, head=head, tap=tap)).data
     batch = by_hand.part.batch(slice(None), behaviours=True)
     shares = by_hand.trace_of(batch).seen["pool"].values.numpy()
     shares = shares[:, head - 1] if head else shares.mean(1)
@@ -75,7 +75,7 @@ def test_shares_are_those_of_every_row_added_up(
 
 
 def test_clicks_taken_away_cost_what_the_net_gave_for_them(by_hand: Study, tiny_world: Dataset) -> None:
-    finding = analyse(by_hand, Options(method="removal", rows=1_000_000))
+    finding = analyse(by_hand, MigrationOptions(method="removal", rows=1_000_000))
     data, weight = finding.data, weights(tiny_world).numpy()
     batch = by_hand.part.batch(slice(None), behaviours=True)
     where, mask = batch.histories.scenario.numpy(), batch.histories.mask.numpy()
@@ -94,8 +94,8 @@ def test_clicks_taken_away_cost_what_the_net_gave_for_them(by_hand: Study, tiny_
 
 def test_only_related_clicks_can_be_taken_away(tiny_world: Dataset) -> None:
     study = study_of(tiny_world, weights(tiny_world), unrelated=0.0)
-    every = analyse(study, Options(method="removal", rows=1_000_000)).data
-    alike = analyse(study, Options(method="removal", rows=1_000_000, only="category")).data
+    every = analyse(study, MigrationOptions(method="removal", rows=1_000_000)).data
+    alike = analyse(study, MigrationOptions(method="removal", rows=1_000_000, only="category")).data
     own = alike.sel(target="Search", source="Search")
     # The same change in all, but over the rows that hold a related click alone.
     assert 0 < int(own["holding"]) < int(every.sel(target="Search", source="Search")["holding"])
@@ -109,16 +109,20 @@ def test_a_net_that_uses_clicks_as_planted_scores_high_and_one_that_does_not_sco
 ) -> None:
     truth, schema = tiny_world.truth, tiny_world.schema
     assert truth is not None
-    found = score(analyse(by_hand, Options(method="removal", only="category", rows=5_000)), truth, schema)
+    found = score(
+        analyse(by_hand, MigrationOptions(method="removal", only="category", rows=5_000)), truth, schema
+    )
     assert [one.name for one in found][:2] == ["All pairs", "Between different scenarios"]
     assert found[0].value > 0.8 and found[0].low > 0.5 and "follows how much" in found[0].words
     away = study_of(tiny_world, -weights(tiny_world))
     assert (
-        score(analyse(away, Options(method="removal", only="category", rows=5_000)), truth, schema)[0].value
+        score(analyse(away, MigrationOptions(method="removal", only="category", rows=5_000)), truth, schema)[
+            0
+        ].value
         < -0.8
     )
     nothing = study_of(tiny_world, torch.zeros(6, 6))
-    assert score(analyse(nothing, Options(method="removal", rows=5_000)), truth, schema) == []
+    assert score(analyse(nothing, MigrationOptions(method="removal", rows=5_000)), truth, schema) == []
 
 
 def test_correlation_is_spearmans_and_unknown_scenarios_are_left_out() -> None:
@@ -133,27 +137,27 @@ def test_correlation_is_spearmans_and_unknown_scenarios_are_left_out() -> None:
 
 
 def test_fewer_scenarios_share_a_column_for_all_others(by_hand: Study) -> None:
-    data = analyse(by_hand, Options(most=2)).data
+    data = analyse(by_hand, MigrationOptions(most=2)).data
     assert data["source"].values.tolist() == [*data["target"].values.tolist(), "Other scenarios"]
     np.testing.assert_allclose(data["mass"].sum("source"), 1, rtol=1e-5)
 
 
 def test_choices_that_do_not_exist_are_refused(by_hand: Study) -> None:
     with pytest.raises(MsvizError, match="tap: got 'gate'; valid choices: pool, self_attention"):
-        analyse(by_hand, Options(tap="gate"))
+        analyse(by_hand, MigrationOptions(tap="gate"))
     with pytest.raises(MsvizError, match="head: got 3"):
-        analyse(by_hand, Options(head=3))
+        analyse(by_hand, MigrationOptions(head=3))
     with pytest.raises(MsvizError, match="part: got 1"):
-        analyse(by_hand, Options(part=1))
+        analyse(by_hand, MigrationOptions(part=1))
     with pytest.raises(MsvizError, match="field: got 'Hour'; valid choices: Item, Category"):
-        analyse(by_hand, Options(only="Hour"))
+        analyse(by_hand, MigrationOptions(only="Hour"))
     with pytest.raises(MsvizError, match="belong to method attention"):
-        analyse(by_hand, Options(method="removal", head=1))
+        analyse(by_hand, MigrationOptions(method="removal", head=1))
 
 
 def test_what_is_too_small_to_speak_of_is_called_so(tiny_world: Dataset) -> None:
     slight = study_of(tiny_world, weights(tiny_world) / 1_000)
-    words = analyse(slight, Options(method="removal", rows=5_000)).takeaway
+    words = analyse(slight, MigrationOptions(method="removal", rows=5_000)).takeaway
     assert words.startswith("Past clicks hardly carry over between scenarios")
 
 
@@ -165,4 +169,4 @@ def test_a_log_that_does_not_tell_where_clicks_happened_is_refused(tiny_world: D
     ]
     study.__dict__["schema"] = study.schema.model_copy(update={"fields": fields})
     with pytest.raises(MsvizError, match="in which scenario past clicks happened is not told"):
-        analyse(study, Options())
+        analyse(study, MigrationOptions())

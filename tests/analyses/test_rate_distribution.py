@@ -8,9 +8,9 @@ from msviz.analyses.questions import rate_distribution
 from msviz.analyses.questions.rate_distribution import (
     NORMAL_DAYS,
     PROMOTION_DAYS,
-    Options,
-    _clicks,
-    _table,
+    RateDistributionOptions,
+    clicks_by_user,
+    rate_table,
     spread,
 )
 from msviz.dataset import Dataset
@@ -22,15 +22,15 @@ def test_clicks_are_of_as_many_impressions_of_each_user() -> None:
     group = np.array([0, 0, 0, 0, 0, 1, 1, 1])
     label = np.array([1, 1, 1, 0, 0, 0, 1, 1])
     # User 5 always clicks in group 0, 7 never; in group 1 user 5 has one of two; 9 is seen once.
-    found = _clicks(who, group, label, 2, 2, seed=0)
+    found = clicks_by_user(who, group, label, 2, 2, seed=0)
     np.testing.assert_array_equal(found, [[2, 0, np.nan], [1, np.nan, np.nan]])
     # Three impressions only one user has.
-    np.testing.assert_array_equal(_clicks(who, group, label, 2, 3, seed=0)[0], [3, np.nan, np.nan])
+    np.testing.assert_array_equal(clicks_by_user(who, group, label, 2, 3, seed=0)[0], [3, np.nan, np.nan])
 
 
 def test_the_table_by_hand() -> None:
     clicks = np.array([[0.0, 1, 2, 1], [2, 2, np.nan, 1]])
-    data = _table(clicks, ["One", "Two"], 2)
+    data = rate_table(clicks, ["One", "Two"], 2)
     np.testing.assert_allclose(data["share"], [[0.25, 0.5, 0.25], [0, 1 / 3, 2 / 3]])
     assert data["users"].values.tolist() == [4, 3]
     np.testing.assert_allclose(data["mean"], [0.5, 5 / 6])
@@ -74,4 +74,4 @@ def test_what_cannot_be_told_is_refused(tiny_world: Dataset) -> None:
         msviz.analyse("rate_distribution", None, tiny_world, keep=False, periods="Easter")
     with pytest.raises(MsvizError, match="draws: got 100; no two users are seen so often"):
         msviz.analyse("rate_distribution", None, tiny_world, keep=False, draws=100)
-    assert rate_distribution.Options().key() == Options(draws=10).key()
+    assert rate_distribution.RateDistributionOptions().key() == RateDistributionOptions(draws=10).key()

@@ -52,8 +52,8 @@ def test_a_folder_of_runs_stands_for_all_in_it(satrans: Run, autoint: Run, tmp_p
     with pytest.raises(MsvizError, match="runs: got ' , '; wanted: paths of runs"):
         side_by_side.named(" , ")
     assert (
-        runs_compared.Options(runs=str(satrans.path)).key()
-        != runs_compared.Options(runs=str(autoint.path)).key()
+        runs_compared.RunsComparedOptions(runs=str(satrans.path)).key()
+        != runs_compared.RunsComparedOptions(runs=str(autoint.path)).key()
     )
 
 

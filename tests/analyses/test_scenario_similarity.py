@@ -83,7 +83,7 @@ def test_answers_are_the_correlation_of_the_log_odds_of_the_same_rows(satrans: R
 def test_what_varies_from_row_to_row_has_bounds_by_a_jackknife_over_rows(satrans: Run) -> None:
     study = Study.open(satrans)
     study.keep = False
-    data = asked.analyse(study, asked.Options(tap="attention", rows=150)).data
+    data = asked.analyse(study, asked.ScenarioSimilarityOptions(tap="attention", rows=150)).data
     assert data.attrs["alone"] == 0 and "CKA" not in data["measure"].values
     rows = asked._some(study, np.arange(1, 6), 150)
     scenario = np.array(study.part.scenario)[rows]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from msviz.analyses.questions.scenario_switch import Options, analyse
+from msviz.analyses.questions.scenario_switch import ScenarioSwitchOptions, analyse
 from msviz.dataset import Dataset
 from msviz.errors import MsvizError
 from msviz.nets.base import build
@@ -15,7 +15,7 @@ def test_a_model_without_attention_still_predicts_in_every_scenario(tiny_world: 
     net = build("sainet", {"blocks": 1, "heads": 2, "width": 4, "hidden": "8"}, tiny_world.schema)
     study = Study(None, tiny_world, net=net)
     position = int(np.argmax(study.part.history_spans[1]))
-    finding = analyse(study, Options(row=int(study.part.row[position])))
+    finding = analyse(study, ScenarioSwitchOptions(row=int(study.part.row[position])))
     assert "attention" not in finding.data
     column = study.schema.index("Scenario")
     for place in range(5):

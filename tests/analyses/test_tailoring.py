@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from msviz.analyses.questions.tailoring import Options, analyse
+from msviz.analyses.questions.tailoring import TailoringOptions, analyse
 from msviz.dataset import Dataset
 from msviz.errors import MsvizError
 from msviz.nets.base import InputSpec, build
@@ -19,7 +19,7 @@ def study(tiny_world: Dataset) -> Study:
 
 
 def test_every_cell_is_the_mean_over_its_impressions(study: Study) -> None:
-    data = analyse(study, Options()).data
+    data = analyse(study, TailoringOptions()).data
     batch = study.part.batch(slice(None), behaviours=True)
     gates = study.trace_of(batch).seen["tailoring"].values.double().numpy()
     mask, where = batch.histories.mask.numpy(), batch.histories.scenario.numpy()
@@ -44,7 +44,7 @@ def test_every_cell_is_the_mean_over_its_impressions(study: Study) -> None:
 
 
 def test_what_scenarios_explain_of_a_unit_is_between_over_total(study: Study) -> None:
-    data = analyse(study, Options()).data
+    data = analyse(study, TailoringOptions()).data
     batch = study.part.batch(slice(None), behaviours=True)
     gates = study.trace_of(batch).seen["tailoring"].values[:, 0].double().numpy()
     mask, scenario = batch.histories.mask.numpy(), batch.scenario.numpy()
@@ -58,8 +58,8 @@ def test_what_scenarios_explain_of_a_unit_is_between_over_total(study: Study) ->
 def test_few_scenarios_are_kept_apart_and_nets_without_gates_are_told(
     study: Study, tiny_world: Dataset
 ) -> None:
-    data = analyse(study, Options(most=2)).data
+    data = analyse(study, TailoringOptions(most=2)).data
     assert data["source"].values.tolist() == [*data["target"].values.tolist(), "Other scenarios"]
     plain = attentive_net.ByHand(InputSpec.of(tiny_world.schema), torch.zeros(6, 6))
     with pytest.raises(MsvizError, match="shows nothing by layer, behaviour, unit"):
-        analyse(Study(None, tiny_world, net=plain), Options())
+        analyse(Study(None, tiny_world, net=plain), TailoringOptions())

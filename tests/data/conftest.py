@@ -28,7 +28,7 @@ def load(tmp_path: Path) -> Callable[..., Dataset]:
             (tmp_path / "schema.yaml").write_text(schema)
             options["schema"] = tmp_path / "schema.yaml"
         run.lines.clear()  # type: ignore[attr-defined]
-        settings = table.Options.model_validate(options)
+        settings = table.TableOptions.model_validate(options)
         return table.import_log(str(tmp_path / name), tmp_path / "out", settings, run.lines.append)  # type: ignore[attr-defined]
 
     run.lines = []  # type: ignore[attr-defined]

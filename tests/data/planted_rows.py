@@ -5,9 +5,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from msviz.data.planted.clicks import DECAY_DAYS
+from msviz.data.planted.click_probability import Response
 from msviz.data.planted.effects import MIGRATION, SPOKEN_FOR
-from msviz.data.planted.response import Response
+from msviz.data.planted.past_clicks import DECAY_DAYS
 from msviz.data.planted.shop import Shop
 from msviz.data.planted.words import FIRST_DAY
 from msviz.dataset import Dataset, Rows

@@ -202,7 +202,7 @@ class Slow:
         print("writing", flush=True)
         sys.stdin.read()
 encode._Encoding = Slow
-table.import_log(sys.argv[1], Path(sys.argv[2]), table.Options(schema=sys.argv[3]), print)
+table.import_log(sys.argv[1], Path(sys.argv[2]), table.TableOptions(schema=sys.argv[3]), print)
 """
 
 
@@ -223,7 +223,7 @@ def test_a_killed_import_leaves_nothing_that_the_next_one_does_not_remove(load: 
 
 
 def _import(tmp_path: Path, name: str) -> Dataset:
-    options = table.Options.model_validate({"schema": tmp_path / "schema.yaml"})
+    options = table.TableOptions.model_validate({"schema": tmp_path / "schema.yaml"})
     return table.import_log(str(tmp_path / "log.csv"), tmp_path / name, options, lambda line: None)
 
 

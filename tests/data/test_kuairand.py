@@ -66,7 +66,7 @@ def official(tmp_path: Path) -> Path:
 
 def load(folder: Path, out: Path, **options: object) -> tuple[Dataset, list[str]]:
     lines: list[str] = []
-    settings = kuairand.Options.model_validate(options)
+    settings = kuairand.KuairandOptions.model_validate(options)
     return kuairand.import_log(str(folder), out, settings, lines.append), lines
 
 

@@ -215,7 +215,7 @@ def test_an_import_of_a_large_log_says_that_it_is_shuffled(tmp_path: Path, on_di
     rows = "".join(f"{i % 2},{i % 3},{i},{1_650_000_000 + i}\n" for i in range(2_000))
     (tmp_path / "log.csv").write_text("click,tab,item_id,ts\n" + rows)
     told: list[str] = []
-    data = table.import_log(str(tmp_path / "log.csv"), tmp_path / "out", table.Options(), told.append)
+    data = table.import_log(str(tmp_path / "log.csv"), tmp_path / "out", table.TableOptions(), told.append)
     assert any(line.startswith("rows of train lie in random order") for line in told)
     part = data.split("train")
     assert part.shuffled and abs(np.corrcoef(part.time, np.arange(len(part)))[0, 1]) < 4 / np.sqrt(len(part))

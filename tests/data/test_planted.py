@@ -7,8 +7,8 @@ import pytest
 from planted_rows import SPLITS, column, each, fitted, quiet, rows_of
 from pydantic import ValidationError
 
-from msviz.data.planted.plant import Options, plant
-from msviz.data.planted.response import purify
+from msviz.data.planted.click_probability import purify
+from msviz.data.planted.plant import PlantOptions, plant
 from msviz.dataset import Dataset, open_data
 from msviz.errors import MsvizError
 from msviz.schema import first_problem
@@ -16,7 +16,7 @@ from msviz.schema import first_problem
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return plant(tmp_path_factory.mktemp("worlds") / "w", Options(rows=120_000, seed=3), quiet)
+    return plant(tmp_path_factory.mktemp("worlds") / "w", PlantOptions(rows=120_000, seed=3), quiet)
 
 
 def auc(label: np.ndarray, score: np.ndarray) -> float:
@@ -144,8 +144,8 @@ def test_an_item_has_one_category_and_a_user_one_age(world: Dataset):
 
 
 def test_same_seed_same_bytes_and_another_seed_another_world(tmp_path: Path, tiny_world: Dataset):
-    again = plant(tmp_path / "again", Options(rows=20_000, seed=1), quiet)
-    sister = plant(tmp_path / "sister", Options(rows=20_000, seed=2), quiet)
+    again = plant(tmp_path / "again", PlantOptions(rows=20_000, seed=1), quiet)
+    sister = plant(tmp_path / "sister", PlantOptions(rows=20_000, seed=2), quiet)
     assert again.fingerprint == tiny_world.fingerprint != sister.fingerprint
     assert again.truth == tiny_world.truth
     mine, hers = tiny_world.split("train"), sister.split("train")
@@ -156,7 +156,7 @@ def test_same_seed_same_bytes_and_another_seed_another_world(tmp_path: Path, tin
 
 @pytest.mark.parametrize("scenarios", [2, 300])
 def test_few_and_many_scenarios(tmp_path: Path, scenarios: int):
-    data = plant(tmp_path / "w", Options(rows=10_000, scenarios=scenarios), quiet)
+    data = plant(tmp_path / "w", PlantOptions(rows=10_000, scenarios=scenarios), quiet)
     assert sum(data.rows.values()) == 10_000 and min(data.rows.values()) > 0
     names = data.schema.scenario_names[1:]
     assert len(set(names)) == scenarios
@@ -178,7 +178,7 @@ def test_few_and_many_scenarios(tmp_path: Path, scenarios: int):
 
 
 def test_a_wider_log_holds_mostly_noise(tmp_path: Path):
-    data = plant(tmp_path / "w", Options(rows=10_000, fields=41), quiet)
+    data = plant(tmp_path / "w", PlantOptions(rows=10_000, fields=41), quiet)
     truth = data.truth
     assert truth is not None and len(data.schema.features) == 41
     noise = [name for name in truth["noise_fields"] if name.startswith("extra_")]
@@ -198,7 +198,7 @@ def test_the_origin_says_that_it_is_simulated(tiny_world: Dataset):
 )
 def test_bad_options_are_one_clear_line(bad: dict[str, int]):
     with pytest.raises(ValidationError) as caught:
-        Options(**bad)  # type: ignore[arg-type]
+        PlantOptions(**bad)  # type: ignore[arg-type]
     line = first_problem(caught.value)
     assert next(iter(bad)) in line and str(next(iter(bad.values()))) in line and "\n" not in line
 
@@ -206,8 +206,8 @@ def test_bad_options_are_one_clear_line(bad: dict[str, int]):
 def test_an_existing_folder_stays_unless_overwritten(tmp_path: Path):
     (tmp_path / "w").mkdir()
     with pytest.raises(MsvizError, match="overwrite"):
-        plant(tmp_path / "w", Options(rows=10_000), quiet)
-    plant(tmp_path / "w", Options(rows=10_000, overwrite=True), quiet)
+        plant(tmp_path / "w", PlantOptions(rows=10_000), quiet)
+    plant(tmp_path / "w", PlantOptions(rows=10_000, overwrite=True), quiet)
     assert open_data(tmp_path / "w").rows["train"] > 0
 
 

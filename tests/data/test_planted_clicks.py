@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from planted_rows import SPLITS, column, each, fitted, histories, quiet, response_of
 
-from msviz.data.planted.clicks import START, PlantedClicks
 from msviz.data.planted.days import DAY
 from msviz.data.planted.effects import MIGRATION_STRENGTH
-from msviz.data.planted.plant import Options, plant
+from msviz.data.planted.past_clicks import START, PlantedClicks
+from msviz.data.planted.plant import PlantOptions, plant
 from msviz.data.planted.words import EDGES, LATEST
 from msviz.dataset import Dataset
 from msviz.schema import FIRST
@@ -17,7 +17,7 @@ from msviz.schema import FIRST
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return plant(tmp_path_factory.mktemp("worlds") / "w", Options(rows=120_000, seed=3), quiet)
+    return plant(tmp_path_factory.mktemp("worlds") / "w", PlantOptions(rows=120_000, seed=3), quiet)
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,7 @@ def test_migration_has_its_strength_and_no_main_effect(world: Dataset):
 
 
 def test_relatives_migrate_like_their_family(tmp_path: Path):
-    data = plant(tmp_path / "w", Options(rows=10_000, scenarios=300), quiet)
+    data = plant(tmp_path / "w", PlantOptions(rows=10_000, scenarios=300), quiet)
     truth = data.truth
     assert truth is not None
     behaviours = truth["behaviours"]
@@ -128,7 +128,7 @@ def test_relatives_migrate_like_their_family(tmp_path: Path):
     assert behaviours["family"]["Search 7"] == "Search"
     assert set(behaviours["family"]) == set(behaviours["strength"]) == set(truth["fields"])
     assert np.shape(truth["sharing"]["matrix"]) == (50, 50)
-    few = plant(tmp_path / "few", Options(rows=10_000, scenarios=2), quiet).truth
+    few = plant(tmp_path / "few", PlantOptions(rows=10_000, scenarios=2), quiet).truth
     assert few is not None
     assert few["behaviours"]["scenarios"] == ["Home feed", "Search"]
     assert few["behaviours"]["migration"] == [[1.0, 0.4], [0.2, 1.0]]

@@ -19,10 +19,10 @@ from planted_rows import (
     response_of,
 )
 
+from msviz.data.planted.click_probability import Response, purify
 from msviz.data.planted.days import LEAD, phases, signals_of
 from msviz.data.planted.effects import OPPOSED
-from msviz.data.planted.plant import Options, plant
-from msviz.data.planted.response import Response, purify
+from msviz.data.planted.plant import PlantOptions, plant
 from msviz.data.planted.scenarios import PlantedScenarios
 from msviz.data.planted.words import SIGNALS, TEST_DAY
 from msviz.dataset import Dataset
@@ -31,7 +31,7 @@ from msviz.schema import FIRST
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return plant(tmp_path_factory.mktemp("worlds") / "w", Options(rows=120_000, seed=3), quiet)
+    return plant(tmp_path_factory.mktemp("worlds") / "w", PlantOptions(rows=120_000, seed=3), quiet)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def test_a_logit_is_the_sum_of_its_cells(world: Dataset, response: Response):
 
 
 def test_many_scenarios_sum_up_the_same_way(tmp_path: Path):
-    data = plant(tmp_path / "w", Options(rows=10_000, scenarios=12, seed=2), quiet)
+    data = plant(tmp_path / "w", PlantOptions(rows=10_000, scenarios=12, seed=2), quiet)
     response, part = response_of(data), data.split("train")
     assert part.probability is not None
     for row in np.flatnonzero(np.asarray(part.scenario) > 5)[:40]:
@@ -249,7 +249,7 @@ def test_memory_does_not_grow_with_rows(tmp_path: Path, monkeypatch: pytest.Monk
     peaks = []
     for rows in (50_000, 150_000):
         tracemalloc.start()
-        plant(tmp_path / "w", Options(rows=rows, overwrite=True), quiet)
+        plant(tmp_path / "w", PlantOptions(rows=rows, overwrite=True), quiet)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.05 * peaks[0]

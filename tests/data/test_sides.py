@@ -58,7 +58,7 @@ def test_sides_from_parquet_lists_give_the_same_dataset(load: Load, tmp_path: Pa
     lists["brands"] = [cells and [cell or None for cell in cells] for cells in lists["brands"]]
     times = [[int(time) for time in cell.split("|") if time] for cell in columns.pop("times")]
     parquet.write_table(pa.table(columns | lists | {"times": times}), tmp_path / "log.parquet")
-    options = table.Options.model_validate({"schema": tmp_path / "schema.yaml"})
+    options = table.TableOptions.model_validate({"schema": tmp_path / "schema.yaml"})
     data = table.import_log(str(tmp_path / "log.parquet"), tmp_path / "other", options, lambda line: None)
     assert data.fingerprint == wanted
 

@@ -134,7 +134,7 @@ def test_every_form_of_a_table_gives_the_same_dataset(form: str, load: Load, tmp
     else:
         text = LOG.replace("\n", "\r\n") if form == "crlf" else "\ufeff" + LOG
         source.write_bytes(text.encode())
-    options = table.Options.model_validate({"schema": tmp_path / "schema.yaml"})
+    options = table.TableOptions.model_validate({"schema": tmp_path / "schema.yaml"})
     data = table.import_log(str(source), tmp_path / "other", options, lambda line: None)
     assert data.fingerprint == wanted
 

@@ -70,9 +70,9 @@ def test_a_net_that_turned_its_weight_round_shows_something_else(
 
 
 def test_attention_to_past_clicks_is_made_even_among_those_that_are_there(tiny_world: Dataset) -> None:
-    from msviz.probing.learned import _Averages
+    from msviz.probing.learned import TapAverages
 
-    averages = _Averages(("head", "behaviour"), layered=False)
+    averages = TapAverages(("head", "behaviour"), layered=False)
     averages.mask = torch.tensor([[False, True, True], [True, True, True], [False, False, False]])
     shown = torch.tensor([[[0, 0.9, 0.1]], [[0.2, 0.2, 0.6]], [[0, 0, 0.0]]])
     put = averages.put(averages.collect(shown, None), None)
@@ -81,9 +81,9 @@ def test_attention_to_past_clicks_is_made_even_among_those_that_are_there(tiny_w
 
 
 def test_padding_counts_for_nothing_in_an_average_over_past_clicks() -> None:
-    from msviz.probing.learned import _Averages
+    from msviz.probing.learned import TapAverages
 
-    averages = _Averages(("behaviour", "unit"), layered=False)
+    averages = TapAverages(("behaviour", "unit"), layered=False)
     averages.mask = torch.tensor([[False, True], [True, True]])
     shown = torch.tensor([[[9.0, 9.0], [1.0, 4.0]], [[2.0, 5.0], [3.0, 0.0]]])
     put = averages.put(averages.collect(shown, None), None)

@@ -5,11 +5,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from msviz.analyses.questions.representation import Options
+from msviz.analyses.questions.representation import RepresentationOptions
 from msviz.analyses.questions.representation import analyse as represented
-from msviz.analyses.questions.scenario_similarity import _Means
+from msviz.analyses.questions.scenario_similarity import ScenarioMeans
 from msviz.analyses.shared.vectors import KeptVectors
-from msviz.analyses.shared.weights import _OwnScenario
+from msviz.analyses.shared.weights import OwnScenario
 from msviz.batch import Batch
 from msviz.dataset import Dataset
 from msviz.errors import MsvizError
@@ -66,7 +66,7 @@ OWN = [[2, 20], [np.nan, np.nan], [1, 10], [np.nan, np.nan]]
 
 def test_weights_of_fields_are_the_rows_own() -> None:
     inner = Everything()
-    reader = _OwnScenario(inner)  # type: ignore[arg-type]
+    reader = OwnScenario(inner)  # type: ignore[arg-type]
     reader.begin(BatchRows(np.arange(4), a_batch(SCENARIOS)))
     reader.see("gate", None, SHOWN, slice(0, 4))
     np.testing.assert_array_equal(inner.shown[0].numpy(), OWN)
@@ -80,7 +80,7 @@ def test_kept_vectors_are_the_rows_own() -> None:
 
 
 def test_means_of_scenarios_are_of_the_rows_own() -> None:
-    reader = _Means("gate", ("scenario", "unit"), np.array([1, 2]), 1, seed=0)
+    reader = ScenarioMeans("gate", ("scenario", "unit"), np.array([1, 2]), 1, seed=0)
     reader.begin(BatchRows(np.arange(2), a_batch([2, 1])))
     reader.see("gate", None, SHOWN[:2], slice(0, 2))
     assert reader.sums[None].tolist() == [[1, 10], [2, 20]]
@@ -113,4 +113,4 @@ def test_where_no_row_has_a_scenario_there_is_no_vector_of_its_own(tiny_world: D
     study = Study(None, tiny_world, net=OfScenarios(InputSpec.of(tiny_world.schema)))
     study.part.scenario = np.zeros(study.part.rows, np.int64)
     with pytest.raises(MsvizError, match=r"entries.*'own'.*no row is of a scenario that training saw"):
-        represented(study, Options(entries="own"))
+        represented(study, RepresentationOptions(entries="own"))

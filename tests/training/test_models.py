@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from msviz import registry
-from msviz.data.planted.plant import Options, plant
+from msviz.data.planted.plant import PlantOptions, plant
 from msviz.dataset import Dataset
 from msviz.run import Run
 from msviz.training.bundle import load_net
@@ -53,7 +53,9 @@ class After(Stop):
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return plant(tmp_path_factory.mktemp("w") / "w", Options(rows=10_000, seed=3), report=lambda line: None)
+    return plant(
+        tmp_path_factory.mktemp("w") / "w", PlantOptions(rows=10_000, seed=3), report=lambda line: None
+    )
 
 
 @pytest.fixture(scope="module", params=MODELS)

@@ -36,14 +36,14 @@ STANDS_OUT = 1.2  # times an even share, from which on a takeaway may call a rel
 SNAPSHOT_CELLS = 1_000_000  # shares of attention that one moment of a training keeps, at 8 bytes each
 
 
-class Options(QuestionOptions):
+class AttentionByScenarioOptions(QuestionOptions):
     """Which scenarios are kept apart, and how many rows are looked at."""
 
     most: int = Setting(300, ge=1, le=10_000, description="the largest scenarios are kept, up to so many")
     rows: int | None = Setting(None, ge=1, description="a uniform sample of so many rows; all by default")
 
 
-def analyse(study: Study, options: Options) -> Finding:
+def analyse(study: Study, options: AttentionByScenarioOptions) -> Finding:
     """Return mean and deviation of attention over the rows of every scenario, and of all scenarios.
 
     `mean`, `deviation` (scenario, layer, head, query, key) are shares of a query's attention, 0..1;
@@ -71,7 +71,7 @@ def analyse(study: Study, options: Options) -> Finding:
         {"scenario": [ALL, *names], **coords(study, layers, heads, keys)}
     )
     data.attrs["left_out"] = left
-    words = {str(name): _words(data, str(name)) for name in data.scenario.values}
+    words = {str(name): describe_scenario(data, str(name)) for name in data.scenario.values}
     also = f" {left} smaller scenarios are only part of the average." if left else ""
     return Finding(
         analysis="attention_by_scenario",
@@ -182,7 +182,7 @@ def _name_axes(moments: GroupMoments, scenarios: int) -> xr.Dataset:
     )
 
 
-def _words(data: xr.Dataset, scenario: str) -> str:
+def describe_scenario(data: xr.Dataset, scenario: str) -> str:
     """Return a sentence on the strongest relation of two fields in the first layer's mean of heads."""
     here = data.sel(scenario=scenario, layer="1", head=MEAN)
     query, key = strongest(here["mean"].values)
@@ -218,7 +218,7 @@ def _ask_snapshot(study: Study) -> Finding:
 
 QUESTION = Question(
     title=TITLE,
-    options=Options,
+    options=AttentionByScenarioOptions,
     analyse=analyse,
     version=3,
     needs=AXES,

@@ -29,7 +29,7 @@ TITLE = "Where do two scenarios, or two models, differ in what they attend to?"
 LEVEL = 0.05  # share of false discoveries among the cells called significant
 
 
-class Options(QuestionOptions):
+class AttentionDifferenceOptions(QuestionOptions):
     """Which two are compared; the second minus the first is shown."""
 
     a: str | None = Setting(None, description="first scenario; by default the largest")
@@ -44,7 +44,7 @@ class Options(QuestionOptions):
         return {**super().key(), "other": digest}
 
 
-def analyse(study: Study, options: Options) -> Finding:
+def analyse(study: Study, options: AttentionDifferenceOptions) -> Finding:
     """Return the difference b - a of mean attention for every cell, with Welch's test.
 
     `share_a`, `share_b` (layer, head, query, key) are the mean shares of the two that are compared,
@@ -129,7 +129,7 @@ def score(finding: Finding, truth: Mapping[str, Any], schema: Schema) -> list[Sc
     return [Score(f"{b} against {a}", value, low, high, 0.5, words)]
 
 
-def _scenarios(first: xr.Dataset, second: xr.Dataset, options: Options) -> tuple[str, str]:
+def _scenarios(first: xr.Dataset, second: xr.Dataset, options: AttentionDifferenceOptions) -> tuple[str, str]:
     """Return the names of the two scenarios; raise MsvizError for one without rows, or one taken twice."""
     scenarios = [[str(name) for name in side["scenario"].values] for side in (first, second)]
     if options.other is not None:
@@ -152,7 +152,9 @@ def _scenarios(first: xr.Dataset, second: xr.Dataset, options: Options) -> tuple
     return a, b
 
 
-def _other(study: Study, options: Options, request: dict[str, Any]) -> tuple[str, xr.Dataset]:
+def _other(
+    study: Study, options: AttentionDifferenceOptions, request: dict[str, Any]
+) -> tuple[str, xr.Dataset]:
     """Return name and attention of the other run, over the same data where it was trained on it.
 
     Raises MsvizError where a scenario is named that is another thing to the other run, even of the same name.
@@ -217,7 +219,7 @@ def _words(data: xr.Dataset, count: tuple[int, int]) -> str:
 
 QUESTION = Question(
     title=TITLE,
-    options=Options,
+    options=AttentionDifferenceOptions,
     analyse=analyse,
     version=2,
     needs=AXES,

@@ -27,14 +27,14 @@ TITLE = "Which fields receive the most attention in each scenario?"
 CHANGE = "what changes most"  # key of the words about the differences between scenarios
 
 
-class Options(QuestionOptions):
+class AttentionImportanceOptions(QuestionOptions):
     """Which scenarios are kept apart, and how many rows are looked at."""
 
     most: int = Setting(300, ge=1, le=10_000, description="the largest scenarios are kept, up to so many")
     rows: int | None = Setting(None, ge=1, description="a uniform sample of so many rows; all by default")
 
 
-def analyse(study: Study, options: Options) -> Finding:
+def analyse(study: Study, options: AttentionImportanceOptions) -> Finding:
     """Return each field's share of attention, averaged over the queries (the paper's Figure 8).
 
     `value`, `low`, `high` (scenario, layer, head, key) are shares that sum to one over key, with
@@ -130,7 +130,7 @@ def _change(data: xr.Dataset) -> str:
 
 QUESTION = Question(
     title=TITLE,
-    options=Options,
+    options=AttentionImportanceOptions,
     analyse=analyse,
     version=2,
     needs=AXES,

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 TITLE = "What does the model attend to in this impression?"
 
 
-class Options(QuestionOptions):
+class AttentionInstanceOptions(QuestionOptions):
     """Which impression."""
 
     row: int = Setting(ge=0, description="number of the row in the log")
 
 
-def analyse(study: Study, options: Options) -> Finding:
+def analyse(study: Study, options: AttentionInstanceOptions) -> Finding:
     """Return the attention of one row (the paper's Figure 6).
 
     `attention` (layer, head, query, key) are shares; `value` (field) the row's values as people read
@@ -107,7 +107,7 @@ def read(study: Study, batch: Batch) -> list[str]:
 
 QUESTION = Question(
     title=TITLE,
-    options=Options,
+    options=AttentionInstanceOptions,
     analyse=analyse,
     version=1,
     needs=AXES,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 TITLE = "Which past clicks does the model look at for this impression?"
 
 
-class Options(QuestionOptions):
+class BehaviourAttentionOptions(QuestionOptions):
     """Which impression, and which of the model's attentions."""
 
     row: int = Setting(ge=0, description="number of the row in the log")
@@ -36,7 +36,7 @@ class Options(QuestionOptions):
     )
 
 
-def analyse(study: Study, options: Options) -> Finding:
+def analyse(study: Study, options: BehaviourAttentionOptions) -> Finding:
     """Return the attention of one row to its past clicks, oldest first.
 
     `attention` ([layer | expert,] head, behaviour[, other]) in shares; with `other`, clicks attend to one
@@ -231,7 +231,7 @@ def _click(data: xr.Dataset, click: int) -> str:
 
 QUESTION = Question(
     title=TITLE,
-    options=Options,
+    options=BehaviourAttentionOptions,
     analyse=analyse,
     version=1,
     needs=("behaviour",),

@@ -31,7 +31,7 @@ DAY = 86_400
 LEVEL = 0.05
 
 
-class Options(QuestionOptions):
+class CategoryDiversityOptions(QuestionOptions):
     """Of which field, for how many users, out of how many items, and against which other run."""
 
     field: str = Setting(
@@ -48,7 +48,7 @@ class Options(QuestionOptions):
     most: int = Setting(12, ge=1, le=300, description="the largest scenarios, up to so many")
 
 
-def analyse(study: Study, options: Options) -> Finding:
+def analyse(study: Study, options: CategoryDiversityOptions) -> Finding:
     """Return how many different values of a field people clicked, and are shown by each model.
 
     `value`, `low`, `high` (scenario, who) over users, 95 %; `clicks` (scenario) the past clicks counted;
@@ -83,7 +83,7 @@ def analyse(study: Study, options: Options) -> Finding:
             value[place_of, number], low[place_of, number], high[place_of, number] = bounds
     list_size = (setting.requests >= 0).sum(1)
     chance = np.array(
-        [_at_random(category, options.top, number) for number in range(1, options.requests + 1)]
+        [diversity_at_random(category, options.top, number) for number in range(1, options.requests + 1)]
     )
     for place_of, members in enumerate(groups):
         value[place_of, -1] = low[place_of, -1] = high[place_of, -1] = chance[list_size[members] - 1].mean()
@@ -171,7 +171,7 @@ def _count_clicked(
     return distinct, clicks
 
 
-def _at_random(category: Array, top: int, requests: int = 1) -> float:
+def diversity_at_random(category: Array, top: int, requests: int = 1) -> float:
     """Return how many different values `top` candidates, drawn at random for each request, have on average.
 
     Σ over values of 1 - (C(N - n, top) / C(N, top)) ** requests, where n of N candidates have the value.
@@ -241,7 +241,7 @@ def _words(data: xr.Dataset, scenario: str) -> str:
 
 QUESTION = Question(
     title=TITLE,
-    options=Options,
+    options=CategoryDiversityOptions,
     analyse=analyse,
     version=2,
     needs=("prediction",),

@@ -40,7 +40,7 @@ AVERAGED = 4_000  # rows that are answered with a tap's average in its place
 LISTED = 6  # layers whose correlations are told one by one
 
 
-class Options(QuestionOptions):
+class ControlsOptions(QuestionOptions):
     """Which question is asked three times, and how; and which run is the other seed."""
 
     question: str = Setting(description="whose picture is held against controls")
@@ -73,7 +73,7 @@ class Line:
     warns: bool
 
 
-def analyse(study: Study, options: Options) -> Finding:
+def analyse(study: Study, options: ControlsOptions) -> Finding:
     """Return how the cells that a picture draws agree with those of the controls, on the same rows.
 
     `r` is Pearson's correlation over `cells` cells (control, *each), each being the axes of which the picture
@@ -166,7 +166,7 @@ def average_words(data: xr.Dataset) -> tuple[str, bool] | None:
     return f"With its average in place the model ranks as well (AUC lost, {bounds}): it hardly uses it.", True
 
 
-def key(options: Options, run: Run | None) -> dict[str, Any]:
+def key(options: ControlsOptions, run: Run | None) -> dict[str, Any]:
     """Return all that tells one answer from another: the question asked, and the other run."""
     question, question_options = _question(options)
     assert run is not None  # a question that needs a model is asked of one
@@ -179,7 +179,7 @@ def key(options: Options, run: Run | None) -> dict[str, Any]:
     }
 
 
-def split(options: Options) -> str:
+def split(options: ControlsOptions) -> str:
     """Return the split that the question is asked of where none is named."""
     return _question(options)[0].split
 
@@ -291,7 +291,7 @@ def _takeaway(data: xr.Dataset) -> str:
     return f"Of {what}{where}: {' '.join(sentences)}"
 
 
-def _question(options: Options) -> tuple[Question, QuestionOptions]:
+def _question(options: ControlsOptions) -> tuple[Question, QuestionOptions]:
     """Return the question and its options; raise MsvizError for what does not exist."""
     drawable = [name for name, question in load_questions().items() if question.cells]
     if options.question not in drawable:
@@ -360,7 +360,7 @@ def _name_axes(
 
 QUESTION = Question(
     title=TITLE,
-    options=Options,
+    options=ControlsOptions,
     analyse=analyse,
     version=1,
     needs=("prediction",),

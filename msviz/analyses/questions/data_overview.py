@@ -27,7 +27,7 @@ CHUNK = 1_000_000
 Array = np.ndarray[Any, Any]
 
 
-class Options(QuestionOptions):
+class DataOverviewOptions(QuestionOptions):
     """What the rows are counted by, beside the scenario."""
 
     field: str | None = Setting(None, description="a feature, by column name or title; none by default")
@@ -36,7 +36,7 @@ class Options(QuestionOptions):
     )
 
 
-def analyse(study: Study, options: Options) -> Finding:
+def analyse(study: Study, options: DataOverviewOptions) -> Finding:
     """Return rows, clicks and click rates of every scenario, by the values of a field where one is named.
 
     `rows`, `clicks`, `click_rate`, `low`, `high` (scenario) or (scenario, value); low and high are
@@ -173,7 +173,7 @@ def _field_words(data: xr.Dataset) -> str:
 
 QUESTION = Question(
     title=TITLE,
-    options=Options,
+    options=DataOverviewOptions,
     analyse=analyse,
     version=1,
     needs=(),

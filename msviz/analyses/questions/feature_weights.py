@@ -35,7 +35,7 @@ LEVEL = 0.05
 EVEN = 0.98  # entropy from which weights are called nearly even
 
 
-class Options(QuestionOptions):
+class FeatureWeightsOptions(QuestionOptions):
     """Which weights, which scenarios, and which two are compared."""
 
     tap: str | None = Setting(None, description="which of the model's field weights; the first by default")
@@ -45,7 +45,7 @@ class Options(QuestionOptions):
     b: str | None = Setting(None, description="compare two scenarios: the one it is compared with")
 
 
-def analyse(study: Study, options: Options) -> Finding:
+def analyse(study: Study, options: FeatureWeightsOptions) -> Finding:
     """Return the weights of every scenario, their entropy and what all heads agree on.
 
     `weight`, `weight_low`, `weight_high` (normal 95 % over rows), `deviation` (scenario, head, field), mean
@@ -174,7 +174,7 @@ def _number(data: xr.Dataset, value: float) -> str:
     return percent(value) if data.attrs["shares"] else f"{value:.3f}"
 
 
-def _compare(study: Study, options: Options) -> Finding:
+def _compare(study: Study, options: FeatureWeightsOptions) -> Finding:
     """Return the weights with the difference of two scenarios beside them."""
     base = ask(study, "feature_weights", {"tap": options.tap, "most": options.most, "rows": options.rows})
     data = base.data.copy()
@@ -203,7 +203,7 @@ def _compare(study: Study, options: Options) -> Finding:
     )
 
 
-def _two(data: xr.Dataset, names: list[str], options: Options) -> tuple[str, str]:
+def _two(data: xr.Dataset, names: list[str], options: FeatureWeightsOptions) -> tuple[str, str]:
     """Return the two scenarios, the largest others where one is not named; raise MsvizError for a bad one."""
     ranked = [names[i] for i in np.argsort(-data["rows"].values[1:], kind="stable")]
     if len(ranked) < 2:
@@ -280,7 +280,7 @@ def _ask_snapshot(study: Study) -> Finding:
 
 QUESTION = Question(
     title=TITLE,
-    options=Options,
+    options=FeatureWeightsOptions,
     analyse=analyse,
     version=1,
     needs=("field",),

@@ -47,7 +47,7 @@ LEVEL = 0.05
 WORSE = np.array([[1.0], [-1.0]])  # which way each metric goes when predictions become worse
 
 
-class Options(QuestionOptions):
+class FieldPermutationOptions(QuestionOptions):
     """How many impressions, how often, and which scenarios are kept apart."""
 
     rows: int = Setting(20_000, ge=100, le=200_000, description="a uniform sample of so many rows")
@@ -55,7 +55,7 @@ class Options(QuestionOptions):
     most: int = Setting(300, ge=1, le=10_000, description="the largest scenarios are kept, up to so many")
 
 
-def analyse(study: Study, options: Options) -> Finding:
+def analyse(study: Study, options: FieldPermutationOptions) -> Finding:
     """Return how much worse the predictions become without what each field says of a row.
 
     `value`, `low`, `high` (metric, scenario, field): logloss risen and AUC lost, so that above 0 is worse;
@@ -193,7 +193,7 @@ def score(finding: Finding, truth: Mapping[str, Any], schema: Schema) -> list[Sc
 
 QUESTION = Question(
     title=TITLE,
-    options=Options,
+    options=FieldPermutationOptions,
     analyse=analyse,
     version=1,
     needs=("prediction",),

@@ -41,7 +41,7 @@ SNAPSHOT_ROWS = 512  # impressions of all days, at least, of one moment of a tra
 SNAPSHOT_GROUPS, SNAPSHOT_BINS = 8, 32  # groups of rows whose gates it keeps apart, bins of their weights
 
 
-class Options(QuestionOptions):
+class GatesOverTimeOptions(QuestionOptions):
     """What rows are kept apart by, how finely weights are counted, and which days were promotions."""
 
     by: str = Setting(
@@ -60,7 +60,7 @@ class Options(QuestionOptions):
     )
 
 
-def analyse(study: Study, options: Options) -> Finding:
+def analyse(study: Study, options: GatesOverTimeOptions) -> Finding:
     """Return the weights of every expert by day and group, and what goes together with them.
 
     `counts` (day, group, expert, bin), `rows` (day, group), `mean`, `deviation` (day, group, expert),
@@ -113,7 +113,7 @@ def cells(finding: Finding) -> Cells:
     )
 
 
-def _pass_once(study: Study, options: Options, tap: str, own: bool) -> xr.Dataset:
+def _pass_once(study: Study, options: GatesOverTimeOptions, tap: str, own: bool) -> xr.Dataset:
     """Return weights and signals by day, of one pass over all rows."""
     parts = daily.studies(study)
     if not sum(split_study.part.rows for split_study in parts):
@@ -139,7 +139,7 @@ def _tap(study: Study, wanted: str | None) -> tuple[str, bool]:
 
 
 def _stream(
-    parts: list[Study], options: Options, tap: str, own: bool
+    parts: list[Study], options: GatesOverTimeOptions, tap: str, own: bool
 ) -> tuple[WeightsByDay, list[int], list[str]]:
     """Return what one pass over all splits saw, which groups have most rows, and each day's split."""
     first, last = daily.span(parts)
@@ -210,7 +210,7 @@ def _count_groups(study: Study, by: str, size: int) -> Array:
     return count
 
 
-def _name_axes(weights: WeightsByDay, largest: list[int], options: Options) -> xr.Dataset:
+def _name_axes(weights: WeightsByDay, largest: list[int], options: GatesOverTimeOptions) -> xr.Dataset:
     """Return counts, moments and quantiles with named axes: all rows first, then the kept groups."""
     each, everything = list(range(len(largest))), list(range(len(largest) + 1))
     whole = ALL if options.by in ("none", "scenario") else "All rows"
@@ -434,7 +434,7 @@ def _ask_snapshot(study: SnapshotStudy) -> Finding:
 
 QUESTION = Question(
     title=TITLE,
-    options=Options,
+    options=GatesOverTimeOptions,
     analyse=analyse,
     version=2,
     needs=("expert",),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 TITLE = "Which impressions does the model get right or wrong?"
 
 
-class Options(QuestionOptions):
+class ImpressionsOptions(QuestionOptions):
     """How many impressions are drawn."""
 
     sample: int = Setting(
@@ -28,7 +28,7 @@ class Options(QuestionOptions):
     )
 
 
-def analyse(study: Study, options: Options) -> Finding:
+def analyse(study: Study, options: ImpressionsOptions) -> Finding:
     """Return a uniform sample of the split's rows with their predictions.
 
     `row` (impression) numbers the row in the log; `prediction`, `label`, `error` = |label - prediction|,
@@ -83,7 +83,7 @@ def _words(data: xr.Dataset, scenario: str | None) -> str:
 
 QUESTION = Question(
     title=TITLE,
-    options=Options,
+    options=ImpressionsOptions,
     analyse=analyse,
     version=1,
     needs=("prediction",),

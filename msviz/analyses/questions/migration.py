@@ -36,7 +36,7 @@ FEW = 10  # rows that hold a source's clicks below which a cell is not tested
 SNAPSHOT_SCENARIOS = 60  # between which past clicks are told apart at one moment of a training
 
 
-class Options(QuestionOptions):
+class MigrationOptions(QuestionOptions):
     """How it is measured, which clicks count, and which scenarios are kept apart."""
 
     method: Literal["attention", "removal"] = Setting(
@@ -54,7 +54,7 @@ class Options(QuestionOptions):
     rows: int = Setting(20_000, ge=100, le=1_000_000, description="removal: a uniform sample of so many rows")
 
 
-def analyse(study: Study, options: Options) -> Finding:
+def analyse(study: Study, options: MigrationOptions) -> Finding:
     """Return target × source: what impressions of a scenario make of past clicks of each scenario.
 
     By attention: `mass`, `even` (the clicks' share of the history), `lift` = mass / even with bounds, and
@@ -266,7 +266,7 @@ def _ask_snapshot(study: Study) -> Finding:
 
 QUESTION = Question(
     title=TITLE,
-    options=Options,
+    options=MigrationOptions,
     analyse=analyse,
     version=1,
     needs=("behaviour",),

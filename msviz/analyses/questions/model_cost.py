@@ -35,7 +35,7 @@ GROWTH = (2, 10, 100, 1_000, 10_000)
 PARTS = 5  # timings of each run, of equal numbers of rows
 
 
-class Options(QuestionOptions):
+class ModelCostOptions(QuestionOptions):
     """Which runs stand beside the one that is asked, and how many rows they are timed on."""
 
     runs: str | None = Setting(
@@ -48,7 +48,7 @@ class Options(QuestionOptions):
         return {**super().key(), "runs": sorted(run.card.digest for run in named(self.runs))}
 
 
-def analyse(study: Study, options: Options) -> Finding:
+def analyse(study: Study, options: ModelCostOptions) -> Finding:
     """Return per run what its training wrote down, what it takes now, and how it grows with scenarios.
 
     `parameters`, `train_rate` (rows a second), `train_seconds` (run) and `device` are the run card's; `rate`,
@@ -196,7 +196,7 @@ def _words(data: xr.Dataset) -> str:
 
 QUESTION = Question(
     title=TITLE,
-    options=Options,
+    options=ModelCostOptions,
     analyse=analyse,
     version=2,
     needs=("prediction",),

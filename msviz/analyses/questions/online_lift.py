@@ -33,7 +33,7 @@ LEVEL = 0.05
 UNEVEN = 0.001  # p below which the arms' sizes are called uneven: such a test runs once a day in many shops
 
 
-class Options(QuestionOptions):
+class OnlineLiftOptions(QuestionOptions):
     """Which log, which arms, which metric."""
 
     log: str = Setting(
@@ -54,12 +54,12 @@ class Options(QuestionOptions):
         return {**super().key(), "log": log_file.digest(self.log)}
 
 
-def source(options: Options) -> str:
+def source(options: OnlineLiftOptions) -> str:
     """Return the file that the question is asked of."""
     return options.log
 
 
-def analyse(study: None, options: Options) -> Finding:
+def analyse(study: None, options: OnlineLiftOptions) -> Finding:
     """Return treatment's relative lift over control with 95 % intervals, p and q.
 
     `lift`, `low`, `high`, `p`, `q`, `significant`, `control`, `treatment` (scenario, metric) over all days;
@@ -238,7 +238,7 @@ def score(finding: Finding, truth: Mapping[str, Any], schema: Schema | None) -> 
 
 QUESTION = Question(
     title=TITLE,
-    options=Options,
+    options=OnlineLiftOptions,
     analyse=analyse,
     version=1,
     needs=(),

@@ -24,11 +24,11 @@ METRICS = ("auc", "logloss", "gauc", "bias")
 BESIDE = ("auc", "logloss")  # metrics whose best reachable value a planted world knows
 
 
-class Options(QuestionOptions):
+class PerformanceOptions(QuestionOptions):
     """This question has no options of its own."""
 
 
-def analyse(study: Study, options: Options) -> Finding:
+def analyse(study: Study, options: PerformanceOptions) -> Finding:
     """Return AUC, logloss, AUC grouped by user and prediction bias of all rows and of every scenario.
 
     `value`, `low`, `high` (scope, metric) with 95 % intervals, NaN where not defined and `why` in
@@ -162,7 +162,7 @@ def _range(data: xr.Dataset) -> str:
 
 QUESTION = Question(
     title=TITLE,
-    options=Options,
+    options=PerformanceOptions,
     analyse=analyse,
     version=1,
     needs=("prediction",),

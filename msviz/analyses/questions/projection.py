@@ -31,7 +31,7 @@ TRUST = ("trustworthiness", "neighbours kept")
 Array = np.ndarray[Any, Any]
 
 
-class Options(representation.Options):
+class ProjectionOptions(representation.RepresentationOptions):
     """Which vectors, how they are laid out, and from which start."""
 
     method: Literal["pca", "umap", "tsne"] = Setting(
@@ -49,7 +49,7 @@ class Options(representation.Options):
         return {**super().key(), "other": digest}
 
 
-def analyse(study: Study, options: Options) -> Finding:
+def analyse(study: Study, options: ProjectionOptions) -> Finding:
     """Return `layout` (point, axis) of the vectors, and whose they are: `impression`, `entry` (point).
 
     What is known of an impression is as in `representation`. `trust`, `trust_low`, `trust_high` (measure) are
@@ -81,9 +81,9 @@ def analyse(study: Study, options: Options) -> Finding:
     )
 
 
-def _project_run(study: Study, options: Options) -> tuple[xr.Dataset, Array]:
+def _project_run(study: Study, options: ProjectionOptions) -> tuple[xr.Dataset, Array]:
     """Return a run's vectors in the plane with how far that is to be trusted, and what the axes explain."""
-    request = {name: getattr(options, name) for name in representation.Options.model_fields}
+    request = {name: getattr(options, name) for name in representation.RepresentationOptions.model_fields}
     with study.stage(0.0, 0.1):
         source = ask(study, "representation", request)
     vectors, impression, entry = points_of(source.data, options.points, study.seed)
@@ -105,7 +105,7 @@ def _project_run(study: Study, options: Options) -> tuple[xr.Dataset, Array]:
     return data.assign(arrays), explained
 
 
-def _beside(study: Study, options: Options, data: xr.Dataset) -> xr.Dataset:
+def _beside(study: Study, options: ProjectionOptions, data: xr.Dataset) -> xr.Dataset:
     """Add another run's layout of the same impressions, turned to lie as the first does."""
     run = Run.open(Path(str(options.other)))
     other = study.beside(run)
@@ -184,7 +184,7 @@ def assembled(source: xr.Dataset, layout: Array, impression: Array, entry: Array
     return data
 
 
-def _embed(study: Study, vectors: Array, options: Options) -> tuple[Array, Array]:
+def _embed(study: Study, vectors: Array, options: ProjectionOptions) -> tuple[Array, Array]:
     title = TITLES[options.method]
     live = Live()
 
@@ -235,7 +235,7 @@ def _words(data: xr.Dataset) -> str:
 
 QUESTION = Question(
     title=TITLE,
-    options=Options,
+    options=ProjectionOptions,
     analyse=analyse,
     version=3,
     needs=("unit",),

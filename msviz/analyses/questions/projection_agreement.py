@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 TITLE = "Would this picture come out the same from another start?"
 
 
-class Options(projection.Options):
+class ProjectionAgreementOptions(projection.ProjectionOptions):
     """The layout that is tried again; its `start` is compared with the next one."""
 
 
-def analyse(study: Study, options: Options) -> Finding:
+def analyse(study: Study, options: ProjectionAgreementOptions) -> Finding:
     """Return the share of neighbours, `value`, `low`, `high`, that two starts agree on, and the two layouts.
 
     `layout` (start, point, axis), the second turned onto the first; `procrustes` is the share of squares in
@@ -72,7 +72,7 @@ def analyse(study: Study, options: Options) -> Finding:
 
 QUESTION = Question(
     title=TITLE,
-    options=Options,
+    options=ProjectionAgreementOptions,
     analyse=analyse,
     version=1,
     needs=("unit",),

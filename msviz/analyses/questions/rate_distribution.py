@@ -36,7 +36,7 @@ KINDS = {
 }
 
 
-class Options(QuestionOptions):
+class RateDistributionOptions(QuestionOptions):
     """Whose rates are kept apart, and of how many impressions a user's rate is."""
 
     by: Literal["period", "scenario"] = Setting("period", description="kinds of days, or scenarios")
@@ -53,7 +53,7 @@ class Options(QuestionOptions):
     rows: int = Setting(5_000_000, ge=100, description="rows that are looked at, a uniform sample of so many")
 
 
-def analyse(study: Study, options: Options) -> Finding:
+def analyse(study: Study, options: RateDistributionOptions) -> Finding:
     """Return how many users clicked 0, 1, ... of as many impressions each, group by group.
 
     A user's rate is of `draws` impressions in the group, drawn at random, so that groups in which users are
@@ -68,12 +68,12 @@ def analyse(study: Study, options: Options) -> Finding:
     if user is None:
         raise MsvizError("rate_distribution: the log names no user (role: user)")
     who, group, label, names = _rows(study, options, study.schema.index(user.name))
-    clicks = _clicks(who, group, label, len(names), options.draws, study.seed)
+    clicks = clicks_by_user(who, group, label, len(names), options.draws, study.seed)
     users = [np.isfinite(user_clicks).sum() for user_clicks in clicks]
     groups = [number for number, count in enumerate(users) if count > 1]
     if not groups:
         raise invalid("draws", options.draws, "no two users are seen so often; wanted: fewer")
-    data = _table(clicks[groups], [names[number] for number in groups], options.draws)
+    data = rate_table(clicks[groups], [names[number] for number in groups], options.draws)
     data.attrs.update(by=options.by, draws=options.draws)
     return Finding(
         analysis="rate_distribution",
@@ -84,7 +84,9 @@ def analyse(study: Study, options: Options) -> Finding:
     )
 
 
-def _rows(study: Study, options: Options, column: int) -> tuple[Array, Array, Array, list[str]]:
+def _rows(
+    study: Study, options: RateDistributionOptions, column: int
+) -> tuple[Array, Array, Array, list[str]]:
     """Return user, group and label (n,) of rows of known users in a group, and the groups' names."""
     parts = [split_study for split_study in daily.studies(study) if split_study.part.rows]
     if not parts:
@@ -136,7 +138,7 @@ def _by_scenario(study: Study, scenario: Array, most: int) -> tuple[Array, list[
     return index[scenario], [study.schema.scenario_names[number] for number in largest]
 
 
-def _clicks(who: Array, group: Array, label: Array, groups: int, draws: int, seed: int) -> Array:
+def clicks_by_user(who: Array, group: Array, label: Array, groups: int, draws: int, seed: int) -> Array:
     """Return how many of `draws` impressions each user clicked in each group (group, user), NaN for fewer."""
     users, owner = np.unique(who, return_inverse=True)
     cell = group.astype(np.int64) * len(users) + owner
@@ -150,7 +152,7 @@ def _clicks(who: Array, group: Array, label: Array, groups: int, draws: int, see
     return np.where(count >= draws, clicks, np.nan).reshape(groups, len(users))
 
 
-def _table(clicks: Array, names: Sequence[str], draws: int) -> xr.Dataset:
+def rate_table(clicks: Array, names: Sequence[str], draws: int) -> xr.Dataset:
     """Return the distribution of each group and how its users differ from themselves in the first."""
     group_rates = [user_clicks[np.isfinite(user_clicks)] / draws for user_clicks in clicks]
     counts = np.stack(
@@ -239,7 +241,7 @@ def _words(data: xr.Dataset) -> str:
 
 QUESTION = Question(
     title=TITLE,
-    options=Options,
+    options=RateDistributionOptions,
     analyse=analyse,
     version=1,
     needs=(),

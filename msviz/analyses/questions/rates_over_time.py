@@ -39,7 +39,7 @@ NORMAL_DAYS, BEFORE_DAYS, AFTER_DAYS = "Normal days", "Days before", "Days after
 PROMOTION_DAYS, ALL_DAYS = "All promotion days", "All days"
 
 
-class Options(QuestionOptions):
+class RatesOverTimeOptions(QuestionOptions):
     """Which scenarios are kept apart, and which days were promotions."""
 
     most: int = Setting(
@@ -50,7 +50,7 @@ class Options(QuestionOptions):
     )
 
 
-def analyse(study: Study, options: Options) -> Finding:
+def analyse(study: Study, options: RatesOverTimeOptions) -> Finding:
     """Return click and predicted rates by day and period, and the AUC by period, of every scenario.
 
     `rows`, `clicks`, `rate`, `low`, `high`, `predicted` (day, scenario) and, with `period_` before their
@@ -248,7 +248,7 @@ def _apart(hot: xr.Dataset, usual: xr.Dataset) -> str:
 
 QUESTION = Question(
     title=TITLE,
-    options=Options,
+    options=RatesOverTimeOptions,
     analyse=analyse,
     version=3,
     needs=("prediction",),

@@ -53,7 +53,7 @@ MATRICES = ("cosine", "reaction")
 SNAPSHOT_ROWS = 128  # impressions of one moment of a training: the cost grows with their square
 
 
-class Options(QuestionOptions):
+class RepresentationOptions(QuestionOptions):
     """Which vectors, of how many impressions."""
 
     tap: str | None = Setting(
@@ -90,7 +90,7 @@ class Vectors:
     share: float  # of the vectors' squares that is kept where they have many units
 
 
-def analyse(study: Study, options: Options) -> Finding:
+def analyse(study: Study, options: RepresentationOptions) -> Finding:
     """Return vectors of a sample of impressions, and how far apart their groups lie.
 
     `vector` (impression, entry, unit) float32; `row`, `scenario`, `label`, `prediction`, `time` (impression)
@@ -250,7 +250,7 @@ def compared(first: Finding, second: Finding) -> str:
     return f"{names[0]} against {names[1]}: {'; '.join(parts)}." if parts else ""
 
 
-def _vectors(study: Study, options: Options) -> Vectors:
+def _vectors(study: Study, options: RepresentationOptions) -> Vectors:
     tap_axes = study.axes()
     tap = tap_of(tap_axes, options.tap)
     axes = tap_axes[tap]
@@ -392,7 +392,7 @@ def _ask_snapshot(study: Study) -> Finding:
 
 QUESTION = Question(
     title=TITLE,
-    options=Options,
+    options=RepresentationOptions,
     analyse=analyse,
     version=1,
     needs=("unit",),

@@ -41,7 +41,7 @@ LEVEL = 0.05
 NORMAL_DAYS, PROMOTION_DAYS, BESIDE_DAYS = "Normal days", "Promotion days", "Days before and after"
 
 
-class Options(QuestionOptions):
+class RunsComparedOptions(QuestionOptions):
     """Which runs stand beside the one that is asked, and whether differences are tested."""
 
     runs: str | None = Setting(
@@ -63,7 +63,7 @@ class Options(QuestionOptions):
         return {**super().key(), "runs": sorted(run.card.digest for run in named(self.runs))}
 
 
-def analyse(study: Study, options: Options) -> Finding:
+def analyse(study: Study, options: RunsComparedOptions) -> Finding:
     """Return every metric of every run trained on this data, and its difference from the run that is asked.
 
     `value`, `low`, `high` (run, scope, metric): means over runs that differ in their seed alone, bounds of
@@ -113,7 +113,7 @@ def analyse(study: Study, options: Options) -> Finding:
 class _Scored:
     """What runs say of the same rows: labels, scenarios, users, and each entry's predictions by run."""
 
-    def __init__(self, study: Study, positions: Array, options: Options) -> None:
+    def __init__(self, study: Study, positions: Array, options: RunsComparedOptions) -> None:
         from msviz.training.scoring import users
 
         part, user_ids = study.part, users(study.part)
@@ -153,7 +153,9 @@ def _days(study: Study, positions: Array, periods: str) -> tuple[Array, list[str
     return kind[day - first], [BESIDE_DAYS, NORMAL_DAYS, PROMOTION_DAYS]
 
 
-def _scores(study: Study, listing: list[ComparedRun], positions: Array, options: Options) -> _Scored:
+def _scores(
+    study: Study, listing: list[ComparedRun], positions: Array, options: RunsComparedOptions
+) -> _Scored:
     """Return the predictions of all runs for the same rows."""
     scored = _Scored(study, positions, options)
     total, done = sum(len(entry.runs) for entry in listing), 0
@@ -200,7 +202,7 @@ def _read(study: Study, listing: list[ComparedRun], scored: _Scored | None) -> l
             elif scored is not None:
                 out[-1].append(scored.measured(scored.predictions[row][number]))
             else:
-                rows = rows or _Scored(study, np.arange(study.part.rows), Options())
+                rows = rows or _Scored(study, np.arange(study.part.rows), RunsComparedOptions())
                 out[-1].append(rows.measured(_predict(study, run, rows.positions)))
     return out
 
@@ -371,7 +373,7 @@ def _describe_tests(data: xr.Dataset, metric: str, scope: str) -> str:
 
 QUESTION = Question(
     title=TITLE,
-    options=Options,
+    options=RunsComparedOptions,
     analyse=analyse,
     version=2,
     needs=("prediction",),

@@ -34,7 +34,7 @@ LEVEL = 0.05
 Array = np.ndarray[Any, Any]
 
 
-class Options(QuestionOptions):
+class SankeyOptions(QuestionOptions):
     """Which two fields, and how much of them."""
 
     fields: str = Setting(
@@ -47,7 +47,7 @@ class Options(QuestionOptions):
     most: int = Setting(300, ge=1, le=10_000, description="the largest scenarios are kept, up to so many")
 
 
-def analyse(study: Study, options: Options) -> Finding:
+def analyse(study: Study, options: SankeyOptions) -> Finding:
     """Return rows and clicks of every combination of two fields' values, in every scenario and in all.
 
     `rows`, `clicks`, `click_rate`, `low`, `high` (scenario, first, second), Wilson's 95 % interval; `q`
@@ -205,7 +205,7 @@ def _combination(here: xr.Dataset, cell: int) -> str:
 
 QUESTION = Question(
     title=TITLE,
-    options=Options,
+    options=SankeyOptions,
     analyse=analyse,
     version=1,
     needs=(),

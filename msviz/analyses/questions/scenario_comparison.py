@@ -31,7 +31,7 @@ FEWEST, MOST, DEFAULT = 2, 6, 4
 SAID = 2  # special things of the log, and of the model, that the words tell; the table holds more
 
 
-class Options(QuestionOptions):
+class ScenarioComparisonOptions(QuestionOptions):
     """Which scenarios are compared."""
 
     scenarios: str = Setting(
@@ -39,7 +39,7 @@ class Options(QuestionOptions):
     )
 
 
-def analyse(study: Study, options: Options) -> Finding:
+def analyse(study: Study, options: ScenarioComparisonOptions) -> Finding:
     """Return aligned numbers of the scenarios, and what sets each apart from all other rows.
 
     `value`, `low`, `high` (aspect, scenario), `usual` (aspect) over all rows, `group`, `form` (aspect);
@@ -159,7 +159,7 @@ def score(finding: Finding, truth: Mapping[str, Any], schema: Schema) -> list[Sc
 
 QUESTION = Question(
     title=TITLE,
-    options=Options,
+    options=ScenarioComparisonOptions,
     analyse=analyse,
     version=1,
     needs=("prediction",),

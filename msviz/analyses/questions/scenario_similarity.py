@@ -60,7 +60,7 @@ PREDICTED, TOGETHER = 400_000, 512  # predictions behind `answers`, about; rows 
 ALONE = 1 - 1e-6  # share of the variation between scenarios from which rows play no part
 
 
-class Options(QuestionOptions):
+class ScenarioSimilarityOptions(QuestionOptions):
     """What is compared, and how many scenarios and rows are looked at."""
 
     tap: str | None = Setting(
@@ -72,7 +72,7 @@ class Options(QuestionOptions):
     )
 
 
-def analyse(study: Study, options: Options) -> Finding:
+def analyse(study: Study, options: ScenarioSimilarityOptions) -> Finding:
     """Return how alike any two scenarios are in the mean of what a tap shows of their rows.
 
     `value`, `low`, `high` (measure, part, scenario, other): the cosine of the two vectors; the cosine after
@@ -96,7 +96,7 @@ def analyse(study: Study, options: Options) -> Finding:
     cells = _cells(study, tap, int(_some(study, ranked[:1], 1)[0]))
     blocks = 1 if alone else BLOCKS if cells <= WIDE else 4
     scenarios = np.sort(ranked[: max(2, min(options.most, CELLS // (cells * blocks)))])
-    means = _Means(tap, study.axes()[tap], scenarios, blocks, study.seed)
+    means = ScenarioMeans(tap, study.axes()[tap], scenarios, blocks, study.seed)
     with study.stage(0.0, 0.3):
         row_count = study.stream([means], _some(study, scenarios, 4 if alone else options.rows))
     data = _compare(study, means, scenarios)
@@ -145,7 +145,7 @@ def score(finding: Finding, truth: Mapping[str, Any], schema: Schema) -> list[Sc
     ]
 
 
-class _Means(Reducer):
+class ScenarioMeans(Reducer):
     """Sums of what one tap shows, by scenario and block of rows; of a scenario axis, the row's own entry."""
 
     def __init__(self, tap: str, axes: tuple[str, ...], scenarios: Array, blocks: int, seed: int) -> None:
@@ -158,6 +158,7 @@ class _Means(Reducer):
         self._group = self._scenario = torch.zeros(0, dtype=torch.long)
 
     def begin(self, rows: BatchRows) -> None:
+        """Sort the batch's rows into scenarios and blocks."""
         scenario = rows.batch.scenario.cpu().numpy()
         # Blocks by row, not by place in a batch: the same whatever the batch size.
         block = row_keys(rows.positions, self.seed) % np.uint64(self.blocks)
@@ -166,13 +167,15 @@ class _Means(Reducer):
         self._group, self._scenario = torch.from_numpy(group), torch.from_numpy(scenario).long()
 
     def see(self, source: str, layer: int | None, values: Tensor, rows: slice) -> None:
+        """Add what a tap shows of each row's own scenario."""
         own = own_entry(values, self.axes, self._scenario[rows])
         self.shape = tuple(own.shape[1:])
         if layer not in self.sums:
             self.sums[layer] = torch.zeros(len(self.rows), prod(self.shape), dtype=torch.float64)
         self.sums[layer].index_add_(0, self._group[rows], own.flatten(1).double().cpu())
 
-    def merge(self, other: _Means) -> None:
+    def merge(self, other: ScenarioMeans) -> None:
+        """Add the sums of other rows."""
         self.rows += other.rows
         for layer, sums in other.sums.items():
             self.sums[layer] = self.sums[layer] + sums if layer in self.sums else sums
@@ -252,7 +255,7 @@ def _cells(study: Study, tap: str, row: int) -> int:
     return prod(size for axis, size in pairs if axis != "scenario")
 
 
-def _compare(study: Study, means: _Means, scenarios: Array) -> xr.Dataset:
+def _compare(study: Study, means: ScenarioMeans, scenarios: Array) -> xr.Dataset:
     """Return value, low, high and leaf of every measure and part."""
     parts, sums, rows = means.parts()
     matrices = next(p.tap.matrices for p in hooks.points(study.net) if p.name == means.sources[0])
@@ -443,7 +446,7 @@ def _number(value: float, pairs: Array) -> str:
 
 QUESTION = Question(
     title=TITLE,
-    options=Options,
+    options=ScenarioSimilarityOptions,
     analyse=analyse,
     version=1,
     needs=("prediction",),

@@ -30,14 +30,14 @@ else:
 TITLE = "What would the model say of this impression in another scenario?"
 
 
-class Options(QuestionOptions):
+class ScenarioSwitchOptions(QuestionOptions):
     """Which impression, and into how many scenarios it is put."""
 
     row: int = Setting(ge=0, description="number of the row in the log")
     most: int = Setting(300, ge=2, le=10_000, description="the largest scenarios of the split, up to so many")
 
 
-def analyse(study: Study, options: Options) -> Finding:
+def analyse(study: Study, options: ScenarioSwitchOptions) -> Finding:
     """Return prediction and attention of the same row put into every scenario.
 
     `prediction`, `actual` (scenario); where the model shows it, `attention` (scenario, layer, head, query,
@@ -143,7 +143,7 @@ def _words(
 
 QUESTION = Question(
     title=TITLE,
-    options=Options,
+    options=ScenarioSwitchOptions,
     analyse=analyse,
     version=1,
     needs=("prediction",),

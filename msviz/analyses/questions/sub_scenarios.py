@@ -30,7 +30,7 @@ TITLE = "Are there groups inside a scenario that answer to a field differently?"
 LEVEL = 0.05
 
 
-class Options(QuestionOptions):
+class SubScenariosOptions(QuestionOptions):
     """Which fields make the groups, and what they answer to."""
 
     fields: str = Setting(
@@ -41,7 +41,7 @@ class Options(QuestionOptions):
     most: int = Setting(300, ge=1, le=10_000, description="the largest scenarios are kept, up to so many")
 
 
-def analyse(study: Study, options: Options) -> Finding:
+def analyse(study: Study, options: SubScenariosOptions) -> Finding:
     """Return how much more often each combination of two fields clicks at some values of a third.
 
     `rows`, `clicks` (scenario, first, second) of all rows; `more` (scenario, third): 1 for the values that
@@ -186,7 +186,7 @@ def _of(here: xr.Dataset, members: list[list[str]], flip: bool) -> np.ndarray[An
 
 QUESTION = Question(
     title=TITLE,
-    options=Options,
+    options=SubScenariosOptions,
     analyse=analyse,
     version=1,
     needs=(),

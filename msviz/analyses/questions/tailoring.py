@@ -36,13 +36,13 @@ FEW = 10
 LEVEL = 0.05
 
 
-class Options(QuestionOptions):
+class TailoringOptions(QuestionOptions):
     """Which scenarios are kept apart, and from how many rows."""
 
     most: int = Setting(60, ge=1, le=300, description="the largest scenarios are kept apart, up to so many")
 
 
-def analyse(study: Study, options: Options) -> Finding:
+def analyse(study: Study, options: TailoringOptions) -> Finding:
     """Return the mean gate, by layer, of target × source: the impression's scenario and the click's.
 
     `mean`, `deviation`, `low`, `high` (layer, target, source) over impressions that hold such a click, of
@@ -217,7 +217,7 @@ def _words(data: xr.Dataset) -> str:
 
 QUESTION = Question(
     title=TITLE,
-    options=Options,
+    options=TailoringOptions,
     analyse=analyse,
     version=1,
     needs=("behaviour", "unit"),

@@ -27,11 +27,11 @@ Array = np.ndarray[Any, Any]
 METRICS = ("auc", "logloss")
 
 
-class Options(QuestionOptions):
+class TrainingHistoryOptions(QuestionOptions):
     """This question has no options of its own."""
 
 
-def analyse(study: Study, options: Options) -> Finding:
+def analyse(study: Study, options: TrainingHistoryOptions) -> Finding:
     """Return what training wrote down: nothing is computed again.
 
     `loss`, `rate` (point): mean training loss of the rows since the point before, and rows a second;
@@ -187,7 +187,7 @@ def _time(seconds: float) -> str:
 
 QUESTION = Question(
     title=TITLE,
-    options=Options,
+    options=TrainingHistoryOptions,
     analyse=analyse,
     version=1,
     needs=("prediction",),

@@ -66,7 +66,7 @@ def measured(study: Study, tap: str, kept: list[int], known: Array) -> Weights:
     axes = ("head", "field") if heads else ("field",)
     over = (("head",),) if heads else ()
     moments = GroupMoments(tap, study.groups("scenario", keep=kept), axes=axes, over=over)
-    study.stream([_OwnScenario(moments) if "scenario" in study.axes()[tap] else moments], known)
+    study.stream([OwnScenario(moments) if "scenario" in study.axes()[tap] else moments], known)
     views: list[tuple[str, ...]] = [("head",), ()] if heads else [()]
     parts = []
     for view in views:
@@ -81,23 +81,27 @@ def measured(study: Study, tap: str, kept: list[int], known: Array) -> Weights:
     return Weights(mean, deviation, rows, exact=False)
 
 
-class _OwnScenario(Reducer):
+class OwnScenario(Reducer):
     """Feeds a reducer the entry of each row's own scenario, of a tap that shows all of them."""
 
     def __init__(self, inner: GroupMoments) -> None:
         self.inner, self.sources = inner, inner.sources
 
     def begin(self, rows: BatchRows) -> None:
+        """Take note of the batch's scenarios."""
         self._scenario = rows.batch.scenario
         self.inner.begin(rows)
 
     def see(self, source: str, layer: int | None, values: Tensor, rows: slice) -> None:
+        """Pass each row's own entry on."""
         self.inner.see(source, layer, own_entry(values, OWN, self._scenario[rows]), rows)
 
     def end(self) -> None:
+        """Finish the batch."""
         self.inner.end()
 
-    def merge(self, other: _OwnScenario) -> None:
+    def merge(self, other: OwnScenario) -> None:
+        """Add what the other saw."""
         self.inner.merge(other.inner)
 
 

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 import msviz
 from msviz.data.importing.write import DatasetWriter
+from msviz.data.planted.click_probability import Response, sigmoid
 from msviz.data.planted.draw import stream
-from msviz.data.planted.response import Response, sigmoid
 from msviz.data.planted.shop import Shop
 from msviz.data.planted.truth import Tally
 from msviz.data.planted.words import BASE_FIELDS, TEST_DAY, VALID_DAY
@@ -20,7 +20,7 @@ from msviz.schema import FIRST
 CHUNK_CELLS = 2**21  # ids drawn at a time; decides memory and, with the seed, the bytes written
 
 
-class Options(BaseModel):
+class PlantOptions(BaseModel):
     """How large a world to plant."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -37,12 +37,14 @@ class Options(BaseModel):
     overwrite: bool = Field(False, description="replace what is at the target")
 
 
-def plant(out: Path | str, options: Options | None = None, report: Callable[[str], None] = print) -> Dataset:
+def plant(
+    out: Path | str, options: PlantOptions | None = None, report: Callable[[str], None] = print
+) -> Dataset:
     """Write a planted world to `out` at constant memory and return it; raise MsvizError if `out` exists.
 
     Rows are drawn chunk by chunk from a counter-based stream keyed by (seed, chunk), in order of time.
     """
-    options = options or Options()
+    options = options or PlantOptions()
     shop = Shop(options.seed, options.rows, options.scenarios, options.fields or BASE_FIELDS)
     response = Response(shop, options.seed)
     tally = Tally(response)

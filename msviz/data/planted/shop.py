@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from msviz.data.planted.clicks import PlantedClicks
 from msviz.data.planted.days import DAY, PlantedCalendar
 from msviz.data.planted.draw import Array, pick, pick_by_row, stream
 from msviz.data.planted.goods import ANY, Goods
+from msviz.data.planted.past_clicks import PlantedClicks
 from msviz.data.planted.people import People
 from msviz.data.planted.scenarios import PlantedScenarios
 from msviz.data.planted.words import (

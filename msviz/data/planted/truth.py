@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from msviz.data.planted.clicks import DECAY_DAYS
+from msviz.data.planted.click_probability import Response
 from msviz.data.planted.draw import Array, stream
 from msviz.data.planted.effects import DECOYS, DETERMINED, MIGRATION, OPPOSED, OPPOSED_SCENARIO, YOUNG, Effect
-from msviz.data.planted.response import Response
+from msviz.data.planted.past_clicks import DECAY_DAYS
 from msviz.data.planted.words import FAMILIES, FIRST_DAY, PROMOTIONS, VALUES
 from msviz.dataset import SPLITS
 

@@ -31,7 +31,7 @@ from msviz.schema import Schema, Split
 TABS = range(15)
 
 
-class Options(BaseModel):
+class KuairandOptions(BaseModel):
     """How KuaiRand is imported."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True)
@@ -53,7 +53,9 @@ class Options(BaseModel):
     overwrite: bool = Setting(False, description="replace the dataset at --out")
 
 
-def import_log(source: str, out: Path, options: Options, report: Callable[[str], None] = print) -> Dataset:
+def import_log(
+    source: str, out: Path, options: KuairandOptions, report: Callable[[str], None] = print
+) -> Dataset:
     """Encode the KuaiRand tables in folder `source`; raise MsvizError when one is missing or unreadable."""
     refuse_existing(out, options.overwrite)
     tabs = _tabs(options.tabs)
@@ -100,7 +102,7 @@ def _tabs(text: str | None) -> list[int]:
     return [int(part) for part in parts]
 
 
-def _schema(options: Options, tables: Tables) -> Schema:
+def _schema(options: KuairandOptions, tables: Tables) -> Schema:
     if options.schema_file is not None:
         if options.valid_from or options.test_from:
             raise invalid("valid_from", options.valid_from, "the schema file says how rows are split")
@@ -113,18 +115,18 @@ def _schema(options: Options, tables: Tables) -> Schema:
     return propose_schema(tables.columns, options.label, options.history, options.signals, split)
 
 
-def _daily(options: Options, schema: Schema, tables: Tables) -> Daily | None:
+def _daily(options: KuairandOptions, schema: Schema, tables: Tables) -> Daily | None:
     """Return those signals of the schema that the log tells by day."""
     own = {field.name for field in signal_fields()}
     names = [field.name for field in schema.signals if field.name in own]
     return daily_signals(tables, names) if options.signals and names else None
 
 
-def _clicks(options: Options, schema: Schema, tables: Tables) -> ClickTables | None:
+def _clicks(options: KuairandOptions, schema: Schema, tables: Tables) -> ClickTables | None:
     return tables.clicks() if options.history and schema.sequences else None
 
 
-def _tasks(tables: Tables, tabs: list[int], options: Options) -> Iterator[Callable[[], Chunk]]:
+def _tasks(tables: Tables, tabs: list[int], options: KuairandOptions) -> Iterator[Callable[[], Chunk]]:
     """Yield the joined rows chunk by chunk, in the order of time."""
     first = (day("train_from", options.train_from) - UTC_OFFSET * 3600) * 1000 if options.train_from else 0
     for batch in tables.joined(tabs, first):
@@ -134,4 +136,4 @@ def _tasks(tables: Tables, tabs: list[int], options: Options) -> Iterator[Callab
         yield partial(Chunk, table.drop_columns(["row"]), "log", row + 1, row, 0)
 
 
-SOURCE = Source(options=Options, import_log=import_log)
+SOURCE = Source(options=KuairandOptions, import_log=import_log)

@@ -19,7 +19,7 @@ from msviz.errors import invalid
 from msviz.schema import Schema
 
 
-class Options(BaseModel):
+class TableOptions(BaseModel):
     """How a table is imported."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True)
@@ -39,7 +39,9 @@ class Options(BaseModel):
     overwrite: bool = Setting(False, description="replace the dataset at --out")
 
 
-def import_log(source: str, out: Path, options: Options, report: Callable[[str], None] = print) -> Dataset:
+def import_log(
+    source: str, out: Path, options: TableOptions, report: Callable[[str], None] = print
+) -> Dataset:
     """Encode a table as a dataset; raise MsvizError when source, schema or rows do not allow it."""
     refuse_existing(out, options.overwrite)
     files = find(source)
@@ -79,4 +81,4 @@ def propose(source: str) -> Schema:
     return schema
 
 
-SOURCE = Source(options=Options, import_log=import_log, propose=propose)
+SOURCE = Source(options=TableOptions, import_log=import_log, propose=propose)
