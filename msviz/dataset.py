@@ -113,16 +113,16 @@ class Rows:
 
     def signals(self, rows: "slice | Array") -> Array:
         """Return the signals (n, K) float32 of the chosen rows, as they stand in the log."""
-        place, values = self._signals
-        if place is None:
+        index, values = self._signals
+        if index is None:
             return np.array(values[rows], np.float32)
         if self.shuffled:
-            return np.array(values[place[rows]], np.float32)
+            return np.array(values[index[rows]], np.float32)
         # A numbering of all rows, once a batch, would cost more than the look-up.
         numbers = np.arange(*rows.indices(self.rows)) if isinstance(rows, slice) else np.asarray(rows)
         if numbers.dtype == bool:
             numbers = np.flatnonzero(numbers)
-        return np.array(values[np.searchsorted(place, numbers, side="right") - 1], np.float32)
+        return np.array(values[np.searchsorted(index, numbers, side="right") - 1], np.float32)
 
     @cached_property
     def _signals(self) -> tuple[Array | None, Array]:
@@ -146,13 +146,13 @@ class Rows:
         """Map the behaviours of all splits: a column of ids for each of F fields, scenario, local time."""
         sizes = [self.schema.sizes[column] for column in self.schema.behaviour_columns]
         folder = self.folder.parent / "events"
-        known = width(len(self.schema.scenarios) + 1)
+        dtype = width(len(self.schema.scenarios) + 1)
         file = folder / "scenario.bin"
-        count = file.stat().st_size // np.dtype(known).itemsize if file.is_file() else 0
+        count = file.stat().st_size // np.dtype(dtype).itemsize if file.is_file() else 0
         ids = [_mapped(folder / f"ids.{k}.bin", width(size), (count,)) for k, size in enumerate(sizes)]
         timed = (folder / "time.bin").is_file()
         time = _mapped(folder / "time.bin", "i8", (count,)) if timed else None
-        return ids, _mapped(file, known, (count,)), time
+        return ids, _mapped(file, dtype, (count,)), time
 
     @cached_property
     def history_spans(self) -> tuple[Array, Array]:
@@ -185,10 +185,10 @@ class Rows:
         start, length = starts[rows], lengths[rows].astype(np.int64)
         longest = max(int(length.max(initial=0)), 1)
         # Latest last: histories are pushed to the right end of the padded row.
-        place = start[:, None] + (np.arange(longest) - longest) + length[:, None]
-        mask = place >= start[:, None]
+        index = start[:, None] + (np.arange(longest) - longest) + length[:, None]
+        mask = index >= start[:, None]
         ids, scenario, time = self.events
-        chosen = place[mask]
+        chosen = index[mask]
 
         def gather(column: Array) -> Array:
             out = np.zeros(mask.shape, np.int64)
@@ -243,8 +243,8 @@ class SelectedRows(Rows):
     @cached_property
     def probability(self) -> Array | None:
         """Return the click probability (n,) in a planted world; else None."""
-        known = self._whole.probability
-        return None if known is None else known[self._positions]
+        whole = self._whole.probability
+        return None if whole is None else whole[self._positions]
 
     def fields(self, rows: "slice | Array") -> Array:
         """Return the ids (m, N) of some of the selected rows."""

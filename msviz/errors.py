@@ -9,10 +9,10 @@ class MsvizError(Exception):
 
 def invalid(parameter: str, value: object, wanted: str) -> MsvizError:
     """Return the error 'parameter: got value; wanted', on one line of readable length."""
-    shown = repr(value)
-    if len(shown) > 120:
-        shown = shown[:117] + "..."
-    return MsvizError(" ".join(f"{parameter}: got {shown}; {wanted}".split()))
+    text = repr(value)
+    if len(text) > 120:
+        text = text[:117] + "..."
+    return MsvizError(" ".join(f"{parameter}: got {text}; {wanted}".split()))
 
 
 def one_of(choices: Iterable[object]) -> str:

@@ -100,10 +100,10 @@ class Finding:
         while left:
             widest = max(left.values(), key=lambda array: (array.ndim, array.size))
             # Scalars go with the first frame only.
-            mine = [name for name, array in left.items() if set(array.dims) <= set(widest.dims)]
-            part = self.data[mine]
+            columns = [name for name, array in left.items() if set(array.dims) <= set(widest.dims)]
+            part = self.data[columns]
             frames.append(part.to_dataframe().reset_index() if part.dims else _one_row(part))
-            left = {name: array for name, array in left.items() if name not in mine}
+            left = {name: array for name, array in left.items() if name not in columns}
         frame = pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
         return frame[
             [name for name in frame.columns if name in self.data.dims or name in self.data.data_vars]

@@ -98,10 +98,10 @@ class Run:
         if not file.is_file():
             raise invalid("run", str(path), f"wanted: a folder that holds {CARD}")
         try:
-            found = file.stat()
+            stat = file.stat()
         except OSError as error:
             raise MsvizError(f"run {path.name}: {CARD} cannot be read: {error.strerror}") from error
-        stamp = (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
+        stamp = (stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino)
         # A disk's clock may tick slowly: what was just written may be written again in the same moment.
         young = time.time_ns() - max(stamp[:2]) < YOUNG
         return cls(path, _read_card(file) if young else _known_card(file, stamp))
@@ -169,13 +169,13 @@ def shelf(path: Path | str | None = None) -> list[Run]:
 
     Folders without a readable run.json are passed over: a training in progress is no run yet.
     """
-    found = []
-    for place in folders(shelf_folder(path)):
+    runs = []
+    for folder in folders(shelf_folder(path)):
         try:
-            found.append(Run.peek(place))
+            runs.append(Run.peek(folder))
         except MsvizError:
             continue
-    return newest_first(found)
+    return newest_first(runs)
 
 
 def shelf_folder(path: Path | str | None = None) -> Path:
@@ -186,8 +186,8 @@ def shelf_folder(path: Path | str | None = None) -> Path:
 def folders(folder: Path) -> list[Path]:
     """Return the folders of a shelf that hold a run.json, by name; hidden ones come or go."""
     try:
-        with os.scandir(folder) as found:
-            names = sorted(one.name for one in found if not one.name.startswith("."))
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries if not entry.name.startswith("."))
     except OSError:
         return []
     return [folder / name for name in names if is_run(folder / name)]

@@ -34,8 +34,8 @@ def same(one: Settings, other: Settings) -> bool:
 
     A setting of the model that only one of the two names is younger than the other, and at its default there.
     """
-    mine, theirs = deciding(one), deciding(other)
-    return all(mine[name] == theirs[name] for name in mine.keys() & theirs.keys())
+    own, theirs = deciding(one), deciding(other)
+    return all(own[name] == theirs[name] for name in own.keys() & theirs.keys())
 
 
 def other_seeds(run: Run, runs: Iterable[Run]) -> list[Run]:

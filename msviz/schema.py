@@ -114,16 +114,16 @@ class Schema(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Schema":
-        seen: set[str] = set()
+        names: set[str] = set()
         for field in self.fields:
-            if field.name in seen:
+            if field.name in names:
                 raise ValueError(f"fields: column {field.name!r} is named twice")
-            seen.add(field.name)
+            names.add(field.name)
         for field in self.fields:
             # Findings name their axes by title, so a title must point at one field.
-            if field.title and (field.title in seen - {field.name}):
+            if field.title and (field.title in names - {field.name}):
                 raise ValueError(f"fields: title {field.title!r} of {field.name!r} is taken by another field")
-            seen.add(field.label)
+            names.add(field.label)
         for role in ("label", "time", "row_id", "user"):
             # A user may have attributes of the same role; only a first categorical one is the id.
             if role != "user" and sum(field.role == role for field in self.fields) > 1:
@@ -214,13 +214,13 @@ class Schema(BaseModel):
     def scenario_ids(self, columns: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
         """Return the scenario id (B,) of rows given the ids (B, M) of their scenario fields."""
         sizes = [field.size for field in self.scenario_fields]
-        known = mixed_radix(np.asarray(self.scenarios, np.int64).reshape(-1, len(sizes)), sizes)
-        order = np.argsort(known)
+        combinations = mixed_radix(np.asarray(self.scenarios, np.int64).reshape(-1, len(sizes)), sizes)
+        order = np.argsort(combinations)
         keys = mixed_radix(np.asarray(columns, np.int64), sizes)
-        if not len(known):
+        if not len(combinations):
             return np.zeros(len(keys), np.int32)
-        place = np.minimum(np.searchsorted(known[order], keys), len(known) - 1)
-        return np.where(known[order][place] == keys, order[place] + 1, UNSEEN).astype(np.int32)
+        index = np.minimum(np.searchsorted(combinations[order], keys), len(combinations) - 1)
+        return np.where(combinations[order][index] == keys, order[index] + 1, UNSEEN).astype(np.int32)
 
     def save(self, path: Path) -> None:
         """Write the schema with its vocabularies as JSON."""

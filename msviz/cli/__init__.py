@@ -43,7 +43,7 @@ def run(arguments: Sequence[str]) -> int:
 def outcome(arguments: Sequence[str]) -> tuple[int, str]:
     """Run one command line; return its exit code and the one line that tells how it failed, "" for none."""
     debug = "--debug" in arguments
-    given = [argument for argument in arguments if argument != "--debug"] or ["--help"]
+    words = [argument for argument in arguments if argument != "--debug"] or ["--help"]
     main_thread = threading.current_thread() is threading.main_thread()
     # What is half done is cleaned up on SIGTERM as it is on Ctrl-C.
     before = signal.signal(signal.SIGTERM, _end) if main_thread else None
@@ -53,7 +53,7 @@ def outcome(arguments: Sequence[str]) -> tuple[int, str]:
         with warnings.catch_warnings():
             if not debug:
                 warnings.simplefilter("ignore")
-            code = commands.app(given, prog_name="msviz", standalone_mode=False)
+            code = commands.app(words, prog_name="msviz", standalone_mode=False)
         return (code if isinstance(code, int) else 0), ""
     except BaseException as error:
         if isinstance(error, BrokenPipeError) or isinstance(error.__context__, BrokenPipeError):
@@ -62,7 +62,7 @@ def outcome(arguments: Sequence[str]) -> tuple[int, str]:
             return 0, ""
         if debug:
             traceback.print_exc()
-        line, code = told(error, given)
+        line, code = told(error, words)
         return code, " ".join(line.split())
     finally:
         if main_thread:
@@ -88,7 +88,7 @@ def told(error: BaseException, given: Sequence[str]) -> tuple[str, int]:
     return f"error: unexpected {type(error).__name__}: {error}; run with --debug", BROKEN
 
 
-def _usage(error: TyperException, given: Sequence[str]) -> str:
+def _usage(error: TyperException, words: Sequence[str]) -> str:
     """Return a usage error with the value and the valid choices where the library leaves them out."""
     message = error.format_message().rstrip(".")
     context = getattr(error, "ctx", None)
@@ -102,17 +102,17 @@ def _usage(error: TyperException, given: Sequence[str]) -> str:
         return f"{message}; valid choices: {', '.join(command.list_commands(context))}"
     for option in getattr(getattr(error, "param", None), "opts", ()):
         if message.startswith("Invalid value"):
-            message = f"{option}: got {_given(option, given)!r}; {message.split(': ', 1)[1]}"
+            message = f"{option}: got {_option_value(option, words)!r}; {message.split(': ', 1)[1]}"
     return f"{message}; see '{context.command_path} --help'"
 
 
-def _given(option: str, given: Sequence[str]) -> str:
+def _option_value(option: str, words: Sequence[str]) -> str:
     """Return the value that an option was given on the command line, as --option value or --option=value."""
-    for position, argument in enumerate(given):
+    for position, argument in enumerate(words):
         if argument.startswith(f"{option}="):
             return argument.partition("=")[2]
         if argument == option:
-            return given[position + 1]
+            return words[position + 1]
     return ""
 
 

@@ -127,37 +127,37 @@ def describe(folder: Annotated[Path, typer.Argument(metavar="DIR")], as_json: Js
     from msviz.data.describe import describe
     from msviz.dataset import open_data
 
-    found = describe(open_data(folder))
+    facts = describe(open_data(folder))
     if as_json:
-        print_json(found)
+        print_json(facts)
         return
-    splits = ", ".join(f"{name} {rows:,}" for name, rows in found["rows"].items())
-    print(f"{found['name']}: {sum(found['rows'].values()):,} rows ({splits})\n")
+    splits = ", ".join(f"{name} {rows:,}" for name, rows in facts["rows"].items())
+    print(f"{facts['name']}: {sum(facts['rows'].values()):,} rows ({splits})\n")
     print_table(
         ["scenario", "rows", "clicks", "click rate"],
         [
             [line["name"], f"{line['rows']:,}", f"{line['clicks']:,}", _percent(line["click_rate"])]
-            for line in found["scenarios"]
+            for line in facts["scenarios"]
         ]
-        + [["all", f"{sum(found['rows'].values()):,}", "", _percent(found["click_rate"])]],
+        + [["all", f"{sum(facts['rows'].values()):,}", "", _percent(facts["click_rate"])]],
     )
     print()
     print_table(
         ["field", "title", "role", "kind", "ids", "specific"],
         [
             [f["name"], f["title"], f["role"], f["kind"], f["size"] or "", "yes" if f["specific"] else ""]
-            for f in found["fields"]
+            for f in facts["fields"]
         ],
     )
-    if past := found["history"]:
-        told = f"{_percent(past['share'])} of the rows"
+    if past := facts["history"]:
+        length = f"{_percent(past['share'])} of the rows"
         if past["share"]:
-            told += f", {past['mean_length']:,.1f} behaviours on average, {past['longest']:,} at most"
-        print(f"\n{past['title']}: {told}; {past['events']:,} events are kept")
-    if found["signals"]:
+            length += f", {past['mean_length']:,.1f} behaviours on average, {past['longest']:,} at most"
+        print(f"\n{past['title']}: {length}; {past['events']:,} events are kept")
+    if facts["signals"]:
         print()
         lines = []
-        for signal in found["signals"]:
+        for signal in facts["signals"]:
             values = [signal[key] for key in ("least", "mean", "most")]
             numbers = [f"{value:,.0f}" if value >= 100 else f"{value:.4g}" for value in values]
             lines.append([signal["title"], signal["unit"] or "", *numbers])
@@ -201,12 +201,12 @@ def train(
         from msviz.training.loop import Training, parse_training
         from msviz.training.loop import train as fit
 
-        given = settings(values or [])
-        known = net_class(model).Config.model_fields
-        for key in given:
-            if key not in known and key not in Training.model_fields:
-                raise invalid("--set", key, one_of([*known, *Training.model_fields]))
-        own = {key: value for key, value in given.items() if key in Training.model_fields}
+        chosen = settings(values or [])
+        fields = net_class(model).Config.model_fields
+        for key in chosen:
+            if key not in fields and key not in Training.model_fields:
+                raise invalid("--set", key, one_of([*fields, *Training.model_fields]))
+        own = {key: value for key, value in chosen.items() if key in Training.model_fields}
         if epochs is not None:
             own["epochs"] = epochs
         if probe:
@@ -215,7 +215,7 @@ def train(
             cost = time_it(
                 model,
                 open_data(folder),
-                values={key: value for key, value in given.items() if key in known},
+                values={key: value for key, value in chosen.items() if key in fields},
                 training=parse_training(own),
                 seed=seed,
                 device=device,
@@ -231,7 +231,7 @@ def train(
             model,
             open_data(folder),
             out,
-            values={key: value for key, value in given.items() if key in known},
+            values={key: value for key, value in chosen.items() if key in fields},
             training=parse_training(own),
             seed=seed,
             device=device,
@@ -283,16 +283,21 @@ def evaluate(
     from msviz.training.scoring import evaluate as score
 
     opened = Run.open(run)
-    place = choose_device(device)
+    chosen_device = choose_device(device)
     dataset = find_data(opened, data)
     with Terminal(quiet=True) as terminal:
-        found = score(load_net(opened, place), dataset.split(split), device=place, progress=terminal.progress)
+        measures = score(
+            load_net(opened, chosen_device),
+            dataset.split(split),
+            device=chosen_device,
+            progress=terminal.progress,
+        )
     if as_json:
         about = {"model": opened.card.model, "run": opened.name, "data": dataset.name, "split": split}
-        print_json({**about, **found})
+        print_json({**about, **measures})
         return
     print(f"{opened.name} ({opened.card.model}) on {dataset.name}, {split}\n")
-    _print_measures(found)
+    _print_measures(measures)
 
 
 @app.command()
@@ -337,10 +342,12 @@ def draw(
     kind = _ending(out, ("html", "json", *export.IMAGES))
     if kind in export.IMAGES:
         export.browser()  # before the work, not after it
-    given = settings(values or [])
-    asked = _analysis_options(name)
-    finding = _ask(name, run, data, {key: given.pop(key) for key in list(given) if key in asked})
-    chosen = _choices(load_picture(finding.picture), given, asked)
+    choices = settings(values or [])
+    question_options = _analysis_options(name)
+    finding = _ask(
+        name, run, data, {key: choices.pop(key) for key in list(choices) if key in question_options}
+    )
+    chosen = _choices(load_picture(finding.picture), choices, question_options)
     figure = export.dressed(finding.figure(**chosen), finding)
     out.parent.mkdir(parents=True, exist_ok=True)
     if kind in export.IMAGES:
@@ -390,25 +397,25 @@ def gallery(
     hung = items.gallery_items(
         items.runs_of(models), open_data(files[0].parent) if files else None, items.ab_log(folder)
     )
-    hung = [one for one in hung if paper in (None, one.paper)]
+    hung = [item for item in hung if paper in (None, item.paper)]
     if tables is not None and out is None:
-        hung = [one for one in hung if one.tile.study]
-    found = []
+        hung = [item for item in hung if item.tile.study]
+    drawings = []
     with Terminal() as terminal:
-        for number, told in enumerate(items.findings(hung), 1):
-            found.append(told)
-            terminal.progress(number / len(hung), f"{told[0].paper}, {told[0].tile.label}")
+        for number, drawing in enumerate(items.findings(hung), 1):
+            drawings.append(drawing)
+            terminal.progress(number / len(hung), f"{drawing[0].paper}, {drawing[0].tile.label}")
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(items.page(found), encoding="utf-8")
+        out.write_text(items.page(drawings), encoding="utf-8")
     if tables is not None:
         tables.parent.mkdir(parents=True, exist_ok=True)
-        tables.write_text(studies.page(found), encoding="utf-8")
-    drawn = sum(finding is not None for _, finding, _ in found)
-    print(f"{drawn} of {len(found)} drawn")
-    for one, finding, why in found:
+        tables.write_text(studies.page(drawings), encoding="utf-8")
+    drawn = sum(finding is not None for _, finding, _ in drawings)
+    print(f"{drawn} of {len(drawings)} drawn")
+    for item, finding, why in drawings:
         if finding is None:
-            print(f"{one.paper}, {one.tile.label}: {why}")
+            print(f"{item.paper}, {item.tile.label}: {why}")
 
 
 @app.command()
@@ -476,19 +483,19 @@ def _analysis_options(name: str) -> list[str]:
     return [*load_question(name).options.model_fields, *CommonOptions.model_fields]
 
 
-def _choices(picture: Any, given: dict[str, Any], asked: Sequence[str]) -> dict[str, Any]:
+def _choices(picture: Any, choices: dict[str, Any], question_options: Sequence[str]) -> dict[str, Any]:
     """Return the picture's choices; raise MsvizError for one that neither picture nor question knows."""
     import inspect
 
-    known = [
+    own = [
         name
         for name, parameter in inspect.signature(picture.draw, eval_str=True).parameters.items()
         if parameter.annotation in (str, str | None)
     ]
-    for key in given:
-        if key not in known:
-            raise invalid("--set", key, one_of([*asked, *known]))
-    return given
+    for key in choices:
+        if key not in own:
+            raise invalid("--set", key, one_of([*question_options, *own]))
+    return choices
 
 
 def _summary(dataset: Any) -> str:
@@ -524,10 +531,10 @@ def print_json(content: dict[str, Any]) -> None:
     print(json.dumps(content, ensure_ascii=False, allow_nan=False, indent=1))
 
 
-def _print_measures(found: dict[str, Any]) -> None:
+def _print_measures(measures: dict[str, Any]) -> None:
     """Print AUC, logloss, AUC by user and bias, overall and per scenario, with their intervals."""
     lines, reasons = [], []
-    for name, line in {"all scenarios": found["overall"], **found["scenarios"]}.items():
+    for name, line in {"all scenarios": measures["overall"], **measures["scenarios"]}.items():
         cells = [name, f"{line['rows']:,}", f"{line['clicks']:,}"]
         for metric in ("auc", "logloss", "gauc", "bias"):
             cells.append(_measure(line[metric], percent=metric == "bias"))

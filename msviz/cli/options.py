@@ -48,9 +48,9 @@ def with_options(function: Callable[..., None], kind: type[BaseModel]) -> Callab
     # `schema` would hide a method of pydantic's, so such a field goes by its alias.
     names = {field.alias or name: field for name, field in kind.model_fields.items()}
 
-    def command(**given: Any) -> None:
-        values = {name: given.pop(name) for name in names}
-        function(values=values, **given)
+    def command(**parsed: Any) -> None:
+        values = {name: parsed.pop(name) for name in names}
+        function(values=values, **parsed)
 
     fixed = inspect.signature(function, eval_str=True).parameters.values()
     fields = [
@@ -62,8 +62,8 @@ def with_options(function: Callable[..., None], kind: type[BaseModel]) -> Callab
         )
         for name, field in names.items()
     ]
-    kept = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in fixed if p.name != "values"]
-    signature = inspect.Signature([*kept, *fields])
+    own = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in fixed if p.name != "values"]
+    signature = inspect.Signature([*own, *fields])
     command.__signature__ = signature  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()}
     command.__doc__ = function.__doc__
@@ -121,11 +121,11 @@ def _annotation(name: str, kind: Any, default: Any, words: str) -> Any:
     if kind is bool:
         names = [flag] if default is False else [f"{flag}/--no-{name.replace('_', '-')}"]
         return Annotated[bool | None, typer.Option(*names, help=words, show_default=False)]
-    known = default is None or isinstance(default, str | int | float | Path)
-    shown = f" (default: {default})" if known and default not in (None, "") else ""
+    printable = default is None or isinstance(default, str | int | float | Path)
+    note = f" (default: {default})" if printable and default not in (None, "") else ""
     plain = next((part for part in get_args(kind) if part is not type(None)), kind)  # T of T | None
     metavar = {int: "INTEGER", float: "NUMBER", Path: "PATH"}.get(plain, "TEXT")
-    return Annotated[str | None, typer.Option(flag, help=words + shown, metavar=metavar, show_default=False)]
+    return Annotated[str | None, typer.Option(flag, help=words + note, metavar=metavar, show_default=False)]
 
 
 def _value(text: str) -> Any:

@@ -48,11 +48,11 @@ def list_runs(
 
     if sort not in ORDERS:
         raise invalid("--sort", sort, one_of(ORDERS))
-    seen = listed(_folder(shelf))
-    found = chosen(seen.entries, text=search, tags=tag or (), models=model or (), order=sort)
+    listing = listed(_folder(shelf))
+    entries = chosen(listing.entries, text=search, tags=tag or (), models=model or (), order=sort)
     lines: list[dict[str, Any]] = []
-    for entry in found:
-        card, notes, parent = entry.card, entry.notes, seen.parent(entry)
+    for entry in entries:
+        card, notes, parent = entry.card, entry.notes, listing.parent(entry)
         lines.append(
             {
                 "name": entry.name,
@@ -70,17 +70,17 @@ def list_runs(
             }
         )
     if as_json:
-        broken = [{"path": str(one.path), "why": one.why} for one in seen.broken]
+        broken = [{"path": str(unreadable.path), "why": unreadable.why} for unreadable in listing.broken]
         print(json.dumps({"runs": lines, "broken": broken}, ensure_ascii=False, indent=1))
         return
     _table(lines)
-    print(f"\n{len(found):,} of {len(seen.entries):,} runs")
-    for entry in found:
+    print(f"\n{len(entries):,} of {len(listing.entries):,} runs")
+    for entry in entries:
         for doubt in entry.card.doubts:
             print(f"beware of {entry.name}: {doubt}")
-    for one in seen.broken:
-        print(f"not a run that can be read: {one.path.name}: {one.why}")
-    for entry in found:
+    for unreadable in listing.broken:
+        print(f"not a run that can be read: {unreadable.path.name}: {unreadable.why}")
+    for entry in entries:
         if entry.notes.trouble:
             print(f"{entry.name}: its notes are left out: {entry.notes.trouble}")
 
@@ -101,8 +101,8 @@ def import_run(
 
     with Terminal() as terminal:
         limits = Limits(total=int(largest * 2**30))
-        made = fetch(address, _folder(shelf), name, limits=limits, progress=terminal.progress)
-    print(f"wrote {made}")
+        imported = fetch(address, _folder(shelf), name, limits=limits, progress=terminal.progress)
+    print(f"wrote {imported}")
 
 
 @app.command("take", hidden=True)  # as it was called before
@@ -117,8 +117,8 @@ def export_run(
     from msviz.shelving.transfer import export_run as send
 
     with Terminal() as terminal:
-        made = send(_run(run, shelf), address, findings=findings, progress=terminal.progress)
-    print(f"wrote {made}")
+        exported = send(_run(run, shelf), address, findings=findings, progress=terminal.progress)
+    print(f"wrote {exported}")
 
 
 @app.command()
@@ -177,16 +177,16 @@ def restore(
     """Bring a deleted run back; without a name, list those that can be."""
     from msviz.shelving import folders
 
-    found = folders.trash(_folder(shelf))
+    deleted = folders.trash(_folder(shelf))
     if name is None:
-        for one in found:
-            print(f"{one.name}  deleted {_ago(one.when)}")
-        if not found:
+        for run in deleted:
+            print(f"{run.name}  deleted {_ago(run.when)}")
+        if not deleted:
             print("nothing was deleted")
         return
-    entry = next((one for one in found if name in (one.name, one.path.name)), None)
+    entry = next((run for run in deleted if name in (run.name, run.path.name)), None)
     if entry is None:
-        names = dict.fromkeys(one.name for one in found)
+        names = dict.fromkeys(run.name for run in deleted)
         raise invalid("deleted run", name, one_of(names) if names else "nothing was deleted")
     print(f"restored {folders.restore(entry)}")
 

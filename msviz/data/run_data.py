@@ -19,23 +19,23 @@ def find_data(run: Run, data: Dataset | Path | str | None = None) -> Dataset:
     the given data means something else by its ids.
     """
     if data is not None:
-        given = data if isinstance(data, Dataset) else open_data(data)
-        _same_words(run, given.schema)
-        given = match_run(given, run.schema)
-        if given.schema.scenarios != run.schema.scenarios:
+        dataset = data if isinstance(data, Dataset) else open_data(data)
+        _same_words(run, dataset.schema)
+        dataset = match_run(dataset, run.schema)
+        if dataset.schema.scenarios != run.schema.scenarios:
             raise MsvizError(f"data: its scenarios are not those that run {run.name} was trained on")
-        return given
-    known = run.card.data
+        return dataset
+    card = run.card.data
     shelf = Path(os.environ.get("MSVIZ_DATA", "data"))
-    places = [run.path / known.path] if known.path else []
-    for place in [*places, shelf / known.name]:
-        if (place / "dataset.json").is_file():
-            found = open_data(place)
-            if found.fingerprint == known.fingerprint:
-                return match_run(found, run.schema)
+    places = [run.path / card.path] if card.path else []
+    for folder in [*places, shelf / card.name]:
+        if (folder / "dataset.json").is_file():
+            dataset = open_data(folder)
+            if dataset.fingerprint == card.fingerprint:
+                return match_run(dataset, run.schema)
     raise invalid(
         "data",
-        known.name,
+        card.name,
         f"the data that run {run.name} was trained on is not in {shelf}/ (or changed since); "
         "pass its folder as --data",
     )

@@ -48,12 +48,12 @@ def papers() -> list[str]:
 def gallery_items(runs: Sequence[Run], dataset: Dataset | None, log: Path | None) -> list[GalleryItem]:
     """Return every tile of every paper with the runs that draw it, or what is missing."""
     row = None if dataset is None else telling_row(dataset)
-    found = []
+    items = []
     for paper in papers():
         for tile in load_paper(paper).tiles:
             with_runs = ready(tile, runs, row=row, log=log)
-            found.append(GalleryItem(paper, tile, with_runs, "" if with_runs else _missing(tile, runs)))
-    return found
+            items.append(GalleryItem(paper, tile, with_runs, "" if with_runs else _missing(tile, runs)))
+    return items
 
 
 def telling_row(dataset: Dataset) -> int | None:
@@ -61,8 +61,8 @@ def telling_row(dataset: Dataset) -> int | None:
     part = dataset.split("test")
     if not part.rows:
         return None
-    place = int(np.argmax(part.history_spans[1])) if dataset.schema.sequences else 0
-    return int(part.row[place])
+    position = int(np.argmax(part.history_spans[1])) if dataset.schema.sequences else 0
+    return int(part.row[position])
 
 
 def ab_log(folder: Path) -> Path | None:
@@ -74,14 +74,14 @@ def findings(hung: Sequence[GalleryItem]) -> Iterator[tuple[GalleryItem, Finding
     """Yield every tile with its finding, computed and kept where it is not yet; or None and the reason."""
     from msviz.analyses.run import analyse
 
-    for one in hung:
-        if one.ready is None:
-            yield one, None, one.missing
+    for item in hung:
+        if item.ready is None:
+            yield item, None, item.missing
             continue
         try:
-            yield one, analyse(one.tile.analysis, one.ready.run, **one.ready.options), ""
+            yield item, analyse(item.tile.analysis, item.ready.run, **item.ready.options), ""
         except MsvizError as error:
-            yield one, None, str(error)
+            yield item, None, str(error)
 
 
 def page(found: Sequence[tuple[GalleryItem, Finding | None, str]]) -> str:
@@ -105,14 +105,16 @@ def table(found: Sequence[tuple[GalleryItem, Finding | None, str]]) -> str:
         "| paper | figure | what it shows | view | run | command | score |",
         "|---|---|---|---|---|---|---|",
     ]
-    for one, finding, why in found:
-        tile = one.tile
-        run = one.ready.run.name if one.ready and one.ready.run else "–"
-        if one.ready and one.ready.other:
-            run += f", {one.ready.other.name}"
-        state = _score(one, finding) if finding else f"not on this shelf: {why}"
-        command = f"`msviz analyse {tile.analysis} {_told(one)}`" if one.ready else _block(tile.command)
-        cells = [one.paper, tile.label, tile.title, f"`{_view(one)}`", run, command, state]
+    for item, finding, why in found:
+        tile = item.tile
+        run = item.ready.run.name if item.ready and item.ready.run else "–"
+        if item.ready and item.ready.other:
+            run += f", {item.ready.other.name}"
+        state = _score(item, finding) if finding else f"not on this shelf: {why}"
+        command = (
+            f"`msviz analyse {tile.analysis} {_arguments(item)}`" if item.ready else _block(tile.command)
+        )
+        cells = [item.paper, tile.label, tile.title, f"`{_view(item)}`", run, command, state]
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"
 
@@ -123,30 +125,30 @@ def _missing(tile: Tile, runs: Sequence[Run]) -> str:
     return "needs " + (", ".join(lacking[:NAMED]) + left if lacking else "an A/B log in the data folder")
 
 
-def _view(one: GalleryItem) -> str:
+def _view(item: GalleryItem) -> str:
     """Return the address of a tile's view: the gallery's own where other pages do not list its runs."""
-    if one.ready is None:
-        return one.tile.page
-    if any(map(studied, one.ready.runs)):
-        return f"gallery?paper={one.paper}"
-    link = one.ready.link
-    return f"{one.tile.page}?{urlencode(link, doseq=True)}" if link else one.tile.page
+    if item.ready is None:
+        return item.tile.page
+    if any(map(studied, item.ready.runs)):
+        return f"gallery?paper={item.paper}"
+    link = item.ready.link
+    return f"{item.tile.page}?{urlencode(link, doseq=True)}" if link else item.tile.page
 
 
-def _told(one: GalleryItem) -> str:
-    assert one.ready is not None
-    run = _place(one.ready.run.path) if one.ready.run else "-"
-    options = [f"--set {key}={_short(value)}" for key, value in one.ready.options.items()]
+def _arguments(item: GalleryItem) -> str:
+    assert item.ready is not None
+    run = _short_path(item.ready.run.path) if item.ready.run else "-"
+    options = [f"--set {key}={_short(value)}" for key, value in item.ready.options.items()]
     return " ".join([run, *options])
 
 
 def _short(value: object) -> str:
     """Return paths as a reader would type them from the root of the project."""
     paths = str(value).split(",")
-    return ",".join(_place(Path(path)) if "/" in path else path for path in paths)
+    return ",".join(_short_path(Path(path)) if "/" in path else path for path in paths)
 
 
-def _place(path: Path) -> str:
+def _short_path(path: Path) -> str:
     return "/".join(path.parts[-3 if path.parent.name == SHELF else -2 :])
 
 
@@ -155,17 +157,17 @@ def _block(command: str) -> str:
     return "<br>".join(f"`{line}`" for line in lines)
 
 
-def _score(one: GalleryItem, finding: Finding) -> str:
+def _score(item: GalleryItem, finding: Finding) -> str:
     """Return the scores against a planted truth, the first of them in words."""
     from msviz.analyses.run import score
     from msviz.data.run_data import find_data
 
-    if one.ready is None or one.ready.run is None:
+    if item.ready is None or item.ready.run is None:
         log = finding.provenance.parameters.get("log")
         planted = experiment.truth(Path(log)) if log else None
         scores = score(finding, planted, None) if planted else []
     else:
-        dataset = find_data(one.ready.run)
+        dataset = find_data(item.ready.run)
         scores = [] if dataset.truth is None else score(finding, dataset.truth, dataset.schema)
     if not scores:
         return "nothing to score"

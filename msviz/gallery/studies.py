@@ -43,17 +43,19 @@ def commands(models: Path, paper: str | None, study: str | None, seeds: int, dev
     One that was stopped goes on. Raises MsvizError for a study that is none, and where nothing on the shelf
     tells the settings.
     """
-    chosen = [one for name in papers() if paper in (None, name) for one in load_paper(name).studies]
+    chosen = [
+        paper_study for name in papers() if paper in (None, name) for paper_study in load_paper(name).studies
+    ]
     if study is not None:
-        labels = [one.label for one in chosen]
+        labels = [paper_study.label for paper_study in chosen]
         if study not in labels:
             raise invalid("--study", study, one_of(labels))
-        chosen = [one for one in chosen if one.label == study]
+        chosen = [paper_study for paper_study in chosen if paper_study.label == study]
     lines = []
-    for one in trainings(chosen, models, seeds, device):
-        if one.known is None:
-            out = models / SHELF / one.name
-            words = ["msviz", *one.plan.arguments(out, frames=0)]
+    for training in trainings(chosen, models, seeds, device):
+        if training.known is None:
+            out = models / SHELF / training.name
+            words = ["msviz", *training.plan.arguments(out, frames=0)]
             lines.append(shlex.join([*words, *(["--resume"] if (out / CHECKPOINT).is_dir() else [])]))
     return lines
 
@@ -70,21 +72,21 @@ def trainings(studies: Sequence[PaperStudy], models: Path, seeds: int, device: s
         for plan in variants(base, study.changes, range(base.seed, base.seed + seeds)):
             plans.setdefault(_mark(plan), (plan, base))
     ordered = sorted(plans.values(), key=lambda pair: pair[0].seed)
-    known = {
+    run_of = {
         _mark(plan): next(
             (run for mark in _data(runs, base) if (run := plan.trained(mark, runs)) is not None), None
         )
         for plan, base in ordered
     }
     # A name that another training left behind is not taken again: its run stays as it is.
-    mine = {run.path for run in known.values() if run is not None}
-    taken = [run.name for run in shelf(models / SHELF) if run.path not in mine]
-    found: list[StudyTraining] = []
+    own = {run.path for run in run_of.values() if run is not None}
+    taken = [run.name for run in shelf(models / SHELF) if run.path not in own]
+    out: list[StudyTraining] = []
     for plan, base in ordered:
-        run = known[_mark(plan)]
-        (name,) = names([plan], base, plan.model, [*taken, *(one.name for one in found)])
-        found.append(StudyTraining(plan, name, run))
-    return found
+        run = run_of[_mark(plan)]
+        (name,) = names([plan], base, plan.model, [*taken, *(training.name for training in out)])
+        out.append(StudyTraining(plan, name, run))
+    return out
 
 
 def page(found: Sequence[tuple[GalleryItem, Finding | None, str]]) -> str:

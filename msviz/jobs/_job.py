@@ -51,16 +51,16 @@ class Job:
     def __init__(self, folder: Path | str) -> None:
         """Read the folder; raise MsvizError when no job was written down there."""
         self.folder = Path(folder)
-        asked = files.read(self.folder / "job.json")
-        if asked is None:
+        request = files.read(self.folder / "job.json")
+        if request is None:
             raise invalid("job", str(folder), "wanted: the folder of a job")
-        self.kind: Kind = asked["kind"]
-        self.title: str = asked["title"]
-        self.who: str = asked["who"]
-        self.arguments: list[str] = asked["arguments"]
-        self.created: float = asked["created"]  # seconds since 1970
-        self.group: str = asked["group"]
-        self.result: Path | None = Path(asked["result"]) if asked["result"] else None
+        self.kind: Kind = request["kind"]
+        self.title: str = request["title"]
+        self.who: str = request["who"]
+        self.arguments: list[str] = request["arguments"]
+        self.created: float = request["created"]  # seconds since 1970
+        self.group: str = request["group"]
+        self.result: Path | None = Path(request["result"]) if request["result"] else None
 
     @property
     def id(self) -> str:
@@ -70,8 +70,8 @@ class Job:
     @property
     def place(self) -> float:
         """Return the place in the queue; lower ones come first."""
-        found = files.read(self.folder / "place.json")
-        return float(found["place"]) if found else self.created
+        content = files.read(self.folder / "place.json")
+        return float(content["place"]) if content else self.created
 
     @property
     def alive(self) -> bool:
@@ -90,35 +90,35 @@ class Job:
 
     def status(self) -> Status:
         """Return where the job is now."""
-        told = files.read(self.folder / "progress.json") or {"share": 0.0, "words": ""}
-        share, words = min(max(float(told["share"]), 0.0), 1.0), str(told["words"])
+        progress = files.read(self.folder / "progress.json") or {"share": 0.0, "words": ""}
+        share, words = min(max(float(progress["share"]), 0.0), 1.0), str(progress["words"])
         lost = len(self.lost)
         started = (self.folder / "process.json").is_file()
         alive = started and self.alive
         ended = files.read(self.folder / "exit.json")  # after `alive`: a process writes it before it goes
-        asked = files.read(self.folder / "cancel.json")
+        cancelled = files.read(self.folder / "cancel.json")
         if ended is not None:
-            return self._ended(ended, bool(asked), share, words, lost)
+            return self._ended(ended, bool(cancelled), share, words, lost)
         if alive:
-            state: State = "cancelling" if asked else "running"
+            state: State = "cancelling" if cancelled else "running"
             return Status(state, share, words or "starting", lost=lost)
-        if asked:
+        if cancelled:
             # Killed while it took too long to end: what it left on disk is whole all the same.
-            return Status("cancelled", share, words, "it was cancelled", lost, float(asked["at"]))
+            return Status("cancelled", share, words, "it was cancelled", lost, float(cancelled["at"]))
         if started:
             error = "its process was killed: by somebody, or because the machine ran out of memory"
             return Status("interrupted", share, words, error, lost + 1)
         waits = "goes on from its last checkpoint" if lost else "waiting"
         return Status("queued", share if lost else 0.0, waits, lost=lost)
 
-    def _ended(self, ended: dict[str, Any], asked: bool, share: float, words: str, lost: int) -> Status:
+    def _ended(self, ended: dict[str, Any], cancelled: bool, share: float, words: str, lost: int) -> Status:
         at = float(ended.get("at", 0.0))
         if ended["code"] == 0:
             return Status("finished", 1.0, words, "", lost, at)
         error = str(ended.get("line", "")).removeprefix("error: ").removeprefix("msviz: ")
         error = error or f"exit code {ended['code']}"
         if ended["code"] == STOPPED:
-            return Status("cancelled" if asked else "interrupted", share, words, error, lost, at)
+            return Status("cancelled" if cancelled else "interrupted", share, words, error, lost, at)
         return Status("failed", share, words, error, lost, at)
 
     def log(self, most: int = 20_000) -> str:
@@ -149,5 +149,5 @@ class Job:
     @property
     def lost(self) -> list[float]:
         """Return how far each attempt was whose process was killed."""
-        found = files.read(self.folder / "lost.json")
-        return list(found["shares"]) if found else []
+        content = files.read(self.folder / "lost.json")
+        return list(content["shares"]) if content else []

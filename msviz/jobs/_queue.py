@@ -59,9 +59,9 @@ class Queue:
         """
         name = key or f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
         with self._alone():
-            known = self.job(name)
-            if known is not None and known.status().state in ACTIVE:
-                return known
+            before = self.job(name)
+            if before is not None and before.status().state in ACTIVE:
+                return before
             if result is not None:
                 self._refuse_taken(result.resolve(), name)
             self._write(name, list(arguments), kind, title, who or getpass.getuser(), result, group)
@@ -84,7 +84,7 @@ class Queue:
         result: Path | None,
         group: str,
     ) -> None:
-        asked = {
+        request = {
             "arguments": arguments,
             "kind": kind,
             "title": title,
@@ -97,15 +97,15 @@ class Queue:
         if (folder / "job.json").is_file():
             self._forget(folder, "lost.json", "progress.json", "place.json")
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        files.write(folder / "job.json", asked)
+        files.write(folder / "job.json", request)
 
     def jobs(self) -> list[Job]:
         """Return all jobs, by their place in the queue."""
-        found = []
+        out = []
         for file in self.folder.glob("*/job.json"):
             with suppress(MsvizError):  # removed while we look
-                found.append(Job(file.parent))
-        return sorted(found, key=lambda job: (job.place, job.id))
+                out.append(Job(file.parent))
+        return sorted(out, key=lambda job: (job.place, job.id))
 
     def job(self, id: str) -> Job | None:
         """Return the job of that name, or None; a name that is no plain one is none."""
@@ -137,14 +137,16 @@ class Queue:
     def move(self, job: Job, steps: int) -> None:
         """Move a waiting job so many places later in its line (negative: earlier)."""
         with self._alone():
-            line = [one for one in self.jobs() if one.kind == job.kind and one.status().state == "queued"]
-            here = next((n for n, one in enumerate(line) if one.id == job.id), None)
+            line = [
+                other for other in self.jobs() if other.kind == job.kind and other.status().state == "queued"
+            ]
+            here = next((n for n, other in enumerate(line) if other.id == job.id), None)
             if here is None:
                 raise invalid("job", job.id, "it does not wait")
             line.insert(max(here + steps, 0), line.pop(here))
-            places = sorted(one.place for one in line)
-            for one, place in zip(line, places, strict=True):
-                files.write(one.folder / "place.json", {"place": place})
+            places = sorted(other.place for other in line)
+            for other, position in zip(line, places, strict=True):
+                files.write(other.folder / "place.json", {"place": position})
 
     def remove(self, job: Job, leftovers: bool = False) -> None:
         """Forget a job that waits or has ended; raise MsvizError while it runs.
@@ -155,12 +157,12 @@ class Queue:
             state = job.status().state
             if state in ("running", "cancelling"):
                 raise invalid("job", job.id, f"it is {state}; cancel it first")
-            made = job.result
-            if leftovers and made is not None and not is_run(made):
-                shutil.rmtree(made / CHECKPOINT, ignore_errors=True)
-                shutil.rmtree(made / FRAMES, ignore_errors=True)
+            result = job.result
+            if leftovers and result is not None and not is_run(result):
+                shutil.rmtree(result / CHECKPOINT, ignore_errors=True)
+                shutil.rmtree(result / FRAMES, ignore_errors=True)
                 with suppress(OSError):
-                    made.rmdir()
+                    result.rmdir()
             shutil.rmtree(job.folder, ignore_errors=True)
 
     def dispatch(self) -> bool:
@@ -173,9 +175,9 @@ class Queue:
                 elif state == "interrupted" and self._goes_on(job):
                     states[job] = "queued"
             for kind in KINDS:
-                mine = {job: state for job, state in states.items() if job.kind == kind}
-                free = room(kind) - sum(state in ("running", "cancelling") for state in mine.values())
-                waiting = [job for job, state in mine.items() if state == "queued"]
+                of_kind = {job: state for job, state in states.items() if job.kind == kind}
+                free = room(kind) - sum(state in ("running", "cancelling") for state in of_kind.values())
+                waiting = [job for job, state in of_kind.items() if state == "queued"]
                 for job in waiting[: max(free, 0)]:
                     self._start(job)
             self._tidy(states)
@@ -201,8 +203,8 @@ class Queue:
 
     def _hurry(self, job: Job) -> None:
         """Kill a job that was asked to end long enough ago; whoever asked may be gone by now."""
-        asked = files.read(job.folder / "cancel.json")
-        if asked and time.time() - asked["at"] > GRACE:
+        cancelled = files.read(job.folder / "cancel.json")
+        if cancelled and time.time() - cancelled["at"] > GRACE:
             job.signal(signal.SIGKILL)
 
     def _goes_on(self, job: Job) -> bool:

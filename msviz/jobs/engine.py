@@ -42,10 +42,10 @@ def socket_of(folder: Path) -> Path:
     A socket's path may have some 100 characters, so it does not lie in the folder itself. Raises MsvizError
     where others could answer in its place.
     """
-    place = Path(tempfile.gettempdir()) / f"msviz-{os.getuid()}"
-    place.mkdir(mode=0o700, exist_ok=True)
-    found = place.stat()
-    if found.st_uid != os.getuid() or found.st_mode & 0o077:
-        raise MsvizError(f"jobs: {place} belongs to somebody else or is open to others; remove it")
+    directory = Path(tempfile.gettempdir()) / f"msviz-{os.getuid()}"
+    directory.mkdir(mode=0o700, exist_ok=True)
+    stat = directory.stat()
+    if stat.st_uid != os.getuid() or stat.st_mode & 0o077:
+        raise MsvizError(f"jobs: {directory} belongs to somebody else or is open to others; remove it")
     name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
-    return place / f"{name}.socket"
+    return directory / f"{name}.socket"

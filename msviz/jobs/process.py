@@ -27,8 +27,8 @@ def start(folder: Path, arguments: Sequence[str], warm: Path | None = None, thre
         "OMP_NUM_THREADS": str(threads),
     }
     with (folder / "output.log").open("ab") as output, (folder / "errors.log").open("ab") as errors:
-        asked = {"folder": str(folder.resolve()), "arguments": list(arguments), "cwd": str(Path.cwd())}
-        pid = _forked(warm, {**asked, "environment": environment}) if warm else None
+        request = {"folder": str(folder.resolve()), "arguments": list(arguments), "cwd": str(Path.cwd())}
+        pid = _fork(warm, {**request, "environment": environment}) if warm else None
         if pid is None:
             process = subprocess.Popen(
                 [sys.executable, "-m", "msviz.cli.processes.job", str(folder.resolve()), *arguments],
@@ -68,7 +68,7 @@ def send(pid: int, born: str, number: signal.Signals) -> None:
             return
 
 
-def _forked(path: Path, asked: dict[str, Any]) -> int | None:
+def _fork(path: Path, request: dict[str, Any]) -> int | None:
     """Return the process id of a job that the warm process forked; None where it does not answer at once."""
     try:
         with socket.socket(socket.AF_UNIX) as door:
@@ -78,7 +78,7 @@ def _forked(path: Path, asked: dict[str, Any]) -> int | None:
             if answers.readline() != "ready\n":
                 return None
             door.settimeout(None)  # from here on it is forking
-            door.sendall(json.dumps(asked).encode() + b"\n")
+            door.sendall(json.dumps(request).encode() + b"\n")
             return int(answers.readline())
     except (OSError, ValueError):
         return None

@@ -127,16 +127,16 @@ class _Attention(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         query, key, value, *saved = ctx.saved_tensors
-        found = query.new_empty(3, *query.shape)
-        gradients(gradient, Mixed(*saved), query, key, value, found, *ctx.settings)
-        return *found.unbind(), None, None, None
+        input_gradients = query.new_empty(3, *query.shape)
+        gradients(gradient, Mixed(*saved), query, key, value, input_gradients, *ctx.settings)
+        return *input_gradients.unbind(), None, None, None
 
 
 def by_head(left: Tensor, right: Tensor) -> Tensor:
     """Return the products of matrices (heads, B, n, k) and (heads, B, k, m), read where they lie."""
     out = left.new_empty(*left.shape[:3], right.shape[3])
-    for one, other, into in zip(left.unbind(), right.unbind(), out.unbind(), strict=True):
-        torch.bmm(one, other, out=into)
+    for a, b, into in zip(left.unbind(), right.unbind(), out.unbind(), strict=True):
+        torch.bmm(a, b, out=into)
     return out
 
 

@@ -83,8 +83,8 @@ def attend(
         return drop(tap(weights), rate) @ value
     # A row without any behaviour would be NaN; it attends anywhere and is then set to 0.
     present = mask.any(1, keepdim=True)
-    shown = (mask | ~present)[:, None, None, :]
-    mixed = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=shown, scale=scale)
+    hidden = (mask | ~present)[:, None, None, :]
+    mixed = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=hidden, scale=scale)
     return mixed * present[:, :, None, None]
 
 
@@ -135,12 +135,14 @@ class _Attend(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         query, key, value, mask, values, share = ctx.saved_tensors
-        found = [x.new_empty(len(x), x.shape[2], x.shape[1] * x.shape[3]) for x in (query, key, value)]
+        input_gradients = [
+            x.new_empty(len(x), x.shape[2], x.shape[1] * x.shape[3]) for x in (query, key, value)
+        ]
         gradients = _gradients(heads_joined(gradient), query, key, value, mask, values, share, *ctx.settings)
         for rows, parts in gradients:
-            for part, into in zip(parts, found, strict=True):
+            for part, into in zip(parts, input_gradients, strict=True):
                 _rows_first(part.transpose(1, 2), into[rows])
-        of_query, of_key, of_value = (heads_apart(part, query.shape[1]) for part in found)
+        of_query, of_key, of_value = (heads_apart(part, query.shape[1]) for part in input_gradients)
         return of_query, of_key, of_value, None, None, None, None, None
 
 
@@ -163,11 +165,11 @@ class _SelfAttend(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         packed, mask, values, share = ctx.saved_tensors
         query, key, value = (heads_apart(part, len(share)) for part in packed.chunk(3, dim=2))
-        found = torch.empty_like(packed)
+        packed_gradient = torch.empty_like(packed)
         for rows, parts in _gradients(gradient, query, key, value, mask, values, share, *ctx.settings):
             # The three one under another, (3 · H, d, b, T).
-            _rows_first(torch.cat([part.transpose(1, 2) for part in parts]), found[rows])
-        return found, None, None, None, None, None
+            _rows_first(torch.cat([part.transpose(1, 2) for part in parts]), packed_gradient[rows])
+        return packed_gradient, None, None, None, None, None
 
 
 @dataclass(frozen=True)

@@ -103,9 +103,9 @@ class Spau(nn.Module):
         if tap.watched:
             return attend(query, key, value, mask, scale=scale, tap=_Folded(tap, self.experts))
         # A row without any behaviour attends anywhere: user and target attention leave it out.
-        seen = (mask | ~mask.any(1, keepdim=True))[:, None, None]
+        allowed = (mask | ~mask.any(1, keepdim=True))[:, None, None]
         mixed: Tensor = functional.scaled_dot_product_attention(
-            query, key, value, attn_mask=seen, scale=scale
+            query, key, value, attn_mask=allowed, scale=scale
         )
         return mixed
 
@@ -139,8 +139,8 @@ class _Folded(Tap):
 
     def forward(self, values: Tensor) -> Tensor:
         heads, *rest = values.shape[1:]
-        shown: Tensor = self.tap(values.view(len(values), self.experts, heads // self.experts, *rest))
-        return shown.flatten(1, 2)
+        tapped: Tensor = self.tap(values.view(len(values), self.experts, heads // self.experts, *rest))
+        return tapped.flatten(1, 2)
 
 
 def _drawn(inputs: int, *shape: int) -> nn.Parameter:

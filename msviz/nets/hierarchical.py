@@ -39,15 +39,15 @@ def fresh(units: int, bottleneck: int, inputs: int, energy: float, most: float) 
     `most`; the rest from the one: the part that all scenarios and rows share. An optimiser moves a weight by
     its learning rate a step, so generators that started large would stay what they were drawn as.
     """
-    made = []
+    weights = []
     for outputs, fan_in in ((bottleneck, units), (units, bottleneck)):
         drawn = torch.randn(outputs, fan_in + 1, inputs + 1)
         deviation = min((0.5 / fan_in / energy) ** 0.5, most)
         drawn[..., :inputs] *= deviation
         drawn[..., inputs] *= (1 / fan_in - energy * deviation**2) ** 0.5
         drawn[:, fan_in] = 0
-        made.append(drawn)
-    return made[0], made[1]
+        weights.append(drawn)
+    return weights[0], weights[1]
 
 
 def split(condition: Tensor, units: int, bottleneck: int) -> tuple[Tensor, Tensor]:
@@ -66,8 +66,8 @@ def oriented(condition: Tensor, values: Tensor, bottleneck: int, index: Tensor) 
     # Mixed precision must not add up the rows of a scenario in bfloat16.
     dtype = torch.promote_types(condition.dtype, torch.float32)
     with torch.autocast(values.device.type, enabled=False):
-        given = (condition.to(dtype), with_one(values).to(dtype), index)
-        out: Tensor = _Oriented.apply(*given, bottleneck)  # type: ignore[no-untyped-call]
+        tensors = (condition.to(dtype), with_one(values).to(dtype), index)
+        out: Tensor = _Oriented.apply(*tensors, bottleneck)  # type: ignore[no-untyped-call]
     return out
 
 
@@ -109,10 +109,10 @@ class _Oriented(torch.autograd.Function):
 def _scaled(common: Tensor, weights: Tensor) -> Tensor:
     """Return u (B, G, K + 1), written once: embeddings (B, I, d) times weights (B, G, I), a one (Eq. 7)."""
     rows, heads, fields = weights.shape
-    made = common.new_empty(rows, heads, fields * common.shape[2] + 1)
-    made[..., -1] = 1
-    torch.mul(weights[..., None], common[:, None], out=_by_field(made, fields))
-    return made
+    scaled = common.new_empty(rows, heads, fields * common.shape[2] + 1)
+    scaled[..., -1] = 1
+    torch.mul(weights[..., None], common[:, None], out=_by_field(scaled, fields))
+    return scaled
 
 
 def _by_field(u: Tensor, fields: int) -> Tensor:
@@ -128,8 +128,8 @@ def implicit(values: Tensor, common: Tensor, weights: Tensor, narrow: Tensor, wi
     """
     keep = torch.is_grad_enabled()
     with torch.autocast(values.device.type, enabled=False):
-        given = (tensor.to(narrow.dtype) for tensor in (values, common, weights))
-        out: Tensor = _Implicit.apply(*given, narrow, wide.to(narrow.dtype), keep)  # type: ignore[no-untyped-call]
+        tensors = (tensor.to(narrow.dtype) for tensor in (values, common, weights))
+        out: Tensor = _Implicit.apply(*tensors, narrow, wide.to(narrow.dtype), keep)  # type: ignore[no-untyped-call]
     return out
 
 

@@ -36,28 +36,28 @@ class PaperStudy:
     def changes(self) -> list[dict[str, Any]]:
         """Return what each training changes in the settings that it starts from."""
         combined = [dict(zip(self.grid, values, strict=True)) for values in product(*self.grid.values())]
-        return [{**self.base, **one} for one in (*self.variants, *(combined if self.grid else ()))]
+        return [{**self.base, **variant} for variant in (*self.variants, *(combined if self.grid else ()))]
 
     def begins(self, runs: Sequence[Run]) -> Run | None:
         """Return the run whose settings are taken: the one of that name, else the newest ordinary one."""
-        mine = [run for run in runs if run.card.model == self.model and ordinary(run)]
-        return next((run for run in mine if run.name == self.start), mine[0] if mine else None)
+        own = [run for run in runs if run.card.model == self.model and ordinary(run)]
+        return next((run for run in own if run.name == self.start), own[0] if own else None)
 
     def trained(self, runs: Sequence[Run]) -> list[list[Run]]:
         """Return for each of the changes the runs that differ from the start in it alone, one a seed."""
         start = self.begins(runs)
         if start is None:
             return [[] for _ in self.changes]
-        found = []
+        out = []
         for change in self.changes:
             by_seed = {run.card.seed: run for run in reversed(runs) if _alike(run, start, change)}
-            found.append([by_seed[seed] for seed in sorted(by_seed)])
-        return found
+            out.append([by_seed[seed] for seed in sorted(by_seed)])
+        return out
 
     def missing(self, runs: Sequence[Run]) -> list[str]:
         """Return in words the trainings that are not there: 'same with experts = 1'."""
-        found = zip(self.changes, self.trained(runs), strict=True)
-        return [words(self.model, change) for change, there in found if not there]
+        pairs = zip(self.changes, self.trained(runs), strict=True)
+        return [words(self.model, change) for change, there in pairs if not there]
 
 
 def settings(run: Run) -> dict[str, Any]:
@@ -67,22 +67,22 @@ def settings(run: Run) -> dict[str, Any]:
 
 def ordinary(run: Run) -> bool:
     """Tell whether a run was trained on all rows, with the log's own scenarios."""
-    found = settings(run)
-    return all(found[name] == value for name, value in ORDINARY.items())
+    values = settings(run)
+    return all(values[name] == value for name, value in ORDINARY.items())
 
 
 def words(model: str, values: Settings) -> str:
     """Return 'same with experts = 3'."""
-    told = ", ".join(f"{name} = {value!r}".replace("'", "") for name, value in values.items())
-    return model + (f" with {told}" if told else "")
+    changes = ", ".join(f"{name} = {value!r}".replace("'", "") for name, value in values.items())
+    return model + (f" with {changes}" if changes else "")
 
 
 def _alike(run: Run, start: Run, change: Settings) -> bool:
     """Tell whether a run has the settings of `start` with the change; either may be of an older msviz."""
     if (run.card.model, run.card.data.fingerprint) != (start.card.model, start.card.data.fingerprint):
         return False
-    mine, wanted = settings(run), {**settings(start), **change}
-    return change.keys() <= mine.keys() and same(mine, wanted)
+    own, wanted = settings(run), {**settings(start), **change}
+    return change.keys() <= own.keys() and same(own, wanted)
 
 
 def without(*parts: str) -> list[Settings]:

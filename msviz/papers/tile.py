@@ -25,8 +25,8 @@ class Wants:
         """Tell whether a run is of this kind."""
         if run.card.model != self.model:
             return False
-        found, wanted = settings(run), {**ORDINARY, **self.settings}
-        return all(found.get(name) == value for name, value in wanted.items())
+        values, wanted = settings(run), {**ORDINARY, **self.settings}
+        return all(values.get(name) == value for name, value in wanted.items())
 
     def words(self) -> str:
         """Return 'same with experts = 3'."""
@@ -87,34 +87,34 @@ def ready(
     Of several that fit, the first is taken, the newest on a shelf; of a study, runs of every seed. `row` is
     an impression to open, `log` an A/B log.
     """
-    given = {"{row}": row, "{log}": log}
-    if any(given.get(str(value), "") is None for value in tile.options.values()):
+    marks = {"{row}": row, "{log}": log}
+    if any(marks.get(str(value), "") is None for value in tile.options.values()):
         return None
     for data in dict.fromkeys(run.card.data.fingerprint for run in runs):
         beside = [run for run in runs if run.card.data.fingerprint == data]
         if not tile.missing(beside):
-            return _filled(tile, beside, row, log)
-    return None if tile.missing(runs) or not _free(tile) else _filled(tile, [], row, log)
+            return _fill(tile, beside, row, log)
+    return None if tile.missing(runs) or not _free(tile) else _fill(tile, [], row, log)
 
 
 def _free(tile: Tile) -> bool:
     return tile.run is None and tile.other is None and tile.study is None
 
 
-def _filled(tile: Tile, runs: Sequence[Run], row: int | None, log: Path | None) -> Ready:
+def _fill(tile: Tile, runs: Sequence[Run], row: int | None, log: Path | None) -> Ready:
     def first(wants: Wants | None, but: Run | None = None) -> Run | None:
         fitting = [run for run in runs if wants is not None and wants.fits(run) and run is not but]
         return fitting[0] if fitting else None
 
     run = first(tile.run)
     other = first(tile.other, run)
-    several = {one.path: one for found in (tile.study.trained(runs) if tile.study else []) for one in found}
+    several = {run.path: run for group in (tile.study.trained(runs) if tile.study else []) for run in group}
     many = list(several.values())
     main = run or (many[0] if many else None)
     marks: dict[str, Any] = {"{row}": str(row), "{log}": str(log)}
     paths = {**marks, "{other}": str(other.path) if other else ""}
-    paths["{runs}"] = ",".join(str(one.path) for one in many)
-    names = {**marks, "{other}": other.name if other else "", "{runs}": [one.name for one in many]}
+    paths["{runs}"] = ",".join(str(run.path) for run in many)
+    names = {**marks, "{other}": other.name if other else "", "{runs}": [run.name for run in many]}
     link = {key: names.get(value, value) for key, value in tile.link.items()}
     return Ready(
         tile,
@@ -130,13 +130,13 @@ def _filled(tile: Tile, runs: Sequence[Run], row: int | None, log: Path | None) 
 def of_study(study: PaperStudy, choices: Settings | None = None, **changes: Any) -> Tile:
     """Return the tile of a study: its runs beside one another, as `choices` draw them."""
     chosen = dict(choices or {})
-    shown = {"runs_show": chosen["view"].capitalize()} if "view" in chosen else {}
+    show = {"runs_show": chosen["view"].capitalize()} if "view" in chosen else {}
     tile = Tile(
         study.label,
         study.title,
         "runs_compared",
         "performance",
-        {"performance_view": "Runs", "runs": "{runs}", **shown},
+        {"performance_view": "Runs", "runs": "{runs}", **show},
         {"runs": "{runs}"},
         chosen,
         study=study,

@@ -42,15 +42,15 @@ class Opened:
         with told(f"bundle {name}"), self._readable():
             sent = file.seek(0, os.SEEK_END)
             self.archive = zipfile.ZipFile(_Small(file))
-        found = self.archive.infolist()
-        if len(found) > limits.files:
-            raise self.bad(f"{len(found):,} files", f"it may have {limits.files:,}")
-        for info in found:
+        members = self.archive.infolist()
+        if len(members) > limits.files:
+            raise self.bad(f"{len(members):,} files", f"it may have {limits.files:,}")
+        for info in members:
             self._check(info)
-        real = [info for info in found if not info.is_dir() and not _litter(info.filename)]
+        real = [info for info in members if not info.is_dir() and not _litter(info.filename)]
         self.top = self._top([info.filename for info in real])
         self.files = {info.filename.removeprefix(self.top): info for info in real}
-        self._check_names([info.filename for info in found if not _litter(info.filename)], len(real))
+        self._check_names([info.filename for info in members if not _litter(info.filename)], len(real))
         what = f"bundle {name}"
         self.size = check_sizes(((key, info.file_size) for key, info in self.files.items()), limits, what)
         if self.size > limits.free + limits.ratio * sent:
@@ -136,10 +136,10 @@ class _Small:
 
     def read(self, size: int = -1) -> bytes:
         """Return up to `size` bytes."""
-        found = self._file.read(min(size, DIRECTORY + 1) if size >= 0 else DIRECTORY + 1)
-        if len(found) > DIRECTORY:
+        content = self._file.read(min(size, DIRECTORY + 1) if size >= 0 else DIRECTORY + 1)
+        if len(content) > DIRECTORY:
             raise zipfile.BadZipFile("its list of files is too long")
-        return found
+        return content
 
 
 def _litter(name: str) -> bool:

@@ -70,12 +70,12 @@ def delete(run: Path) -> Path:
 
 def trash(shelf: Path) -> list[Deleted]:
     """Return the runs in a shelf's bin, the last deleted first."""
-    found = []
+    runs = []
     for path in shelf.glob(f"{BIN}/*/"):
         stamp, _, name = path.name.partition("-")
         with suppress(ValueError):
-            found.append(Deleted(path, name, datetime.strptime(stamp, STAMP).replace(tzinfo=UTC)))
-    return sorted(found, key=lambda one: one.when, reverse=True)
+            runs.append(Deleted(path, name, datetime.strptime(stamp, STAMP).replace(tzinfo=UTC)))
+    return sorted(runs, key=lambda run: run.when, reverse=True)
 
 
 def restore(entry: Deleted | Path) -> Path:
@@ -85,9 +85,9 @@ def restore(entry: Deleted | Path) -> Path:
     """
     path = entry if isinstance(entry, Path) else entry.path
     shelf = path.parent.parent
-    deleted = next((one for one in trash(shelf) if one.path.name == path.name), None)
+    deleted = next((run for run in trash(shelf) if run.path.name == path.name), None)
     if deleted is None:
-        raise invalid("deleted run", path.name, one_of([one.name for one in trash(shelf)] or ["none"]))
+        raise invalid("deleted run", path.name, one_of([run.name for run in trash(shelf)] or ["none"]))
     with locked(shelf), told(f"run {deleted.name}"):
         _drop_answers(shelf / deleted.name)
         target = shelf / free_name(shelf, deleted.name)
@@ -98,10 +98,10 @@ def restore(entry: Deleted | Path) -> Path:
 def empty(shelf: Path, *, days: float = DAYS) -> int:
     """Remove for good what was deleted at least so many days ago, and return how many runs that were."""
     limit = datetime.now(UTC) - timedelta(days=days)
-    old = [one for one in trash(shelf) if one.when <= limit]
-    for one in old:
-        with told(f"deleted run {one.name}"):
-            shutil.rmtree(one.path)
+    old = [run for run in trash(shelf) if run.when <= limit]
+    for run in old:
+        with told(f"deleted run {run.name}"):
+            shutil.rmtree(run.path)
     return len(old)
 
 
@@ -113,7 +113,7 @@ def _check(run: Path) -> None:
 
 def _drop_answers(folder: Path) -> None:
     """Remove what an answer left behind that ended after its run was deleted: kept findings, nothing else."""
-    if folder.is_dir() and {one.name for one in folder.iterdir()} == {FINDINGS}:
+    if folder.is_dir() and {content.name for content in folder.iterdir()} == {FINDINGS}:
         shutil.rmtree(folder)
 
 

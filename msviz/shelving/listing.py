@@ -100,11 +100,11 @@ class ShelfListing:
 
     def named(self, name: str) -> ShelfEntry:
         """Return a run by its name; raise MsvizError where there is none."""
-        found = next((entry for entry in self.entries if entry.name == name), None)
-        if found is None:
+        match = next((entry for entry in self.entries if entry.name == name), None)
+        if match is None:
             near = [entry.name for entry in self.entries][:20]
             raise invalid("run", name, one_of(near) if near else "the shelf is empty")
-        return found
+        return match
 
 
 class Listing:
@@ -123,16 +123,16 @@ class Listing:
         with self._lock:
             stamps = _stamps(self.folder)
             if stamps != self._stamps:
-                known = {}
+                read = {}
                 for name, stamp in stamps.items():
                     before = self._known.get(name)
                     same = before is not None and before[0] == stamp
-                    known[name] = before if before and same else (stamp, self._read(name, stamp))
-                self._known, self.last = known, _seen(one for _, one in known.values())
+                    read[name] = before if before and same else (stamp, self._read(name, stamp))
+                self._known, self.last = read, _sort_listing(entry for _, entry in read.values())
                 # What was written just now may be written again before the disk's clock ticks.
                 limit = time.time_ns() - YOUNG
                 young = [name for name, stamp in stamps.items() if max(_times(stamp)) > limit]
-                self._known.update({name: ((None, None), known[name][1]) for name in young})
+                self._known.update({name: ((None, None), read[name][1]) for name in young})
                 self._stamps = None if young else stamps
             return self.last
 
@@ -157,8 +157,8 @@ def _stamps(folder: Path) -> dict[str, tuple[Any, Any]]:
     """Return what changes with run.json and notes.json, by folder; one without the first is no run yet."""
     out: dict[str, tuple[Any, Any]] = {}
     try:
-        with os.scandir(folder) as found:
-            names = sorted(one.name for one in found if not one.name.startswith("."))
+        with os.scandir(folder) as contents:
+            names = sorted(entry.name for entry in contents if not entry.name.startswith("."))
     except OSError:
         return out
     for name in names:
@@ -174,18 +174,18 @@ def _times(stamp: tuple[Any, Any]) -> list[int]:
 
 def _stamp(file: str) -> tuple[int, ...] | None:
     try:
-        found = os.stat(file)  # noqa: PTH116 - thousands a look: a Path each would cost more than the call
+        stat = os.stat(file)  # noqa: PTH116 - thousands a look: a Path each would cost more than the call
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
+    return stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino
 
 
-def _seen(found: Iterable[ShelfEntry | Broken]) -> ShelfListing:
+def _sort_listing(items: Iterable[ShelfEntry | Broken]) -> ShelfListing:
     entries, broken = [], []
-    for one in found:
-        if isinstance(one, ShelfEntry):
-            entries.append(one)
+    for item in items:
+        if isinstance(item, ShelfEntry):
+            entries.append(item)
         else:
-            broken.append(one)
+            broken.append(item)
     entries.sort(key=lambda entry: entry.card.created, reverse=True)
     return ShelfListing(tuple(entries), tuple(broken))

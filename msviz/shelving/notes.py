@@ -36,12 +36,12 @@ def as_tag(text: str) -> str:
 
 def _tidy(tags: tuple[str, ...]) -> tuple[str, ...]:
     try:
-        kept = tuple(dict.fromkeys(as_tag(tag) for tag in tags))
+        tidy = tuple(dict.fromkeys(as_tag(tag) for tag in tags))
     except MsvizError as error:
         raise ValueError(str(error)) from error
-    if len(kept) > TAGS:
+    if len(tidy) > TAGS:
         raise ValueError(f"{TAGS} tags at most")
-    return kept
+    return tidy
 
 
 class Parent(BaseModel):
@@ -86,11 +86,11 @@ def read_notes(run: Path) -> Notes:
 def parse_notes(content: bytes) -> Notes:
     """Return notes from a file's content; raise MsvizError where it is none."""
     try:
-        found = json.loads(content.decode("utf-8"))
-        json.dumps(found, ensure_ascii=False).encode()  # a lone half of a character cannot be shown
-        if isinstance(found, dict) and "trouble" in found:
+        parsed = json.loads(content.decode("utf-8"))
+        json.dumps(parsed, ensure_ascii=False).encode()  # a lone half of a character cannot be shown
+        if isinstance(parsed, dict) and "trouble" in parsed:
             raise ValueError("trouble: it is not written")
-        return Notes.model_validate(found)
+        return Notes.model_validate(parsed)
     except ValidationError as error:
         raise MsvizError(f"{NOTES}: {first_problem(error)}") from error
     except (ValueError, RecursionError) as error:
@@ -132,8 +132,8 @@ def change_notes(
             if value is not None:
                 changed[key] = value
         try:
-            made = Notes.model_validate(changed)
+            changed_notes = Notes.model_validate(changed)
         except ValidationError as error:
             raise MsvizError(f"notes: {first_problem(error)}") from error
-        write_notes(run, made)
-    return made
+        write_notes(run, changed_notes)
+    return changed_notes

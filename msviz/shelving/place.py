@@ -103,8 +103,8 @@ def incoming(shelf: Path) -> Iterator[Path]:
 def sweep(shelf: Path) -> None:
     """Remove the hidden folders of processes that died; those in use are held by theirs."""
     for folder in shelf.glob(f"{INCOMING}*"):
-        with suppress(OSError, MsvizError), locked(folder, wait=False) as mine:
-            if mine or (mine is None and time.time() - folder.stat().st_mtime > FORGOTTEN):
+        with suppress(OSError, MsvizError), locked(folder, wait=False) as free:
+            if free or (free is None and time.time() - folder.stat().st_mtime > FORGOTTEN):
                 shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -27,7 +27,7 @@ def chosen(
     `entries` come newest first; they leave in one of ORDERS. Raises MsvizError for another.
     """
     words = text.casefold().split()
-    found = [
+    matching = [
         entry
         for entry in entries
         if (not models or entry.card.model in models)
@@ -35,7 +35,7 @@ def chosen(
         and set(tags) <= set(entry.notes.tags)
         and entry.fits(words)
     ]
-    return ordered(found, order)
+    return ordered(matching, order)
 
 
 def ordered(entries: Sequence["ShelfEntry"], order: str) -> list["ShelfEntry"]:

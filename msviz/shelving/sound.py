@@ -107,20 +107,20 @@ def _inside(file: Path) -> int:
     import h5py
 
     with h5py.File(file, "r") as opened:
-        waiting, seen, size = [opened["/"]], 0, 0
+        waiting, count, size = [opened["/"]], 0, 0
         while waiting:
             group = waiting.pop()
             for name in group:
-                seen += 1
-                if seen > MOST or not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                count += 1
+                if count > MOST or not isinstance(group.get(name, getlink=True), h5py.HardLink):
                     raise ValueError("it holds links, or too many parts")
-                found = group[name]
-                if isinstance(found, h5py.Group):
-                    waiting.append(found)
-                elif isinstance(found, h5py.Dataset):
-                    if found.external or found.is_virtual:
+                item = group[name]
+                if isinstance(item, h5py.Group):
+                    waiting.append(item)
+                elif isinstance(item, h5py.Dataset):
+                    if item.external or item.is_virtual:
                         raise ValueError("it shows what lies in another file")
-                    size += found.nbytes
+                    size += item.nbytes
     return int(size)
 
 

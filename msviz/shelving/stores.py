@@ -28,8 +28,8 @@ class Store:
     def __init__(self, address: str) -> None:
         """Find who can read the address; raise MsvizError where nobody may, or a package is missing."""
         self.address = address
-        self.protocol, path = _parsed(address)
-        with self._told():
+        self.protocol, path = _parse(address)
+        with self._naming_address():
             try:
                 import fsspec
 
@@ -54,50 +54,52 @@ class Store:
 
     def exists(self) -> bool:
         """Tell whether anything is there."""
-        with self._told():
+        with self._naming_address():
             return bool(self.fs.exists(self.path))
 
     def is_file(self) -> bool:
         """Tell whether one file is there rather than a folder; raise MsvizError where nothing is."""
-        with self._told():
+        with self._naming_address():
             if not self.fs.exists(self.path):
                 raise self.bad("nothing is there")
             return bool(self.fs.isfile(self.path))
 
     def size(self) -> int:
         """Return the bytes of the file."""
-        with self._told():
+        with self._naming_address():
             return int(self.fs.info(self.path)["size"])
 
     def bundle(self) -> dict[str, int]:
         """Return the files of the run in this folder and their sizes; what else lies there is left alone."""
-        with self._told():
-            found = self._listed("")
+        with self._naming_address():
+            contents = self._listed("")
             for folder in FOLDERS:
-                if folder in found:
-                    found |= self._listed(folder)
-        sizes = {name: size for name, size in found.items() if size is not None and known(name)}
+                if folder in contents:
+                    contents |= self._listed(folder)
+        sizes = {name: size for name, size in contents.items() if size is not None and known(name)}
         if CARD not in sizes:
             raise self.bad(f"there is no {CARD}; wanted: the folder of a run, or a .zip")
         return sizes
 
     def _listed(self, folder: str) -> dict[str, int | None]:
         """Return what lies directly in a folder: sizes of files, None for folders."""
-        place = f"{self.path}/{folder}".rstrip("/")
+        folder_path = f"{self.path}/{folder}".rstrip("/")
         out: dict[str, int | None] = {}
-        for one in self.fs.ls(place, detail=True):
-            name = str(one["name"]).rstrip("/").rsplit("/", 1)[-1]
-            out[f"{folder}/{name}" if folder else name] = int(one["size"]) if one["type"] == "file" else None
+        for entry in self.fs.ls(folder_path, detail=True):
+            name = str(entry["name"]).rstrip("/").rsplit("/", 1)[-1]
+            out[f"{folder}/{name}" if folder else name] = (
+                int(entry["size"]) if entry["type"] == "file" else None
+            )
         return out
 
     def fetch(self, name: str, target: Path, size: int, heard: Callable[[int], None]) -> None:
         """Copy a file to a path here; raise MsvizError where it is not of the size that was said."""
         done = 0
-        with self._told():
+        with self._naming_address():
             source = self.fs.open(f"{self.path}/{name}" if name else self.path, "rb")
         with source, told(f"file {target.name}"), target.open("xb") as out:
             while True:
-                with self._told():
+                with self._naming_address():
                     chunk = source.read(CHUNK)
                 done += len(chunk)
                 if not chunk or done > size:
@@ -114,9 +116,9 @@ class Store:
         sizes = {name: path.stat().st_size for name, path in files.items()}
         total, done = max(sum(sizes.values()), 1), 0
         sent: list[str] = []
-        with self._told(), self._whole(sent) as place:
+        with self._naming_address(), self._whole(sent) as root:
             for name, path in files.items():
-                target = f"{place}/{name}" if name else place
+                target = f"{root}/{name}" if name else root
                 words = f"sending {name or self.name}"
                 sent.append(target)
                 self._put(path, target, step(progress, done, total, words))
@@ -130,7 +132,7 @@ class Store:
 
         if self.protocol == "file":
             Path(target).parent.mkdir(parents=True, exist_ok=True)
-        hook = Callback(hooks={"heard": lambda size, value, **told: heard(value)})
+        hook = Callback(hooks={"heard": lambda size, value, **rest: heard(value)})
         self.fs.put_file(str(path), target, callback=hook)
 
     @contextmanager
@@ -158,7 +160,7 @@ class Store:
             shutil.rmtree(hidden, ignore_errors=True)
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _naming_address(self) -> Iterator[None]:
         """Turn whatever a store's library raises into one line that names the address."""
         try:
             yield
@@ -173,10 +175,10 @@ class Store:
 
 def check_address(address: str) -> None:
     """Raise MsvizError for an address that is none, or that nobody here may read."""
-    _parsed(address)
+    _parse(address)
 
 
-def _parsed(address: str) -> tuple[str, str]:
+def _parse(address: str) -> tuple[str, str]:
     """Return an address's protocol, and the address as its store takes it; a path is a file's."""
     if "::" in address or len(address) > LONGEST or not address.strip() or not address.isprintable():
         raise invalid("address", address, "wanted: one address, as in s3://bucket/my-run or a path")

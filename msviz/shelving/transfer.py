@@ -81,7 +81,7 @@ def import_run(
             # No run has this name: it begins with a dot.
             store.fetch("", hidden / ".zip", size, step(progress, 0, 2 * size, f"fetching {store.name}"))
             with (hidden / ".zip").open("rb") as stream:
-                folder = _laid_out(Opened(stream, store.name, limits), hidden, name, _second_half(progress))
+                folder = _extract(Opened(stream, store.name, limits), hidden, name, _second_half(progress))
         else:
             sizes = store.bundle()
             total, done = check_sizes(sizes.items(), limits, "address"), 0
@@ -121,10 +121,10 @@ def _unpack(
     opened = Opened(stream, label, limits)
     with incoming(shelf) as hidden:
         room_for(shelf, opened.size)
-        return admit(_laid_out(opened, hidden, name, progress), shelf, name)
+        return admit(_extract(opened, hidden, name, progress), shelf, name)
 
 
-def _laid_out(opened: Opened, hidden: Path, name: str | None, progress: Progress) -> Path:
+def _extract(opened: Opened, hidden: Path, name: str | None, progress: Progress) -> Path:
     """Unpack a checked zip into a hidden folder and return the run's own folder there."""
     folder = hidden / suggested(opened.top.rstrip("/") or Path(opened.name).stem, name)
     with told(f"shelf {hidden.parent}"):

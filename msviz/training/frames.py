@@ -109,12 +109,14 @@ class SnapshotReader:
     def stamp(self) -> tuple[int, ...]:
         """Return what changes when a point or a mark is added; it costs a look at the folder."""
         try:
-            found = (self.folder / "curve.jsonl").stat()
-            curve = (found.st_mtime_ns, found.st_size)
+            stat = (self.folder / "curve.jsonl").stat()
+            curve = (stat.st_mtime_ns, stat.st_size)
         except OSError:
             curve = (0, 0)
         try:
-            times = [one.stat().st_mtime_ns for one in os.scandir(self.folder) if one.name.endswith(".json")]
+            times = [
+                entry.stat().st_mtime_ns for entry in os.scandir(self.folder) if entry.name.endswith(".json")
+            ]
         except OSError:
             times = []
         return (*curve, len(times), max(times, default=0))
@@ -133,11 +135,11 @@ class SnapshotReader:
     def finding(self, number: int) -> Finding | None:
         """Return the picture of a mark, or None where there is none that can be read."""
         try:
-            found = Finding.load(self.picture(number))
+            picture = Finding.load(self.picture(number))
         except MsvizError:
             return None
         # Runs are renamed, and while a training goes on its run has no name yet.
-        return replace(found, provenance=replace(found.provenance, run=self.path.name))
+        return replace(picture, provenance=replace(picture.provenance, run=self.path.name))
 
     def picture(self, number: int) -> Path:
         """Return the file that holds the picture of a mark."""
@@ -171,10 +173,10 @@ class SnapshotWriter:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         left = [mark for mark in self.frames.marks() if mark.rows <= rows]
-        known = {f"{mark.number:03d}" for mark in left}
+        names = {f"{mark.number:03d}" for mark in left}
         for file in self.folder.iterdir():
             # Pictures without a mark and what was half written go too.
-            if file.name != "curve.jsonl" and file.stem not in known:
+            if file.name != "curve.jsonl" and file.stem not in names:
                 file.unlink()
         file = self.folder / "curve.jsonl"
         points = [point for point in _points(file) if point.rows <= rows]
@@ -188,8 +190,8 @@ class SnapshotWriter:
 
     def picture(self, number: int, rows: int, finding: Finding) -> None:
         """Write the picture of a mark after so many rows; it is there once the mark is."""
-        told = {**finding.provenance.parameters, TRAINED: rows}
-        finding = replace(finding, provenance=replace(finding.provenance, parameters=told))
+        parameters = {**finding.provenance.parameters, TRAINED: rows}
+        finding = replace(finding, provenance=replace(finding.provenance, parameters=parameters))
         finding.save(self.frames.picture(number), quick=True)
 
     def mark(self, mark: Snapshot) -> None:

@@ -154,25 +154,25 @@ def train(
     Raises MsvizError for a setting, device or folder that will not do, and for a loss that is not finite.
     """
     out, training = Path(out), training or Training()
-    place = choose_device(device)
+    chosen_device = choose_device(device)
     config = parse_config(model, values or {}).model_dump(mode="json")
     dataset = sees(dataset, training)
     fits(model, dataset)
     # Columns by name and in their order, so that these words tell which runs know the same scenarios.
     training = training.model_copy(update={"scenario_fields": ",".join(dataset.scenario_of)})
     rows = used(dataset, training)
-    recipe = Recipe(model, config, training, seed, place)
+    recipe = Recipe(model, config, training, seed, chosen_device)
     if resume and is_run(out):
         return _finished(out, recipe, dataset, report)
     _make_room(out, resume, overwrite)
-    devices = [torch.cuda.current_device()] if place.type == "cuda" else []
+    devices = [torch.cuda.current_device()] if chosen_device.type == "cuda" else []
     with (
-        nullcontext(stop) if stop else Stop() as asked,
+        nullcontext(stop) if stop else Stop() as stopping,
         Checkpoint(out) as checkpoint,
         torch.random.fork_rng(devices=devices),
         _threads(training.threads),
     ):
-        loop = _Loop(recipe, rows, out, checkpoint, asked, report, progress or (lambda share, words: None))
+        loop = _Loop(recipe, rows, out, checkpoint, stopping, report, progress or (lambda share, words: None))
         if watch is not None and watch.frames:
             loop.watch_with(watch)
         loop.begin(resume)
@@ -194,10 +194,10 @@ class Recipe:
     def settings(self, fingerprint: str) -> dict[str, Any]:
         """Return what a resumed training must share with the stopped one, flat and ready for JSON."""
         # How often a checkpoint is written changes nothing in the result.
-        kept = self.training.model_dump(exclude={"checkpoint_seconds"})
+        training = self.training.model_dump(exclude={"checkpoint_seconds"})
         fixed = {"model": self.model, "data": fingerprint, "seed": self.seed, "device": self.device.type}
         fixed["row_order"] = ROW_ORDER
-        return {**fixed, **self.config, **kept}
+        return {**fixed, **self.config, **training}
 
 
 class _Loop:
@@ -227,7 +227,7 @@ class _Loop:
         self.optimisers = make_optimisers(
             self.net, self.training.learning_rate, self.training.l2, self.training.optimiser
         )
-        self.rates = [[group["lr"] for group in one.param_groups] for one in self.optimisers]
+        self.rates = [[group["lr"] for group in optimiser.param_groups] for optimiser in self.optimisers]
         self.amp = number_format(self.training, recipe.device)
         self.candidates: list[Checked] = []
         self.state = State(threads=torch.get_num_threads())
@@ -259,14 +259,16 @@ class _Loop:
             self.checkpoint.begin(settings)
             return
         self.checkpoint.compare(settings, {**Training().model_dump(), **EARLIER})
-        found = self.checkpoint.restore(self.net, self.optimisers)
-        if found is None:
+        state = self.checkpoint.restore(self.net, self.optimisers)
+        if state is None:
             self.report("no checkpoint was written yet: training starts at the beginning")
             return
-        self.state = found
-        self.candidates = [Checked(*kept, self.checkpoint.score(kept[0])) for kept in found.kept]
-        torch.set_num_threads(found.threads)
-        self.report(f"resuming in epoch {found.epoch + 1} after step {found.step:,} of {self.steps:,}")
+        self.state = state
+        self.candidates = [
+            Checked(*candidate, self.checkpoint.score(candidate[0])) for candidate in state.kept
+        ]
+        torch.set_num_threads(state.threads)
+        self.report(f"resuming in epoch {state.epoch + 1} after step {state.step:,} of {self.steps:,}")
 
     def run(self) -> Run:
         """Train until the epochs or the patience are used up; write and return the run."""
@@ -325,11 +327,11 @@ class _Loop:
                 # Before the checkpoint: what lies behind one has been looked at.
                 self.watching.step(state, loss, len(batch))
             due = state.step in self.check_steps
-            asked = self.stop.requested
-            if asked or due or time.monotonic() - self.saved > self.pause:
+            stopping = self.stop.requested
+            if stopping or due or time.monotonic() - self.saved > self.pause:
                 self._save()
-            if asked:
-                self._heed()
+            if stopping:
+                self._raise_if_stopped()
             if due:
                 self._check()
                 self.net.train()
@@ -393,8 +395,8 @@ class _Loop:
         state = self.state
         self._settle()
         measures, score = self._scored(self.valid)
-        found = measures["overall"]
-        value, logloss = found["auc"]["value"], found["logloss"]["value"]
+        overall = measures["overall"]
+        value, logloss = overall["auc"]["value"], overall["logloss"]["value"]
         state.checks += 1
         new = Checked(state.checks, value, logloss, score)
         before = [(line["valid_auc"], line["valid_logloss"]) for line in state.history]
@@ -403,7 +405,7 @@ class _Loop:
         self.candidates = candidates(self.candidates, new, self.valid.label, self.training.keep)
         if new in self.candidates:
             self.checkpoint.keep(new.number, self.net, score)
-        state.kept = [(one.number, one.auc, one.logloss) for one in self.candidates]
+        state.kept = [(candidate.number, candidate.auc, candidate.logloss) for candidate in self.candidates]
         state.history.append(
             {
                 "epoch": state.epoch + state.step / self.steps,
@@ -417,34 +419,34 @@ class _Loop:
                 **self._by_scenario(measures["scenarios"]),
             }
         )
-        shown = f"valid AUC {value:.4f}" if value is not None else f"valid AUC {found['auc']['why']}"
-        shown += "" if logloss is None else f", logloss {logloss:.4f}"
-        shown += ", the best so far" if self.candidates[0] is new else ""
+        summary = f"valid AUC {value:.4f}" if value is not None else f"valid AUC {overall['auc']['why']}"
+        summary += "" if logloss is None else f", logloss {logloss:.4f}"
+        summary += ", the best so far" if self.candidates[0] is new else ""
         line = state.history[-1]
-        self.report(f"epoch {line['epoch']:.4g}: train loss {line['train_loss']:.4f}, {shown}")
+        self.report(f"epoch {line['epoch']:.4g}: train loss {line['train_loss']:.4f}, {summary}")
         state.loss, state.loss_rows = 0.0, 0
         self._save()
 
     def _by_scenario(self, measures: dict[str, Any]) -> dict[str, list[float | None]]:
         """Return what a validation found for each scenario, in the schema's order; None where not defined."""
-        known = [measures.get(name, {}) for name in self.dataset.schema.scenario_names[1:]]
+        by_scenario = [measures.get(name, {}) for name in self.dataset.schema.scenario_names[1:]]
         return {
-            f"valid_{metric}_by_scenario": [one.get(metric, {}).get("value") for one in known]
+            f"valid_{metric}_by_scenario": [scenario.get(metric, {}).get("value") for scenario in by_scenario]
             for metric in ("auc", "logloss")
         }
 
     def _finish(self) -> Run:
         """Score the best weights on valid and test and write the bundle."""
         state = self.state
-        kept = self.candidates[0]
-        self.net.load_state_dict(self.checkpoint.weights(kept.number))
-        self._tell_kept(kept)
+        best = self.candidates[0]
+        self.net.load_state_dict(self.checkpoint.weights(best.number))
+        self._report_best(best)
         # Of whole splits, whatever rows were trained on: so runs compare on the same rows.
         metrics = {name: self._scored(self.dataset.split(name))[0] for name in ("valid", "test")}
         last = "test" if self.dataset.rows["test"] else "valid"
         headline = metrics[last]["overall"]
-        found = list(doubts(headline, float(np.mean(self.train.label)), last))
-        for doubt in found:
+        all_doubts = list(doubts(headline, float(np.mean(self.train.label)), last))
+        for doubt in all_doubts:
             self.report(f"beware: {doubt}")
         card = Card(
             model=self.recipe.model,
@@ -464,7 +466,7 @@ class _Loop:
             device=self.recipe.device.type,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             headline={name: headline[name]["value"] for name in ("auc", "logloss")},
-            doubts=found,
+            doubts=all_doubts,
             msviz=__version__,
             digests={},
         )
@@ -477,16 +479,16 @@ class _Loop:
             metrics=metrics,
         )
 
-    def _tell_kept(self, kept: Checked) -> None:
+    def _report_best(self, candidate: Checked) -> None:
         """Say which step's weights are kept, and why where it is not the best AUC."""
-        if kept.auc is None and kept.logloss is None:
+        if candidate.auc is None and candidate.logloss is None:
             return
         history = self.state.history
-        words = f"keeping the weights of epoch {history[kept.number - 1]['epoch']:.4g}"
-        words += "" if kept.auc is None else f", valid AUC {kept.auc:.4f}"
-        words += "" if kept.logloss is None else f", logloss {kept.logloss:.4f}"
+        words = f"keeping the weights of epoch {history[candidate.number - 1]['epoch']:.4g}"
+        words += "" if candidate.auc is None else f", valid AUC {candidate.auc:.4f}"
+        words += "" if candidate.logloss is None else f", logloss {candidate.logloss:.4f}"
         best = max((line["valid_auc"] for line in history if line["valid_auc"] is not None), default=None)
-        if kept.auc is not None and best is not None and best > kept.auc:
+        if candidate.auc is not None and best is not None and best > candidate.auc:
             words += f": the best AUC, {best:.4f}, is not told apart from it"
         self.report(words)
 
@@ -494,7 +496,7 @@ class _Loop:
         """Return the measures of a split, and its rows' click probabilities."""
 
         def progress(share: float, words: str) -> None:
-            self._heed()
+            self._raise_if_stopped()
             self.progress(self.state.rows / (self.train.rows * self.epochs), words)
 
         score = predict(self.net, part, device=self.recipe.device, progress=progress)
@@ -507,7 +509,7 @@ class _Loop:
         # Large tables take seconds to write: that shall cost one part in twenty at most.
         self.pause = max(self.training.checkpoint_seconds, 20 * (self.saved - begun))
 
-    def _heed(self) -> None:
+    def _raise_if_stopped(self) -> None:
         """Raise Interrupted when somebody asked to stop; all that was trained is in the checkpoint."""
         if self.stop.requested:
             raise Interrupted(

@@ -54,12 +54,12 @@ def measure(
     for index, name in enumerate(scenario_names):
         rows = order[ends[index - 1] if index else 0 : ends[index]]
         if index or len(rows):
-            scenarios[name] = _one(label[rows], score[rows], None if user is None else user[rows])
-    return {"overall": _one(label, score, user), "scenarios": scenarios}
+            scenarios[name] = _measure_rows(label[rows], score[rows], None if user is None else user[rows])
+    return {"overall": _measure_rows(label, score, user), "scenarios": scenarios}
 
 
-def _one(label: Array, score: Array, user: Array | None) -> dict[str, Any]:
-    found = {
+def _measure_rows(label: Array, score: Array, user: Array | None) -> dict[str, Any]:
+    measures = {
         "auc": auc(label, score),
         "logloss": logloss(label, score),
         "gauc": Measure(None, why="not defined: the log names no user")
@@ -68,7 +68,7 @@ def _one(label: Array, score: Array, user: Array | None) -> dict[str, Any]:
         "bias": bias(label, score),
     }
     counts = {"rows": len(label), "clicks": int(label.sum())}
-    return {**counts, **{name: asdict(value) for name, value in found.items()}}
+    return {**counts, **{name: asdict(value) for name, value in measures.items()}}
 
 
 def auc(label: Array, score: Array) -> Measure:
@@ -93,8 +93,8 @@ def gauc(label: Array, score: Array, user: Array) -> Measure:
     Users with one class only have no AUC and count nowhere, as the unknown and the missing user. The
     interval takes users as the independent draws: var = U/(U-1) sum w^2 (a - mean)^2 / (sum w)^2.
     """
-    known = user >= FIRST
-    label, score, user = label[known], score[known], user[known]
+    has_user = user >= FIRST
+    label, score, user = label[has_user], score[has_user], user[has_user]
     if not len(label):
         return Measure(None, why="not defined: no row of a known user")
     order = np.lexsort((score, user))
@@ -138,8 +138,8 @@ def logloss(label: Array, score: Array) -> Measure:
 
 def row_losses(label: Array, score: Array) -> Array:
     """Return each row's cross-entropy (n,) in nats, of labels 0 or 1 and probabilities."""
-    kept = np.clip(np.asarray(score, np.float64), SMALLEST, 1 - SMALLEST)
-    return np.asarray(-np.log(np.where(label > 0.5, kept, 1 - kept)))
+    clipped = np.clip(np.asarray(score, np.float64), SMALLEST, 1 - SMALLEST)
+    return np.asarray(-np.log(np.where(label > 0.5, clipped, 1 - clipped)))
 
 
 def bias(label: Array, score: Array) -> Measure:

@@ -181,22 +181,22 @@ def make_optimisers(
         rate = learning_rate * factors.get(id(parameter), 1.0)
         groups.setdefault((sparse, decay, rate), []).append(parameter)
     sparse_groups: list[dict[str, Any]] = [
-        {"params": found, "l2": decay, "lr": rate}
-        for (sparse, decay, rate), found in groups.items()
+        {"params": parameters, "l2": decay, "lr": rate}
+        for (sparse, decay, rate), parameters in groups.items()
         if sparse
     ]
     dense_groups: list[dict[str, Any]] = [
-        {"params": found, "lr": rate} for (sparse, _, rate), found in groups.items() if not sparse
+        {"params": parameters, "lr": rate} for (sparse, _, rate), parameters in groups.items() if not sparse
     ]
-    made: list[Optimizer] = []
+    optimisers: list[Optimizer] = []
     if sparse_groups:
         rowwise = RowwiseAdam if kind == "adam" else RowwiseAdagrad
-        made.append(rowwise(sparse_groups, learning_rate))
+        optimisers.append(rowwise(sparse_groups, learning_rate))
     if dense_groups:
         if kind == "adam":
-            made.append(torch.optim.Adam(dense_groups, learning_rate, fused=True))
+            optimisers.append(torch.optim.Adam(dense_groups, learning_rate, fused=True))
         else:
             # torch has no fused Adagrad elsewhere.
             on_cpu = next(net.parameters()).device.type == "cpu"
-            made.append(torch.optim.Adagrad(dense_groups, learning_rate, fused=on_cpu))
-    return made
+            optimisers.append(torch.optim.Adagrad(dense_groups, learning_rate, fused=on_cpu))
+    return optimisers

@@ -41,16 +41,19 @@ class Plan:
     @classmethod
     def of(cls, run: Run, data: Path | str | None = None) -> "Plan":
         """Return the plan that trains a run again, on its own data unless another is named."""
-        place = Path(data) if data is not None else run.path / run.card.data.path
+        folder = Path(data) if data is not None else run.path / run.card.data.path
         settings = {**EARLIER, **run.card.config, **run.card.training}
-        return cls(run.card.model, place, settings, run.card.seed, "auto", run.path)
+        return cls(run.card.model, folder, settings, run.card.seed, "auto", run.path)
 
     @cached_property
     def full(self) -> Settings:
         """Return every setting with its value, in the order of the configs; unknown ones last."""
-        known = by_name(self.model)
-        values = {name: info.default for name, info in known.items()} | self.settings
-        return {name: known[name].typed(value) if name in known else value for name, value in values.items()}
+        described = by_name(self.model)
+        values = {name: info.default for name, info in described.items()} | self.settings
+        return {
+            name: described[name].typed(value) if name in described else value
+            for name, value in values.items()
+        }
 
     def changed(self, **settings: Any) -> "Plan":
         """Return the plan with other values of these settings."""
@@ -58,28 +61,28 @@ class Plan:
 
     def differences(self, parent: "Plan") -> dict[str, str]:
         """Return in words what differs from another plan, by setting: 'experts 3 instead of 2'."""
-        found = {}
+        words = {}
         if self.model != parent.model:
-            found["model"] = f"model {self.model} instead of {parent.model}"
+            words["model"] = f"model {self.model} instead of {parent.model}"
             parent = Plan(self.model, parent.data, {}, parent.seed)
-        mine, theirs = self.full, parent.full
-        found |= {
+        own, theirs = self.full, parent.full
+        words |= {
             name: words_of(name, value, theirs.get(name))
-            for name, value in mine.items()
+            for name, value in own.items()
             if value != theirs.get(name)
         }
         if self.seed != parent.seed:
-            found["seed"] = f"seed {self.seed} instead of {parent.seed}"
+            words["seed"] = f"seed {self.seed} instead of {parent.seed}"
         if self.data.resolve().name != parent.data.resolve().name:
-            found["data"] = f"data {self.data.name} instead of {parent.data.name}"
-        return found
+            words["data"] = f"data {self.data.name} instead of {parent.data.name}"
+        return words
 
     def arguments(self, out: Path | str, frames: int = 24) -> list[str]:
         """Return the command line behind `msviz`; only settings that are not the defaults stand in it."""
-        known = by_name(self.model)
+        described = by_name(self.model)
         words = ["train", self.model, "--data", str(self.data), "--out", str(out)]
         for name, value in self.full.items():
-            if name not in known or value != known[name].default:
+            if name not in described or value != described[name].default:
                 text = str(value).lower() if isinstance(value, bool) else str(value)
                 words += ["--set", f"{name}={text}"]
         words += ["--seed", str(self.seed), "--device", self.device]
@@ -92,22 +95,22 @@ class Plan:
         All of them at once. `schema` is the data's as this training sees it (`training.rows`), `memory` the
         machine's in bytes, what this one has by default.
         """
-        mine, training = self._split()
-        found = dict.fromkeys(self._unknown(), f"it is no setting of {self.model}")
+        own, training = self._split()
+        wrong = dict.fromkeys(self._unknown(), f"it is no setting of {self.model}")
         wanted = {name: info.wanted for name, info in by_name(self.model).items()}
-        found |= problems.found(net_class(self.model).Config, mine, wanted)
-        found |= problems.found(Training, training, wanted)
+        wrong |= problems.found(net_class(self.model).Config, own, wanted)
+        wrong |= problems.found(Training, training, wanted)
         if self.device not in DEVICES:
-            found["device"] = one_of(DEVICES)
+            wrong["device"] = one_of(DEVICES)
         elif self.device == "cuda" and not torch.cuda.is_available():
-            found["device"] = "this machine shows no CUDA device"
+            wrong["device"] = "this machine shows no CUDA device"
         if not 0 <= self.seed < 2**63:
-            found["seed"] = "wanted: a whole number from 0"
+            wrong["seed"] = "wanted: a whole number from 0"
         try:
             require(self.model, InputSpec.of(schema))
         except MsvizError as error:
-            return {"model": problems.sentence(error)} | found
-        return found or self._too_large(schema, memory)
+            return {"model": problems.sentence(error)} | wrong
+        return wrong or self._too_large(schema, memory)
 
     def trained(self, fingerprint: str, runs: Sequence[Run]) -> Run | None:
         """Return the run that this would give again: same model, settings, seed and data; None where none."""
@@ -125,9 +128,9 @@ class Plan:
     def _split(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the settings of the model and those of training."""
         fields = Training.model_fields
-        known = {name: value for name, value in self.full.items() if name not in self._unknown()}
-        mine = {name: value for name, value in known.items() if name not in fields}
-        return mine, {name: value for name, value in known.items() if name in fields}
+        settings = {name: value for name, value in self.full.items() if name not in self._unknown()}
+        own = {name: value for name, value in settings.items() if name not in fields}
+        return own, {name: value for name, value in settings.items() if name in fields}
 
     def _too_large(self, schema: Schema, memory: int | None) -> dict[str, str]:
         """Return what the layers say to their sizes, and whether the weights fit the memory."""
@@ -152,8 +155,8 @@ def parameters(plan: Plan, schema: Schema) -> int:
 
     Nothing is drawn or stored: the net is laid out without weights.
     """
-    mine, _ = plan._split()
-    config = parse_config(plan.model, mine)
+    own, _ = plan._split()
+    config = parse_config(plan.model, own)
     with torch.device("meta"):
         net = net_class(plan.model)(config, InputSpec.of(schema))
     return sum(weight.numel() for weight in net.parameters())
@@ -165,23 +168,23 @@ def costs(plan: Plan, schema: Schema, names: Sequence[str] | None = None) -> dic
     Settings that change nothing in the number of parameters are left out.
     """
     now = parameters(plan, schema)
-    found = {}
+    sentences = {}
     for info in describe_settings(plan.model):
         if info.group != "model" or (names is not None and info.name not in names):
             continue
-        told = []
+        counts = []
         for value in _next(info, plan.full[info.name]):
             try:
                 count = parameters(plan.changed(**{info.name: value}), schema)
             except (MsvizError, RuntimeError, ValueError):
                 continue
             if count != now:
-                told.append(f"{count:,} at {said(value)}")
+                counts.append(f"{count:,} at {said(value)}")
                 if info.kind != "choice":
                     break
-        if told:
-            found[info.name] = f"parameters {now:,} now, {', '.join(told)}"
-    return found
+        if counts:
+            sentences[info.name] = f"parameters {now:,} now, {', '.join(counts)}"
+    return sentences
 
 
 def _next(info: SettingInfo, value: Any) -> list[Any]:
@@ -224,12 +227,12 @@ def variants(plan: Plan, changes: Sequence[Settings], seeds: Sequence[int] = ())
     count = len(changes) * len(seeds or (plan.seed,))
     if count > MOST:
         raise invalid("sweep", f"{count:,} trainings", f"at most {MOST}")
-    found: dict[str, Plan] = {}
+    plans: dict[str, Plan] = {}
     for change in changes:
         for seed in seeds or (plan.seed,):
-            one = replace(plan.changed(**change), seed=seed)
-            found.setdefault(repr((seed, deciding(one.full))), one)
-    return list(found.values())
+            variant = replace(plan.changed(**change), seed=seed)
+            plans.setdefault(repr((seed, deciding(variant.full))), variant)
+    return list(plans.values())
 
 
 def names(plans: Sequence[Plan], base: Plan, stem: str, taken: Sequence[str] = ()) -> list[str]:
@@ -238,15 +241,15 @@ def names(plans: Sequence[Plan], base: Plan, stem: str, taken: Sequence[str] = (
     Letters, digits, dots and dashes only, as many as a run's name may have.
     """
     used = {name.casefold() for name in taken}
-    found = []
+    out = []
     for plan in plans:
         name = start = _name(plan, base, stem)
         number = 2
         while name.casefold() in used:
             name, number = with_end(start, f"-{number}"), number + 1
         used.add(name.casefold())
-        found.append(name)
-    return found
+        out.append(name)
+    return out
 
 
 def name_trouble(name: str, taken: Sequence[str]) -> str:
@@ -261,8 +264,8 @@ def name_trouble(name: str, taken: Sequence[str]) -> str:
 def words_of(name: str, value: Any, before: Any) -> str:
     """Return 'experts 3 instead of 2', and settings of the rows as a reader would say them."""
     if name in ROWS:
-        told = [_of_rows(name, one) for one in (value, before)]
-        return f"{told[0]} instead of {told[1].removeprefix('scenario by ')}"
+        texts = [_of_rows(name, setting) for setting in (value, before)]
+        return f"{texts[0]} instead of {texts[1].removeprefix('scenario by ')}"
     return f"{name} {said(value)} instead of {said(before)}"
 
 
@@ -276,14 +279,14 @@ def _of_rows(name: str, value: Any) -> str:
 
 def _name(plan: Plan, base: Plan, stem: str) -> str:
     """Return stem-experts-3: a change of what the stem ends with takes its place."""
-    mine, theirs = plan.full, base.full
-    changed = [name for name in plan.differences(base) if name in mine and name not in ASIDE]
+    own, theirs = plan.full, base.full
+    changed = [name for name in plan.differences(base) if name in own and name not in ASIDE]
     name = stem
     for key in changed:
         old = _slug(f"-{key}-{said(theirs.get(key))}")
         name = name.removesuffix(old) if name.endswith(old) and name != old else name
     for key in changed:
-        name += "-" + _slug(f"{key}-{said(mine[key])}" if key not in ROWS else f"{key}-{mine[key]}")[:40]
+        name += "-" + _slug(f"{key}-{said(own[key])}" if key not in ROWS else f"{key}-{own[key]}")[:40]
     name = _slug(name).lstrip("-.")[:LONGEST] or "run"
     if plan.seed != base.seed:
         name = with_end(re.sub(rf"-seed-{base.seed}$", "", name), f"-seed-{plan.seed}")

@@ -63,14 +63,14 @@ def probe(
     Steps are real ones on real rows, of fewer rows than batch_size where that many would take too long.
     Raises MsvizError for what training would refuse, and for a loss that is not finite.
     """
-    place = choose_device(device)
+    chosen_device = choose_device(device)
     config = parse_config(model, values or {}).model_dump(mode="json")
     rows = used(dataset, training or Training())
     training = sized(training or Training(), rows.train.rows)
     schema = rows.dataset.schema
     require(model, InputSpec.of(schema))
     before, threads = resident(reset=True), torch.get_num_threads()
-    devices = [torch.cuda.current_device()] if place.type == "cuda" else []
+    devices = [torch.cuda.current_device()] if chosen_device.type == "cuda" else []
     if devices:
         torch.cuda.reset_peak_memory_stats()
     try:
@@ -78,9 +78,9 @@ def probe(
             torch.set_num_threads(training.threads)
         with torch.random.fork_rng(devices=devices):
             torch.manual_seed(seed)
-            net = fresh_net(model, config, schema, seed, rows.train).to(place)
-            learned = _train_rate(net, rows.train, training, seed, place)
-            scored = _score_rate(net, rows, place)
+            net = fresh_net(model, config, schema, seed, rows.train).to(chosen_device)
+            learned = _train_rate(net, rows.train, training, seed, chosen_device)
+            scored = _score_rate(net, rows, chosen_device)
     finally:
         torch.set_num_threads(threads)
     grown = resident() - before if not devices else torch.cuda.max_memory_allocated() / 2**20
@@ -91,7 +91,7 @@ def probe(
         memory=None if math.isnan(grown) else max(0.0, round(grown, 1)),
         rows=rows.train.rows,
         steps=steps(rows.train.rows, training.batch_size or 1) * (training.epochs or 1),
-        device=place.type,
+        device=chosen_device.type,
     )
 
 
@@ -104,15 +104,15 @@ def _seconds(rows: Used, training: Training, learned: float, scored: float) -> f
     return rows.train.rows * epochs / learned + looked_at * (1 / scored + MEASURING) + FIXED
 
 
-def _train_rate(net: Net, part: Rows, training: Training, seed: int, place: torch.device) -> float:
+def _train_rate(net: Net, part: Rows, training: Training, seed: int, device: torch.device) -> float:
     """Return rows a second over real steps, reading them included."""
     optimisers = make_optimisers(net, training.learning_rate, training.l2, training.optimiser)
-    amp = number_format(training, place)
+    amp = number_format(training, device)
     histories = "behaviours" in net.needs
     net.train()
 
     def take(batch: Batch) -> None:
-        loss = take_step(net, batch.to(place), optimisers, amp)
+        loss = take_step(net, batch.to(device), optimisers, amp)
         if not math.isfinite(loss):
             raise MsvizError(
                 f"training: the loss became {loss} within the first steps; lower learning_rate "
@@ -123,7 +123,7 @@ def _train_rate(net: Net, part: Rows, training: Training, seed: int, place: torc
     size = min(batch_size, FIRST)
     timed = [
         # As a shuffled epoch brings them: rows side by side in the log may be of one scenario or one user.
-        _timed(lambda rows: take(part.batch(rows, histories)), scattered(part.rows, size, turn))
+        _time(lambda rows: take(part.batch(rows, histories)), scattered(part.rows, size, turn))
         for turn in (0, 1)
     ]
     size = min(batch_size, max(size, int(size / timed[-1] * LONGEST)), part.rows)
@@ -141,7 +141,7 @@ def _train_rate(net: Net, part: Rows, training: Training, seed: int, place: torc
         epoch += 1
 
 
-def _score_rate(net: Net, rows: Used, place: torch.device) -> float:
+def _score_rate(net: Net, rows: Used, device: torch.device) -> float:
     """Return rows a second that are scored."""
     part = next((part for part in (rows.valid, rows.dataset.split("test")) if part.rows), rows.train)
     histories = "behaviours" in net.needs
@@ -149,10 +149,10 @@ def _score_rate(net: Net, rows: Used, place: torch.device) -> float:
     with torch.inference_mode():
 
         def score(few: slice) -> None:
-            probabilities(net, part.batch(few, histories).to(place)).cpu()
+            probabilities(net, part.batch(few, histories).to(device)).cpu()
 
-        _timed(score, _few(part, FIRST, 0))
-        size = min(4096, max(FIRST, int(FIRST / _timed(score, _few(part, FIRST, 1)) * LONGEST)))
+        _time(score, _few(part, FIRST, 0))
+        size = min(4096, max(FIRST, int(FIRST / _time(score, _few(part, FIRST, 1)) * LONGEST)))
         done, turn, begun = 0, 0, time.perf_counter()
         while time.perf_counter() - begun < SECONDS / 2:
             few = _few(part, size, turn)
@@ -168,7 +168,7 @@ def _few(part: Rows, size: int, turn: int) -> slice:
     return slice(start, start + size)
 
 
-def _timed(work: Callable[[Any], None], rows: "slice | Array") -> float:
+def _time(work: Callable[[Any], None], rows: "slice | Array") -> float:
     """Return the seconds of some work on rows."""
     begun = time.perf_counter()
     work(rows)
@@ -187,5 +187,5 @@ def resident(reset: bool = False) -> float:
     except OSError:
         return float("nan")
     wanted = "VmRSS:" if reset else "VmHWM:"
-    found = next((line for line in lines if line.startswith(wanted)), None)
-    return float("nan") if found is None else int(found.split()[1]) / 1024
+    entry = next((line for line in lines if line.startswith(wanted)), None)
+    return float("nan") if entry is None else int(entry.split()[1]) / 1024

@@ -20,20 +20,20 @@ def found(kind: type[BaseModel], values: dict[str, Any], wanted: Mapping[str, st
     wrong; so what was told is put back to its default, and the config is asked again.
     """
     wrong: dict[str, str] = {}
-    given = dict(values)
+    tried = dict(values)
     for _ in range(ROUNDS):
         try:
-            kind.model_validate(given)
+            kind.model_validate(tried)
             return wrong
         except ValidationError as error:
-            told = dict(_told(kind, error, wanted))
-        fresh = {name: words for name, words in told.items() if name not in wrong}
+            complaints = dict(_complaints(kind, error, wanted))
+        fresh = {name: words for name, words in complaints.items() if name not in wrong}
         if not fresh:
             return wrong
         wrong |= fresh
         # Names that a complaint has in common, such as width and heads, are put back together.
-        for name in told:
-            given.pop(name, None)
+        for name in complaints:
+            tried.pop(name, None)
     return wrong
 
 
@@ -43,7 +43,7 @@ def sentence(error: MsvizError) -> str:
     return text.partition("; ")[2] or text
 
 
-def _told(
+def _complaints(
     kind: type[BaseModel], error: ValidationError, wanted: Mapping[str, str]
 ) -> Iterator[tuple[str, str]]:
     """Yield setting and sentence of each complaint; one about the whole goes to all settings it names."""
@@ -51,8 +51,8 @@ def _told(
         words = problem["msg"].removeprefix("Value error, ")
         if problem["loc"]:
             name = str(problem["loc"][0])
-            known = wanted.get(name, "") if problem["type"] != "value_error" else ""
-            yield name, f"got {str(problem['input'])[:40]}; wanted: {known}" if known else words
+            choices = wanted.get(name, "") if problem["type"] != "value_error" else ""
+            yield name, f"got {str(problem['input'])[:40]}; wanted: {choices}" if choices else words
             continue
         named = [name for name in kind.model_fields if re.search(rf"\b{name}\b", words)]
         for name in named or [""]:

@@ -50,11 +50,11 @@ def probabilities(net: Net, batch: Batch) -> Tensor:
 
     On a CPU pieces of some hundred rows stay in the cache: 1.5 to 2 times as fast as 4,096 rows at once.
     """
-    found = torch.cat([torch.sigmoid(net(piece).float()) for piece in pieces(net, batch)])
+    probability = torch.cat([torch.sigmoid(net(piece).float()) for piece in pieces(net, batch)])
     order = net.order(batch)
     if order is None:
-        return found
-    return torch.empty_like(found).index_copy_(0, order, found)
+        return probability
+    return torch.empty_like(probability).index_copy_(0, order, probability)
 
 
 def evaluate(

@@ -32,16 +32,16 @@ def candidates(known: Sequence[Checked], new: Checked, label: Array, keep: Keep 
     With `auc` the best AUC alone counts. Where no AUC is defined, logloss decides; where nothing is, the last
     step is kept.
     """
-    found = [*known, new]
-    if all(one.auc is None and one.logloss is None for one in found):
+    remaining = [*known, new]
+    if all(step.auc is None and step.logloss is None for step in remaining):
         return [new]
-    best = max(found, key=lambda one: (_auc(one), -one.number))
+    best = max(remaining, key=lambda step: (_auc(step), -step.number))
     if keep == "auc" and best.auc is not None:
         return [best]
-    found = [one for one in found if not any(_beaten(one, other) for other in found)]
+    remaining = [step for step in remaining if not any(_beaten(step, other) for other in remaining)]
     if best.auc is not None:
-        found = [one for one in found if one is best or not _worse(one, best, label)]
-    return sorted(found, key=lambda one: (_logloss(one), one.number))
+        remaining = [step for step in remaining if step is best or not _worse(step, best, label)]
+    return sorted(remaining, key=lambda step: (_logloss(step), step.number))
 
 
 def improves(new: Checked, known: Sequence[tuple[float | None, float | None]]) -> bool:
@@ -52,22 +52,22 @@ def improves(new: Checked, known: Sequence[tuple[float | None, float | None]]) -
     return better_auc or (new.logloss is not None and all(new.logloss < loss for loss in losses))
 
 
-def _auc(one: Checked) -> float:
-    return -np.inf if one.auc is None else one.auc
+def _auc(step: Checked) -> float:
+    return -np.inf if step.auc is None else step.auc
 
 
-def _logloss(one: Checked) -> float:
-    return np.inf if one.logloss is None else one.logloss
+def _logloss(step: Checked) -> float:
+    return np.inf if step.logloss is None else step.logloss
 
 
-def _beaten(one: Checked, other: Checked) -> bool:
+def _beaten(step: Checked, other: Checked) -> bool:
     """Tell whether another step is as good in both, and better in one or earlier."""
-    mine, theirs = (_auc(one), -_logloss(one)), (_auc(other), -_logloss(other))
-    as_good = theirs[0] >= mine[0] and theirs[1] >= mine[1]
-    return as_good and (theirs != mine or other.number < one.number)
+    own, theirs = (_auc(step), -_logloss(step)), (_auc(other), -_logloss(other))
+    as_good = theirs[0] >= own[0] and theirs[1] >= own[1]
+    return as_good and (theirs != own or other.number < step.number)
 
 
-def _worse(one: Checked, best: Checked, label: Array) -> bool:
+def _worse(step: Checked, best: Checked, label: Array) -> bool:
     """Tell whether DeLong's test tells a step's AUC apart from the best one."""
-    mine, theirs = placements(label, one.score), placements(label, best.score)
-    return mine is not None and theirs is not None and delong_test(mine, theirs).p < LEVEL
+    own, theirs = placements(label, step.score), placements(label, best.score)
+    return own is not None and theirs is not None and delong_test(own, theirs).p < LEVEL

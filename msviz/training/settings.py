@@ -66,7 +66,7 @@ class SettingInfo:
 @cache
 def describe_settings(model: str) -> tuple[SettingInfo, ...]:
     """Return all settings of a model and of training, those of the rows last; MsvizError for no model."""
-    found = [
+    described = [
         _info(name, field, "model", number < FIRST)
         for number, (name, field) in enumerate(net_class(model).Config.model_fields.items())
     ]
@@ -75,7 +75,7 @@ def describe_settings(model: str) -> tuple[SettingInfo, ...]:
         _info(name, field, "rows" if name in ROWS else "training", name in often)
         for name, field in Training.model_fields.items()
     ]
-    return (*found, *sorted(own, key=lambda info: (info.group == "rows", not info.often)))
+    return (*described, *sorted(own, key=lambda info: (info.group == "rows", not info.often)))
 
 
 @cache

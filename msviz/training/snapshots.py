@@ -143,12 +143,12 @@ class Watching:
         begun = time.perf_counter()
         with _untouched(self.net), kept_statistics(self.net):
             self.settle()
-            seen = self.watch.look(self.net, self.dataset, self.part)
+            snapshot = self.watch.look(self.net, self.dataset, self.part)
         names = self.dataset.schema.scenario_names
-        found = measure(self.part.label, seen.scores, self.part.scenario, names)
+        measures = measure(self.part.label, snapshot.scores, self.part.scenario, names)
         number = 0 if self.last is None else self.last.number + 1
-        if seen.picture is not None:
-            self.writer.picture(number, state.rows, seen.picture)
+        if snapshot.picture is not None:
+            self.writer.picture(number, state.rows, snapshot.picture)
         mark = Snapshot(
             number=number,
             rows=state.rows,
@@ -158,8 +158,8 @@ class Watching:
             seconds=round(state.seconds, 3),
             loss=loss,
             split=self.part.name,
-            overall=_short(found["overall"]),
-            scenarios=_largest(found["scenarios"]),
+            overall=_short(measures["overall"]),
+            scenarios=_largest(measures["scenarios"]),
             looked=round(time.perf_counter() - begun, 3),
         )
         self.writer.mark(mark)
@@ -185,8 +185,8 @@ def _short(measures: dict[str, Any]) -> Measures:
 
 def _largest(scenarios: dict[str, dict[str, Any]]) -> dict[str, Measures]:
     """Return the measures of the scenarios with most rows in the sample, in the order given."""
-    kept = sorted(scenarios, key=lambda name: -scenarios[name]["rows"])[:SCENARIOS]
-    return {name: _short(scenarios[name]) for name in scenarios if name in set(kept)}
+    largest = sorted(scenarios, key=lambda name: -scenarios[name]["rows"])[:SCENARIOS]
+    return {name: _short(scenarios[name]) for name in scenarios if name in set(largest)}
 
 
 @contextmanager

@@ -28,12 +28,12 @@ def main() -> int:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             return 0  # another one serves this folder
-        asked = threading.Event()
-        signal.signal(signal.SIGTERM, lambda *_: asked.set())
+        stopping = threading.Event()
+        signal.signal(signal.SIGTERM, lambda *_: stopping.set())
         # The forking process dies with this one, which it watches; the jobs themselves go on.
         warm = None if os.environ.get("MSVIZ_WARM") == "off" else _warm(folder)
         try:
-            serve(folder, owner, asked, warm)
+            serve(folder, owner, stopping, warm)
         finally:
             if warm is not None:
                 warm.terminate()

@@ -30,7 +30,7 @@ def main() -> int:
     get_ready()
     with socket.socket(socket.AF_UNIX) as door:
         door.bind(str(path))
-        mine = path.stat().st_ino
+        inode = path.stat().st_ino
         try:
             path.chmod(0o600)
             door.listen()
@@ -38,7 +38,7 @@ def main() -> int:
             serve(door, owner, born)
         finally:
             # A successor may listen there by now.
-            if path.exists() and path.stat().st_ino == mine:
+            if path.exists() and path.stat().st_ino == inode:
                 path.unlink()
     return 0
 
@@ -70,29 +70,29 @@ def serve(door: socket.socket, owner: int, born: str) -> None:
             try:
                 # An asker that lost patience has gone, and starts the job itself.
                 asker.sendall(b"ready\n")
-                asked = json.loads(asker.makefile().readline() or "null")
+                request = json.loads(asker.makefile().readline() or "null")
             except (OSError, ValueError):
                 continue
-            if asked is None:
+            if request is None:
                 continue
             pid = os.fork()
             if pid == 0:
                 door.close()
                 asker.close()
-                _become(asked)
+                _become(request)
             asker.sendall(f"{pid}\n".encode())
 
 
-def _become(asked: dict[str, Any]) -> NoReturn:
+def _become(request: dict[str, Any]) -> NoReturn:
     """Be the job: a session, a folder, an environment and logs of its own; never return."""
     code = 1
     try:
         os.setsid()
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        os.chdir(str(asked["cwd"]))
+        os.chdir(str(request["cwd"]))
         os.environ.clear()
-        os.environ.update(asked["environment"])
-        folder = Path(str(asked["folder"]))
+        os.environ.update(request["environment"])
+        folder = Path(str(request["folder"]))
         for number, name in ((0, os.devnull), (1, folder / "output.log"), (2, folder / "errors.log")):
             flags = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT | os.O_APPEND
             opened = os.open(name, flags, 0o600)
@@ -100,7 +100,7 @@ def _become(asked: dict[str, Any]) -> NoReturn:
             os.close(opened)
         from msviz.cli.processes.job import work
 
-        code = work(folder, [str(part) for part in asked["arguments"]])
+        code = work(folder, [str(part) for part in request["arguments"]])
     except BaseException:
         traceback.print_exc()
     finally:

@@ -177,8 +177,11 @@ class HierRec(Net):
     def _one_by_one(self, values: Tensor, common: Tensor, weights: Tensor) -> Tensor:
         """Return the same with SC_implicit (B, G, C) made and shown."""
         u = with_one((weights[..., None] * common[:, None]).flatten(2))
-        made = [torch.einsum("ink,bgk->bgni", self.narrow, u), torch.einsum("ink,bgk->bgin", self.wide, u)]
-        condition = self.implicit_tap(torch.cat([part.flatten(2) for part in made], dim=2))
+        conditions = [
+            torch.einsum("ink,bgk->bgni", self.narrow, u),
+            torch.einsum("ink,bgk->bgin", self.wide, u),
+        ]
+        condition = self.implicit_tap(torch.cat([part.flatten(2) for part in conditions], dim=2))
         narrow, wide = split(condition, self.config.units, self.config.bottleneck)
         hidden = narrow @ with_one(values)[:, None, :, None]
         out = wide @ with_one(hidden.squeeze(3))[..., None]

@@ -102,8 +102,8 @@ class Transfer(nn.Module):
     def forward(self, values: Tensor, blocks: Blocks, mixture: Tensor | None) -> Tensor:
         """Return the representations (P, units)."""
         if self.centre is not None:
-            found: Tensor = self.centre(values, blocks)
-            return found
+            hidden: Tensor = self.centre(values, blocks)
+            return hidden
         assert self.experts is not None and mixture is not None
         answers = self.experts(values)
         if self.own:
@@ -219,12 +219,12 @@ class OptMSM(Net):
 
     def _drawn(self) -> list[int]:
         """Return the scenarios, rising, in which all rows are represented for the constraint's sake."""
-        known = self.layout.scenarios
-        if not (self.training and self.config.constraint) or known < 2:
+        count = self.layout.scenarios
+        if not (self.training and self.config.constraint) or count < 2:
             return []
-        if known <= self.config.contrast:
-            return list(range(1, known + 1))
-        drawn: list[int] = torch.randperm(known)[: self.config.contrast].sort().values.add_(1).tolist()
+        if count <= self.config.contrast:
+            return list(range(1, count + 1))
+        drawn: list[int] = torch.randperm(count)[: self.config.contrast].sort().values.add_(1).tolist()
         return drawn
 
     def _answer(self, batch: Batch, drawn: list[int]) -> tuple[Tensor, Tensor | None]:
@@ -254,10 +254,10 @@ class OptMSM(Net):
         """Return scenario (B,) and fields (B, N), in training a share of them as if never seen."""
         scenario, ids = batch.scenario, batch.fields
         if self.training and self.config.unseen_rate:
-            seen = torch.rand(len(batch), device=ids.device) >= self.config.unseen_rate
+            keep = torch.rand(len(batch), device=ids.device) >= self.config.unseen_rate
             columns = list(self.layout.scenario_columns)
-            scenario, ids = scenario * seen, ids.clone()
-            ids[:, columns] = ids[:, columns] * seen[:, None]
+            scenario, ids = scenario * keep, ids.clone()
+            ids[:, columns] = ids[:, columns] * keep[:, None]
         return scenario, ids
 
     def _represented(
@@ -272,9 +272,9 @@ class OptMSM(Net):
         if not scenarios:
             return self._transferred(shared, Blocks.of(scenario))[0], None
         several = self._transferred(shared, Blocks.each(scenarios, rows), len(scenarios), order)
-        place = torch.full((self.layout.scenarios + 1,), -1, device=order.device)
-        place[scenarios] = torch.arange(len(scenarios), device=order.device)
-        index = place[scenario] * rows + torch.arange(rows, device=order.device)
+        index_of = torch.full((self.layout.scenarios + 1,), -1, device=order.device)
+        index_of[scenarios] = torch.arange(len(scenarios), device=order.device)
+        index = index_of[scenario] * rows + torch.arange(rows, device=order.device)
         candidates = several.flatten(0, 1)
         outside = (index < 0).nonzero().squeeze(1)
         if len(outside):
@@ -297,8 +297,8 @@ class OptMSM(Net):
         mixture = self.transfer.mixture(gated, blocks)
         if mixture is not None and self.mixture_tap is not None:
             mixture = _by_row(self.mixture_tap, mixture.view(shape), order).flatten(0, 1)
-        found = self.transfer(gated, blocks, mixture).view(shape)
-        return _by_row(self.representation_tap, found, order)
+        representation = self.transfer(gated, blocks, mixture).view(shape)
+        return _by_row(self.representation_tap, representation, order)
 
     def _scored(self, values: Tensor, blocks: Blocks, order: Tensor) -> Tensor:
         """Return the logits (B,) of rows R_0 (B, units and specific fields) by scenario (Eq. 10-13)."""
@@ -321,8 +321,8 @@ def _passed(tap: Tap, values: Tensor, order: Tensor) -> Tensor:
     """Return what the tap makes of values (B, ...), which it sees in the batch's order."""
     if not tap.watched:
         return values
-    shown: Tensor = tap(torch.empty_like(values).index_copy(0, order, values))
-    return shown.index_select(0, order)
+    tapped: Tensor = tap(torch.empty_like(values).index_copy(0, order, values))
+    return tapped.index_select(0, order)
 
 
 def overlap(several: Tensor, own: Tensor, outside: Tensor, measure: str) -> Tensor:

@@ -76,12 +76,12 @@ class Scenarios:
 
     def added(self, of_scenario: Tensor, values: Tensor, matrix: Tensor) -> Tensor:
         """Return W x of every vector of `values` (·, k), and `spread` of `of_scenario` added to it."""
-        made = of_scenario.index_select(0, self.place.flatten())
-        if made.dtype == values.dtype == matrix.dtype:
-            made.addmm_(values.flatten(0, -2), matrix.t())
+        sums = of_scenario.index_select(0, self.place.flatten())
+        if sums.dtype == values.dtype == matrix.dtype:
+            sums.addmm_(values.flatten(0, -2), matrix.t())
         else:
-            made = torch.addmm(made, values.flatten(0, -2), matrix.t())  # mixed precision sees to the formats
-        return made.view(*self.place.shape, -1)
+            sums = torch.addmm(sums, values.flatten(0, -2), matrix.t())  # mixed precision sees to the formats
+        return sums.view(*self.place.shape, -1)
 
 
 class Block(nn.Module):
@@ -111,10 +111,10 @@ class Block(nn.Module):
         matrices: list[Tensor] = [] if self.aggregate is None else [self.aggregate]
         if self.gate is not None:
             matrices.append(self.gate if self.aggregate is None else self.gate @ self.aggregate)
-        made = nn.functional.linear(mixed, torch.cat(matrices)) if matrices else mixed
+        mapped = nn.functional.linear(mixed, torch.cat(matrices)) if matrices else mixed
         if self.gate is None:
-            return made
-        extracted, opened = (values, made) if self.aggregate is None else made.chunk(2, dim=2)
+            return mapped
+        extracted, opened = (values, mapped) if self.aggregate is None else mapped.chunk(2, dim=2)
         opened = opened + target.spread(self.gate_of_scenario(target.embedded))[:, None]
         factors = self.config.gamma * opened.sigmoid()
         if self.tailoring_tap.watched:
@@ -267,8 +267,8 @@ class SAINet(Net):
         # Marking the ids that occur is several times as fast as sorting them.
         used = torch.zeros(len(self.scenarios.weight), dtype=torch.bool, device=ids.device)
         distinct = used.index_fill_(0, ids.flatten(), True).nonzero().squeeze(1)
-        place = (used.cumsum(0) - 1).index_select(0, ids.flatten()).view_as(ids)
-        return Scenarios(self.scenarios(distinct), place)
+        index = (used.cumsum(0) - 1).index_select(0, ids.flatten()).view_as(ids)
+        return Scenarios(self.scenarios(distinct), index)
 
 
 def _drawn(outputs: int, inputs: int) -> Tensor:

@@ -195,7 +195,7 @@ class Same(Net):
         wide = self.wide(batch.fields[:, self.wide_columns]).unbind(1)
         narrow = self.narrow(batch.fields[:, self.narrow_columns]).flatten(1).split(self.narrow_widths, dim=1)
         return [
-            torch.cat([*(wide[place] for place in places), part], dim=1)
+            torch.cat([*(wide[column] for column in places), part], dim=1)
             for places, part in zip(self.wide_places, narrow, strict=True)
         ]
 

@@ -192,8 +192,8 @@ class SATrans(Net):
             return vectors, None
         scenario, ids = batch.scenario, self._scenario_ids(batch)
         if self.training and self.config.unseen_rate:
-            seen = torch.rand(len(batch), device=ids.device) >= self.config.unseen_rate
-            scenario, ids = scenario * seen, ids * seen[:, None]
+            keep = torch.rand(len(batch), device=ids.device) >= self.config.unseen_rate
+            scenario, ids = scenario * keep, ids * keep[:, None]
         # Whoever watches the vectors sees one for each row, so each row is then a group of its own.
         shown_alone = self.scenario_tap.watched
         # Whoever watches attention sees rows in the batch's order, so they are not moved.
@@ -201,8 +201,8 @@ class SATrans(Net):
         groups = alone(len(batch), ids.device) if shown_alone else group(self._key(scenario, ids), movable)
         base, position = self.encoder(scenario[groups.first], ids[groups.first])
         if shown_alone:
-            shown = base[:, None] if position is None else base[:, None] + position
-            levels = list(self.scenario_tap(shown).unbind(1))
+            by_position = base[:, None] if position is None else base[:, None] + position
+            levels = list(self.scenario_tap(by_position).unbind(1))
         else:
             levels = [base] if position is None else [base + part for part in position.unbind()]
         for index, (layer, letter) in enumerate(self.places):
