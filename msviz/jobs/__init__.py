@@ -5,7 +5,7 @@ is a command line of msviz in a process of its own; the folder holds all the tru
 the same.
 """
 
-from msviz.jobs._job import ACTIVE, Job, Kind, State, Status
-from msviz.jobs._queue import Queue
+from msviz.jobs.job import ACTIVE, Job, Kind, State, Status
+from msviz.jobs.queue import Queue
 
 __all__ = ["ACTIVE", "Job", "Kind", "Queue", "State", "Status"]

@@ -95,7 +95,7 @@ def test_a_button_starts_the_job_and_nothing_starts_by_itself(
         started.append(arguments)
         return NOBODY
 
-    monkeypatch.setattr("msviz.jobs._queue.start_process", start)
+    monkeypatch.setattr("msviz.jobs.queue.start_process", start)
     at = app("attention", run="tiny-satrans", view="Difference", scenario="Search", against="Home feed")
     assert not at.exception and not started and offers(at) == [ALONE]
     assert at.get("plotly_chart"), "the picture does not wait for its controls"
@@ -115,7 +115,7 @@ def test_a_button_starts_the_job_and_nothing_starts_by_itself(
 def test_what_is_asked_of_a_slice_is_compared_on_the_slice(
     app: Open, models: Path, monkeypatch: pytest.MonkeyPatch, tiny_world: Dataset
 ) -> None:
-    monkeypatch.setattr("msviz.jobs._queue.start_process", lambda *told: NOBODY)
+    monkeypatch.setattr("msviz.jobs.queue.start_process", lambda *told: NOBODY)
     text = "hour < 12"
     for question in ("attention_by_scenario", "controls"):
         asked = {"question": "attention_by_scenario"} if question == "controls" else {}

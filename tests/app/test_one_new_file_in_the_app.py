@@ -127,7 +127,7 @@ def test_an_answer_that_is_not_kept_is_made_by_a_job(opened: Open, monkeypatch: 
         started.append(arguments)
         return 2**22 + 1  # no process has this number
 
-    monkeypatch.setattr("msviz.jobs._queue.start_process", start)
+    monkeypatch.setattr("msviz.jobs.queue.start_process", start)
     at = opened("questions", run="parent", **{"gate_shares-rows": "300"})
     assert not at.exception
     assert started[0][:2] == ["analyse", "gate_shares"] and started[0][-2:] == ["--set", "rows=300"]
@@ -249,7 +249,7 @@ def test_a_file_a_log_and_a_model_are_each_asked_as_the_question_wants(
         started.append(arguments)
         return 2**22 + 1  # no process has this number
 
-    monkeypatch.setattr("msviz.jobs._queue.start_process", start)
+    monkeypatch.setattr("msviz.jobs.queue.start_process", start)
     at = app("questions", question="Attention instance")
     assert not at.exception and "The question needs an answer to: Row" in words(at) and not started
     log = Path(__file__).parents[2] / "data" / "demo-experiment.csv"

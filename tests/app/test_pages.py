@@ -160,7 +160,7 @@ def test_a_missing_answer_starts_a_job_that_can_be_cancelled(
         started.append(arguments)
         return NOBODY
 
-    monkeypatch.setattr("msviz.jobs._queue.start_process", start)
+    monkeypatch.setattr("msviz.jobs.queue.start_process", start)
     user = next(f for f in tiny_world.schema.features if f.role == "user")
     at = app("overview", field=user.label)
     assert started[0][:2] == ["analyse", "data_overview"]

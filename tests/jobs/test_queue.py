@@ -210,7 +210,7 @@ def test_what_is_no_job(queue, tmp_path):
 
 
 def test_old_jobs_are_forgotten(queue, monkeypatch):
-    monkeypatch.setattr("msviz.jobs._queue.KEPT", 2)
+    monkeypatch.setattr("msviz.jobs.queue.KEPT", 2)
     for number in range(4):
         answer(queue, "models", key=f"job-{number}").wait()
     queue.dispatch()

@@ -21,7 +21,7 @@ def test_missing_pictures_are_made_by_one_job_and_then_offered(
         (folder / "exit.json").write_text(json.dumps({"code": 0}))
         return NOBODY
 
-    monkeypatch.setattr("msviz.jobs._queue.start_process", start)
+    monkeypatch.setattr("msviz.jobs.queue.start_process", start)
     at = app("gallery", paper="HierRec")
     assert not at.exception
     assert len(started) == 1 and started[0][:3] == ["gallery", "--paper", "hierrec"]

@@ -115,7 +115,7 @@ def test_an_answer_that_is_not_there_is_made_by_a_job(app: Open, monkeypatch: py
         started.append(arguments)
         return NOBODY
 
-    monkeypatch.setattr("msviz.jobs._queue.start_process", start)
+    monkeypatch.setattr("msviz.jobs.queue.start_process", start)
     at = app("weights", run="tiny-satrans")
     assert not at.exception and not charts(at)
     assert started[0][:2] == ["analyse", "field_permutation"]

@@ -19,7 +19,7 @@ from typing import get_args
 
 from msviz.errors import MsvizError, invalid
 from msviz.jobs import files
-from msviz.jobs._job import ACTIVE, GRACE, Job, Kind, State
+from msviz.jobs.job import ACTIVE, GRACE, Job, Kind, State
 from msviz.jobs.process import birth
 from msviz.jobs.process import start as start_process
 from msviz.run_folder import CHECKPOINT, FRAMES, is_begun, is_run
