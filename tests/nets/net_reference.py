@@ -34,7 +34,7 @@ def scenario_vectors(weights, config, layout, ids, scenario):
     found = {}
     position = 0
     for layer in range(config.layers):
-        for letter in config.letters:
+        for letter in config.meta_places:
             if config.encoder == "ie":
                 s = weights["encoder.table.weight"][scenario]
             else:
