@@ -13,13 +13,11 @@ from msviz.errors import invalid
 from msviz.lazy import LazyModule
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from msviz.batch import Batch
     from msviz.dataset import Rows
-
-if TYPE_CHECKING:
-    import torch
 else:
     torch = LazyModule("torch")
 

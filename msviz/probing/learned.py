@@ -18,14 +18,12 @@ from msviz.statistics.auc import delong_test, placements
 from msviz.statistics.comparison import NOTHING
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from msviz.batch import Batch
     from msviz.probing.study import Study
     from msviz.statistics.comparison import Paired
-
-if TYPE_CHECKING:
-    import torch
 else:
     torch = LazyModule("torch")
 

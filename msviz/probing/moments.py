@@ -14,13 +14,11 @@ from msviz.lazy import LazyModule
 from msviz.probing.reducers import CELLS, Reducer, row_keys
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from msviz.probing.groups import Groups
     from msviz.probing.reducers import BatchRows
-
-if TYPE_CHECKING:
-    import torch
 else:
     torch = LazyModule("torch")
 

@@ -12,13 +12,11 @@ from msviz.lazy import LazyModule
 from msviz.probing.reducers import Reducer, own_entry
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from msviz.probing.groups import Groups
     from msviz.probing.reducers import BatchRows
-
-if TYPE_CHECKING:
-    import torch
 else:
     torch = LazyModule("torch")
 

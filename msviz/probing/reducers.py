@@ -19,13 +19,11 @@ from msviz.lazy import LazyModule
 from msviz.schema import UNSEEN
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from msviz.batch import Batch
     from msviz.probing.groups import Groups
-
-if TYPE_CHECKING:
-    import torch
 else:
     torch = LazyModule("torch")
 

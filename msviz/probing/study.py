@@ -21,6 +21,7 @@ from msviz.run import Run
 from msviz.trace import TapOutput, Trace
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from msviz.batch import Batch
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from msviz.probing.groups import Groups
     from msviz.probing.reducers import Reducer
     from msviz.schema import Schema
-
-if TYPE_CHECKING:
-    import torch
 else:
     torch = LazyModule("torch")
 

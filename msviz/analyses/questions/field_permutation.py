@@ -29,15 +29,14 @@ from msviz.statistics.intervals import Z
 from msviz.training.metrics import row_losses
 
 if TYPE_CHECKING:
+    import torch
+
     from msviz.analyses.shared.permute import (
         Array,
     )
     from msviz.probing.study import Study
     from msviz.probing.truth import Score
     from msviz.schema import Schema
-
-if TYPE_CHECKING:
-    import torch
 else:
     torch = LazyModule("torch")
 

@@ -19,13 +19,11 @@ from msviz.lazy import LazyModule
 from msviz.schema import FIRST
 
 if TYPE_CHECKING:
-    from msviz.probing.study import Study
-    from msviz.run import Run
-
-if TYPE_CHECKING:
     import torch
 
     from msviz.nets.base import InputSpec
+    from msviz.probing.study import Study
+    from msviz.run import Run
 else:
     torch = LazyModule("torch")
 

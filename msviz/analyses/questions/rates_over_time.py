@@ -21,14 +21,12 @@ from msviz.statistics.auc import delong_interval
 from msviz.statistics.intervals import wilson_interval
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from msviz.analyses.shared.daily import Array, Calendar
     from msviz.probing.reducers import BatchRows
     from msviz.probing.study import Study
-
-if TYPE_CHECKING:
-    import torch
 else:
     torch = LazyModule("torch")
 

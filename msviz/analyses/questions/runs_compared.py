@@ -22,14 +22,13 @@ from msviz.statistics.comparison import NOTHING, adjust_p_values, paired_test
 from msviz.training.metrics import row_losses
 
 if TYPE_CHECKING:
+    import torch
+
     from msviz.analyses.shared.side_by_side import ComparedRun
     from msviz.probing.study import Study
     from msviz.run import Run
     from msviz.statistics.auc import Placements
     from msviz.statistics.comparison import Paired
-
-if TYPE_CHECKING:
-    import torch
 else:
     torch = LazyModule("torch")
 

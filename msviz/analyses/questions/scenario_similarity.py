@@ -23,6 +23,7 @@ from msviz.schema import UNSEEN
 from msviz.statistics.intervals import Z, jackknife_std
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from msviz.batch import Batch
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
     from msviz.probing.study import Study
     from msviz.probing.truth import Score
     from msviz.schema import Schema
-
-if TYPE_CHECKING:
-    import torch
 else:
     torch = LazyModule("torch")
 

@@ -18,12 +18,11 @@ from msviz.lazy import LazyModule
 from msviz.schema import UNSEEN
 
 if TYPE_CHECKING:
+    import torch
+
     from msviz.batch import Batch
     from msviz.probing.study import Study
     from msviz.trace import Trace
-
-if TYPE_CHECKING:
-    import torch
 else:
     torch = LazyModule("torch")
 

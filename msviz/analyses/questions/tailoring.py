@@ -19,15 +19,13 @@ from msviz.statistics.comparison import adjust_p_values, student_p
 from msviz.statistics.intervals import Z
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from msviz.analyses.shared.behaviours import Array
     from msviz.batch import Batch
     from msviz.probing.reducers import BatchRows
     from msviz.probing.study import Study
-
-if TYPE_CHECKING:
-    import torch
 else:
     torch = LazyModule("torch")
 

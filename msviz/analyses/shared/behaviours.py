@@ -14,14 +14,12 @@ from msviz.probing import hooks
 from msviz.schema import FIRST, UNSEEN
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from msviz.batch import Batch
     from msviz.dataset import Rows
     from msviz.probing.study import Study
-
-if TYPE_CHECKING:
-    import torch
 else:
     torch = LazyModule("torch")
 

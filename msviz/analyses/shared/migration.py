@@ -11,15 +11,13 @@ from msviz.lazy import LazyModule
 from msviz.probing.reducers import Reducer
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from msviz.analyses.shared.behaviours import Array, BehaviourTap, ScenarioAxis
     from msviz.batch import Batch
     from msviz.probing.reducers import BatchRows
     from msviz.probing.study import Study
-
-if TYPE_CHECKING:
-    import torch
 else:
     torch = LazyModule("torch")
 

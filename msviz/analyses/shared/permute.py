@@ -11,11 +11,10 @@ import numpy as np
 from msviz.lazy import LazyModule
 
 if TYPE_CHECKING:
+    import torch
+
     from msviz.batch import Batch
     from msviz.probing.study import Study
-
-if TYPE_CHECKING:
-    import torch
 else:
     torch = LazyModule("torch")
 

@@ -12,12 +12,11 @@ from msviz.lazy import LazyModule
 from msviz.schema import FIRST, UNSEEN
 
 if TYPE_CHECKING:
+    import torch
+
     from msviz.analyses.shared.behaviours import Array
     from msviz.batch import Batch
     from msviz.probing.study import Study
-
-if TYPE_CHECKING:
-    import torch
 else:
     torch = LazyModule("torch")
 

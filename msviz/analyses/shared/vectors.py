@@ -13,13 +13,11 @@ from msviz.lazy import LazyModule
 from msviz.probing.reducers import Reducer, own_entry
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from msviz.probing.reducers import BatchRows
     from msviz.probing.study import Study
-
-if TYPE_CHECKING:
-    import torch
 else:
     torch = LazyModule("torch")
 
