@@ -37,7 +37,7 @@ SETTINGS: dict[str, tuple[dict[str, object], Training]] = {
         Training(batch_size=1024, epochs=3, checks_per_epoch=4, patience=2),
     ),
     "autoint": (
-        {"width": 8, "hidden": "64", "dropout": 0.2},
+        {"width": 8, "hidden": "64", "dropout": 0.2, **NEAR},
         Training(batch_size=1024, epochs=6, learning_rate=3e-4),
     ),
     # These four were hardly tuned here: the papers' defaults but for smaller widths, 20 behaviours instead of
