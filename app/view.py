@@ -1,10 +1,12 @@
 """One view: the question, the picture, the takeaway, how to read it, where it comes from, and downloads."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
@@ -169,3 +171,22 @@ def show_empty(title: str, what: str, *, command: str | None = None, icon: str =
     box = show_notice(title, what, icon=icon)
     if command:
         box.code(command, language="bash")
+
+
+def list_to_open(table: pd.DataFrame, key: str, columns: Mapping[str, Any]) -> None:
+    """List impressions; the one that is selected opens: its number in the column Row becomes "row"."""
+
+    def open_selected() -> None:
+        rows = st.session_state[key]["selection"]["rows"]
+        if rows:
+            st.session_state["row"] = int(table["Row"].iloc[rows[0]])
+
+    st.dataframe(
+        table,
+        key=key,
+        hide_index=True,
+        height=318,
+        on_select=open_selected,
+        selection_mode="single-row",
+        column_config=columns,
+    )

@@ -13,8 +13,10 @@ import statistics
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from private_names import private_imports
 
 FILLERS = ("found", "told", "one", "place", "known", "said", "heed", "given", "mine", "made")
 # The names of before and of today: each is tried, the first that is there is measured.
@@ -46,21 +48,10 @@ def sources(root: Path, *folders: str) -> dict[Path, ast.Module]:
     return {file: ast.parse(file.read_text(encoding="utf-8")) for file in files}
 
 
-def private_imports(root: Path) -> Iterator[str]:
-    """Yield the names with a leading underscore that a file takes from another folder."""
-    for file, tree in sources(root, "msviz", "app", "tests", "benchmarks").items():
-        for node in ast.walk(tree):
-            if not isinstance(node, ast.ImportFrom) or not node.module:
-                continue
-            if node.module.split(".")[0] not in ("msviz", "app"):
-                continue
-            for alias in node.names:
-                names = [*node.module.split("."), alias.name]
-                private = [k for k, name in enumerate(names) if name[0] == "_" and name[:2] != "__"]
-                for position in private[:1]:
-                    owner = root.joinpath(*names[:position])
-                    if (owner if owner.is_dir() else owner.parent) != file.parent:
-                        yield ".".join(names)
+def count_private_imports(root: Path) -> str:
+    """Return how many names with a leading underscore a file takes from another folder."""
+    files = sources(root, "msviz", "app", "tests", "benchmarks")
+    return str(sum(len(private_imports(file, root)) for file in files))
 
 
 def repeated_classes(root: Path) -> dict[str, int]:
@@ -114,7 +105,7 @@ def main() -> None:
     parser.add_argument("roots", nargs="*", type=Path, default=[Path()], metavar="CHECKOUT")
     roots = [root.resolve() for root in parser.parse_args().roots]
     lines = {
-        "private names imported across folders": lambda root: str(len(list(private_imports(root)))),
+        "private names imported across folders": count_private_imports,
         "class names that occur more than once": lambda root: str(len(repeated_classes(root))),
         "share of assigned names that say nothing": lambda root: f"{filler_share(root):.1%}",
         "files of app/ without Streamlit": without_streamlit,

@@ -296,7 +296,7 @@ class Dataset:
 
     @property
     def scenario_of(self) -> tuple[str, ...]:
-        """Return the columns that are the scenario here instead of the log's own (see `_view`), else ()."""
+        """Return the columns that are the scenario instead of the log's own (`RegroupedDataset`), else ()."""
         return ()
 
     @property

@@ -1,7 +1,10 @@
-"""Modules that are imported when they are first used: a kept answer is found without waiting for torch."""
+"""Modules that are imported when they are first used: a kept answer is found without waiting for torch.
+
+`from msviz.lazy import torch` is torch to the type checker, and torch once something is asked of it.
+"""
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 
 class LazyModule:
@@ -14,3 +17,11 @@ class LazyModule:
     def __getattr__(self, name: str) -> Any:
         """Import the module, which Python does once, and return what it has of this name."""
         return getattr(importlib.import_module(self._name), name)
+
+
+__all__ = ["LazyModule", "torch"]
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = LazyModule("torch")

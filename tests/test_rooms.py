@@ -1,11 +1,13 @@
 """The rooms stay rooms: who may import whom, read off the source."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from private_names import private_imports
 
 ROOT = Path(__file__).parents[1]
 NOUNS = {
@@ -112,34 +114,37 @@ def test_no_two_files_of_tests_are_called_alike() -> None:
     assert not twice
 
 
-def private_imports(file: Path) -> list[str]:
-    """Return the names with a leading underscore that a file takes from another folder."""
-    names = []
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if not isinstance(node, ast.ImportFrom) or (node.module or "").split(".")[0] not in ("msviz", "app"):
-            continue
-        for alias in node.names:
-            parts = [*str(node.module).split("."), alias.name]
-            for k, part in enumerate(parts):
-                owner = ROOT.joinpath(*parts[:k])
-                folder = owner if owner.is_dir() else owner.parent
-                if part.startswith("_") and not part.startswith("__") and folder != file.parent:
-                    names.append(".".join(parts))
-    return names
-
-
 def test_an_underscore_means_this_folder_only() -> None:
     folders = ("msviz", "app", "tests", "benchmarks")
     files = [file for folder in folders for file in (ROOT / folder).rglob("*.py")]
     assert len(files) > 300
-    assert {str(file.relative_to(ROOT)): names for file in files if (names := private_imports(file))} == {}
+    assert {
+        str(file.relative_to(ROOT)): names for file in files if (names := private_imports(file, ROOT))
+    } == {}
 
 
-def test_no_public_class_name_occurs_twice() -> None:
+def test_no_class_name_occurs_twice() -> None:
     homes: dict[str, list[str]] = {}
     for file in SOURCES:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            if isinstance(node, ast.ClassDef):
                 homes.setdefault(node.name, []).append(str(file.relative_to(ROOT)))
     assert len(homes) > 200
     assert {name: files for name, files in homes.items() if len(files) > 1} == {}
+
+
+@pytest.mark.parametrize("folder", ["msviz", "app"])
+def test_a_private_name_in_a_docstring_is_one_of_the_file(folder: str) -> None:
+    """What was renamed or moved is not spoken of by its earlier name."""
+    stale = []
+    for file in sorted((ROOT / folder).rglob("*.py")):
+        text = file.read_text(encoding="utf-8")
+        code = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
+        code |= {
+            node.name
+            for node in ast.walk(ast.parse(text))
+            if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        }
+        names = re.findall(r"`(_[a-z]\w*)", text)
+        stale += [f"{file.relative_to(ROOT)}: {name}" for name in names if name not in code]
+    assert stale == []

@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -95,9 +96,12 @@ class Request:
         """Return the split that is asked of."""
         return self.common.split or self.question.default_split(self.options)
 
-    @property
+    @cached_property
     def path(self) -> Path:
-        """Return the file that keeps the answer; its name changes with whatever changes the answer."""
+        """Return the file that keeps the answer; its name changes with whatever changes the answer.
+
+        It is worked out once: a question may look through the run's shelf for it.
+        """
         digest = fingerprint = ""
         if self.question.source:
             folder = self.file.parent / ".findings"

@@ -148,43 +148,45 @@ def _answer_of_file(request: Request, keep: bool) -> Finding:
     finding = request.question.analyse(None, request.options)
     provenance = Provenance(
         data=request.file.name,
-        rows=finding.provenance.rows,
         fingerprint=finding.provenance.fingerprint,
-        parameters={**request.options.model_dump(mode="json"), "seed": request.common.seed},
-        seconds=time.perf_counter() - start,
-        msviz=msviz.__version__,
+        parameters={"seed": request.common.seed},
     )
-    finding = replace(finding, provenance=provenance)
-    if keep:
-        with contextlib.suppress(PermissionError):
-            finding.save(request.path)
-    return finding
+    return _finish(request, finding, provenance, start, keep)
 
 
 def _answer(request: Request, study: Study) -> Finding:
+    """Return the answer to a question about a study."""
     start = time.perf_counter()
     finding = request.question.analyse(study, request.options)
-    own = request.options.model_dump(mode="json")
+    others = study.dataset.scenario_of
     provenance = Provenance(
         run=study.run.name if study.run else "",
         run_digest=study.run.card.digest if study.run else "",
         data=study.dataset.name,
         fingerprint=study.dataset.fingerprint,
         split=study.split,
-        rows=finding.provenance.rows,
         parameters={
-            **own,
             "seed": study.seed,
             **({"slice": study.slice} if study.slice else {}),
             **({"net": study.state} if study.state else {}),
             # Only of other scenarios than the log's own.
-            **({"scenario_fields": ",".join(others)} if (others := study.dataset.scenario_of) else {}),
+            **({"scenario_fields": ",".join(others)} if others else {}),
         },
+    )
+    return _finish(request, finding, provenance, start, study.keep)
+
+
+def _finish(request: Request, finding: Finding, provenance: Provenance, start: float, keep: bool) -> Finding:
+    """Return the finding with where it comes from, and keep it where that is wanted and allowed."""
+    provenance = replace(
+        provenance,
+        rows=finding.provenance.rows,
+        parameters={**request.options.model_dump(mode="json"), **provenance.parameters},
         seconds=time.perf_counter() - start,
         msviz=msviz.__version__,
     )
     finding = replace(finding, provenance=provenance)
-    if study.keep:
+    if keep:
         # A shelf that may only be read still answers; it just cannot keep the answer.
         with contextlib.suppress(PermissionError):
             finding.save(request.path)

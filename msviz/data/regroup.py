@@ -1,8 +1,8 @@
 """A dataset with other scenarios: the same rows and ids, grouped by other fields (SATrans, RQ3).
 
 What was the scenario becomes context, which a model still reads; `specific` stays where the schema says it,
-and a scenario field is specific by its role (`Layout`). Behaviours tell in which of the log's own scenarios
-they happened, which says nothing of another kind of scenario: here they tell none.
+and a scenario field is specific by its role (`InputSpec`). Behaviours tell in which of the log's own
+scenarios they happened, which says nothing of another kind of scenario: here they tell none.
 """
 
 from collections.abc import Sequence

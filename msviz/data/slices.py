@@ -4,9 +4,9 @@ Names are columns or titles (in backticks where they are no plain word), and day
 history (its length) and scenario where no column is called so. Values are those that people read, or those
 of the log. `chosen("…")` are rows that somebody picked, kept beside the data.
 
-'scenario' is what the rows' schema knows as such: of a run with other scenarios (`_view`), on every page, its
-own. A column of that name which is no scenario field is meant where the value is no scenario's name, and in
-backticks.
+'scenario' is what the rows' schema knows as such: of a run with other scenarios (`regroup.py`), on every
+page, its own. A column of that name which is no scenario field is meant where the value is no scenario's
+name, and in backticks.
 """
 
 import ast

@@ -10,6 +10,8 @@ from msviz.registry import PICTURES
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+    from msviz.finding import Finding
+
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
@@ -27,6 +29,16 @@ class Picture:
     snapshot: Mapping[str, Any] = field(default_factory=dict)
     axes: Sequence[str] = ()
     matrices: Mapping[str, str] = field(default_factory=dict)
+
+    def parts(self, finding: "Finding") -> dict[str, dict[str, str]]:
+        """Return what a reader can choose of an answer: choice -> {value: title}.
+
+        These are `axes` with several names, and `matrix` where the answer has such arrays.
+        """
+        names = {axis: [str(name) for name in finding.data[axis].values] for axis in self.axes}
+        parts = {axis: {name: name for name in each} for axis, each in names.items() if len(each) > 1}
+        matrices = {name: title for name, title in self.matrices.items() if name in finding.data}
+        return parts | ({"matrix": matrices} if matrices else {})
 
     def accepts(self, choice: str) -> bool:
         """Tell whether the picture has a choice of this name."""

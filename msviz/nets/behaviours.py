@@ -2,7 +2,7 @@
 
 Histories are (B, T, F) ids with a mask (B, T); padding lies before them. Padding takes no attention, and who
 has no history at all gets zeros. On a CPU the weights are written once as 2^score, divided by their sum only
-after the values are mixed, and the backward is written by hand (as `_attention` does it for fields).
+after the values are mixed, and the backward is written by hand (as `attention.py` does it for fields).
 """
 
 from collections.abc import Iterator

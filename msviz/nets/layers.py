@@ -31,7 +31,7 @@ class FusedEmbedding(nn.Embedding):
 
 
 def units_first(embedded: Tensor) -> Tensor:
-    """Return embeddings (B, N, d) as values (d, B, N), see `_attention`."""
+    """Return embeddings (B, N, d) as values (d, B, N), see `attention.py`."""
     return embedded.flatten(0, 1).t().contiguous().view(embedded.shape[2], *embedded.shape[:2])
 
 

@@ -10,16 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from msviz.errors import invalid
-from msviz.lazy import LazyModule
+from msviz.lazy import torch
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from msviz.batch import Batch
     from msviz.dataset import Rows
-else:
-    torch = LazyModule("torch")
 
 DAY, HOUR = 86_400, 3_600
 # Groups of several kinds at once: what is kept of each must stay small beside the rows.

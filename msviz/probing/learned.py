@@ -13,19 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from msviz.lazy import LazyModule
+from msviz.lazy import torch
 from msviz.statistics.auc import delong_test, placements
 from msviz.statistics.comparison import NOTHING
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from msviz.batch import Batch
     from msviz.probing.study import Study
     from msviz.statistics.comparison import Paired
-else:
-    torch = LazyModule("torch")
 
 Array = np.ndarray[Any, Any]
 ROWS = 512  # rows on which what a tap shows is compared, at most

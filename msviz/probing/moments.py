@@ -10,20 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from msviz.errors import MsvizError, invalid, one_of
-from msviz.lazy import LazyModule
+from msviz.lazy import torch
 from msviz.probing.reducers import CELLS, Reducer, row_keys
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from msviz.probing.groups import Groups
     from msviz.probing.reducers import BatchRows
-else:
-    torch = LazyModule("torch")
 
 Array = np.ndarray[Any, Any]
-Run = tuple[int, int, int]  # first row, end, group
+GroupSpan = tuple[int, int, int]  # first row, end, group
 # Numbers, and rows, reduced at a time: what a tap showed of them still lies in a core's cache.
 HOT_CELLS, HOT = 2**19, 512
 # Rows of one group side by side that are worth summing on their own.
@@ -79,7 +76,7 @@ class _Sums:
         count = torch.bincount(ids, minlength=len(new))
         self.reference = torch.where(self._wide(new), sums / self._wide(count), self.reference)
 
-    def add(self, values: Tensor, ids: Tensor, runs: list[Run] | None) -> None:
+    def add(self, values: Tensor, ids: Tensor, runs: list[GroupSpan] | None) -> None:
         """Add rows (b, *axes) to Σx; `runs` are their stretches of one group, None where these are short."""
         if self.derived:
             return
@@ -89,7 +86,7 @@ class _Sums:
         for first, last, group in runs:
             self.fresh_total[group].add_(values[first:last].sum(0))
 
-    def spread(self, values: Tensor, ids: Tensor, runs: list[Run] | None) -> None:
+    def spread(self, values: Tensor, ids: Tensor, runs: list[GroupSpan] | None) -> None:
         """Add rows (b, *axes) to the sums of squares."""
         if runs is None:
             around = self.reference[ids]
@@ -192,7 +189,7 @@ class GroupMoments(Reducer):
         self._sums: dict[tuple[int | None, bool], _Sums] = {}
         self._shapes: dict[tuple[str, ...], tuple[int, ...]] = {}
         self._ids = torch.zeros(0, dtype=torch.long)
-        self._runs: list[Run] | None = None
+        self._runs: list[GroupSpan] | None = None
         # Groups that no batch has shown yet, by layer; empty while the batch brings none.
         self._new: dict[int | None, Tensor] = {}
         self._brings_new = False
@@ -264,7 +261,7 @@ class GroupMoments(Reducer):
         self._shapes = {view: tuple(mean.shape[1:]) for view, mean in means.items()}
         return torch.cat([means[view].flatten(1) for view in self.views[1:]], 1)
 
-    def _runs_between(self, start: int, stop: int) -> list[Run] | None:
+    def _runs_between(self, start: int, stop: int) -> list[GroupSpan] | None:
         """Return the runs of one group inside a piece, from its first row; None where there are many."""
         if self._runs is None:
             return None
@@ -352,7 +349,7 @@ class GroupMoments(Reducer):
         return torch.split(means, sizes, 1)[index].reshape(-1, *self._shapes[view])
 
 
-def _runs(ids: Array, shortest: int = SHORTEST) -> list[Run] | None:
+def _runs(ids: Array, shortest: int = SHORTEST) -> list[GroupSpan] | None:
     """Return first row, end and group of every stretch of one group; None where stretches are short."""
     if not len(ids):
         return []

@@ -8,17 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from msviz.errors import MsvizError
-from msviz.lazy import LazyModule
+from msviz.lazy import torch
 from msviz.probing.reducers import Reducer, own_entry
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from msviz.probing.groups import Groups
     from msviz.probing.reducers import BatchRows
-else:
-    torch = LazyModule("torch")
 
 Array = np.ndarray[Any, Any]
 

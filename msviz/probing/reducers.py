@@ -15,17 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from msviz.errors import MsvizError, invalid
-from msviz.lazy import LazyModule
+from msviz.lazy import torch
 from msviz.schema import UNSEEN
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from msviz.batch import Batch
     from msviz.probing.groups import Groups
-else:
-    torch = LazyModule("torch")
 
 Array = np.ndarray[Any, Any]
 # Beyond this, group sums would no longer be the small thing that a pass leaves behind.
@@ -148,7 +145,7 @@ class Histogram(Reducer):
 
 
 @dataclass
-class _Kept:
+class _KeptRows:
     keys: Array = field(default_factory=lambda: np.zeros(0, np.uint64))
     positions: Array = field(default_factory=lambda: np.zeros(0, np.int64))
     values: dict[tuple[str, int | None], Array] = field(default_factory=dict)
@@ -167,8 +164,8 @@ class Sample(Reducer):
         self.sources = tuple(sources)
         self.size = size
         self.seed = seed
-        self._kept = _Kept()
-        self._fresh = _Kept()
+        self._kept = _KeptRows()
+        self._fresh = _KeptRows()
         self._chosen = np.zeros(0, np.int64)
         self._pieces: dict[tuple[str, int | None], list[Array]] = {}
 
@@ -178,7 +175,7 @@ class Sample(Reducer):
         limit = self._kept.keys[-1] if len(self._kept.keys) >= self.size else None
         may = np.arange(len(keys)) if limit is None else np.flatnonzero(keys < limit)
         self._chosen = may
-        self._fresh = _Kept(keys[may], np.asarray(rows.positions, np.int64)[may])
+        self._fresh = _KeptRows(keys[may], np.asarray(rows.positions, np.int64)[may])
         self._pieces = {}
 
     def see(self, source: str, layer: int | None, values: Tensor, rows: slice) -> None:
@@ -221,7 +218,7 @@ def row_keys(positions: Array, seed: int) -> Array:
     return mixed
 
 
-def _smallest(first: _Kept, second: _Kept, size: int) -> _Kept:
+def _smallest(first: _KeptRows, second: _KeptRows, size: int) -> _KeptRows:
     keys = np.concatenate([first.keys, second.keys])
     order = np.argsort(keys, kind="stable")[:size]
     positions = np.concatenate([first.positions, second.positions])[order]
@@ -229,4 +226,4 @@ def _smallest(first: _Kept, second: _Kept, size: int) -> _Kept:
     for name in {**first.values, **second.values}:
         parts = [sample.values[name] for sample in (first, second) if name in sample.values]
         values[name] = np.concatenate(parts)[order]
-    return _Kept(keys[order], positions, values)
+    return _KeptRows(keys[order], positions, values)

@@ -13,7 +13,7 @@ import numpy as np
 from msviz.data.slices import narrowed, rows
 from msviz.dataset import open_data
 from msviz.errors import MsvizError, invalid
-from msviz.lazy import LazyModule
+from msviz.lazy import torch
 from msviz.probing import hooks
 from msviz.probing.groups import groups
 from msviz.probing.reducers import BatchRows
@@ -21,7 +21,6 @@ from msviz.run import Run
 from msviz.trace import TapOutput, Trace
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from msviz.batch import Batch
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
     from msviz.probing.groups import Groups
     from msviz.probing.reducers import Reducer
     from msviz.schema import Schema
-else:
-    torch = LazyModule("torch")
 
 Array = np.ndarray[Any, Any]
 Progress = Callable[[float, str], None]

@@ -3,7 +3,6 @@
 import ast
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,13 +71,6 @@ def test_a_page_that_is_not_there_and_a_section_that_is_none_are_told() -> None:
         find_page("atention")
     with pytest.raises(ValueError, match="section: got 'Model'; choices: Models, Inside a model"):
         PageInfo(title="Mine", icon="", section="Model", order=1)  # type: ignore[arg-type]
-
-
-def test_no_class_name_occurs_twice() -> None:
-    names = Counter(
-        node.name for tree in SOURCES.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)
-    )
-    assert not {name for name, count in names.items() if count > 1}
 
 
 def test_a_private_name_stays_in_its_folder() -> None:

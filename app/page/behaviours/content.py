@@ -117,21 +117,8 @@ def _list_histories(choice: BehavioursChoice) -> None:
         return
     st.markdown("##### Impressions with long histories")
     st.caption("Those that mix clicks like the impression with others come first. Choose one to open it.")
-
-    def open_chosen() -> None:
-        rows = st.session_state["long-histories"]["selection"]["rows"]
-        if rows:
-            st.session_state["row"] = int(histories["Row"].iloc[rows[0]])
-
-    st.dataframe(
-        histories,
-        key="long-histories",
-        hide_index=True,
-        height=318,
-        on_select=open_chosen,
-        selection_mode="single-row",
-        column_config={"Row": st.column_config.NumberColumn(format="%d", help="Row number in the log")},
-    )
+    row = st.column_config.NumberColumn(format="%d", help="Row number in the log")
+    view.list_to_open(histories, "long-histories", {"Row": row})
 
 
 def _show_migration(choice: BehavioursChoice) -> None:

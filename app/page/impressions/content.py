@@ -38,19 +38,10 @@ def _list_impressions(choice: ImpressionsChoice, run: Run, finding: Finding) -> 
         slicing.offer_rows(run, numbers, "use-listed")
     table = impressions_list(finding, run.schema, choice.rows[:MOST_LISTED])
 
-    def open_chosen() -> None:
-        rows = st.session_state["listing"]["selection"]["rows"]
-        if rows:
-            st.session_state["row"] = int(table["Row"].iloc[rows[0]])
-
-    st.dataframe(
+    view.list_to_open(
         table,
-        key="listing",
-        hide_index=True,
-        height=318,
-        on_select=open_chosen,
-        selection_mode="single-row",
-        column_config={
+        "listing",
+        {
             "Row": st.column_config.NumberColumn(format="%d", help="Row number in the log", pinned=True),
             "Prediction": st.column_config.ProgressColumn(
                 format="percent", min_value=0, max_value=1, help="Predicted click probability"

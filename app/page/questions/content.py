@@ -51,13 +51,11 @@ def _show_finding(finding: Finding, run: Run | None) -> None:
     """Show a finding, along the axes that its picture lets a reader choose."""
     picture = load_picture(finding.picture)
     choices: dict[str, Any] = {}
-    for axis in picture.axes:
-        names = [str(name) for name in finding.data[axis].values]
-        if len(names) > 1:
-            choices[axis] = links.choose(title_of(axis), names, f"{finding.analysis}-{axis}")
-    titles = {title: name for name, title in picture.matrices.items() if name in finding.data}
-    if len(titles) > 1:
-        choices["matrix"] = titles[links.choose("Measure", list(titles), f"{finding.analysis}-matrix")]
+    for part, titles in picture.parts(finding).items():
+        label = "Measure" if part == "matrix" else title_of(part)
+        values = {title: value for value, title in titles.items()}
+        if len(values) > 1:
+            choices[part] = values[links.choose(label, list(values), f"{finding.analysis}-{part}")]
     simulated = False
     if run is not None:
         setting = run_setting(run)

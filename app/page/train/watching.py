@@ -159,11 +159,7 @@ def _show_picture(snapshots: Snapshots, number: int, key: str, full: bool = Fals
 
 def _choose_part(finding: Finding, key: str) -> PictureChoice:
     """Choose which part of a picture is shown."""
-    axes = [axis for axis in picture_of(finding).axes if finding.data.sizes[axis] > 1]
-    options = {axis: {str(name): str(name) for name in finding.data[axis].values} for axis in axes}
-    titles = picture_of(finding).matrices
-    if titles:
-        options["matrix"] = {name: title for name, title in titles.items() if name in finding.data}
+    options = picture_of(finding).parts(finding)
     if not options:
         return ()
     chosen = []

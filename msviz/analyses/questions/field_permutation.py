@@ -21,7 +21,7 @@ from msviz.analyses.shared.weights import largest
 from msviz.analyses.shared.words import listed
 from msviz.errors import MsvizError
 from msviz.finding import Finding, Provenance
-from msviz.lazy import LazyModule
+from msviz.lazy import torch
 from msviz.probing.truth.fields import score_fields
 from msviz.statistics.auc import Placements, row_placements
 from msviz.statistics.comparison import adjust_p_values, normal_p
@@ -29,16 +29,12 @@ from msviz.statistics.intervals import Z
 from msviz.training.metrics import row_losses
 
 if TYPE_CHECKING:
-    import torch
-
     from msviz.analyses.shared.permute import (
         Array,
     )
     from msviz.probing.study import Study
     from msviz.probing.truth import Score
     from msviz.schema import Schema
-else:
-    torch = LazyModule("torch")
 
 TITLE = "What does it cost the model to lose a field?"
 METRICS = ("logloss", "AUC")

@@ -15,17 +15,13 @@ from msviz.analyses.question import Question, QuestionOptions
 from msviz.analyses.shared.side_by_side import entries, named, switched
 from msviz.errors import MsvizError
 from msviz.finding import Finding, Provenance
-from msviz.lazy import LazyModule
+from msviz.lazy import torch
 from msviz.schema import FIRST
 
 if TYPE_CHECKING:
-    import torch
-
     from msviz.nets.base import InputSpec
     from msviz.probing.study import Study
     from msviz.run import Run
-else:
-    torch = LazyModule("torch")
 
 Array = np.ndarray[Any, Any]
 TITLE = "What does each model cost?"

@@ -14,21 +14,18 @@ from msviz.analyses.shared.attention import ALL
 from msviz.analyses.shared.words import percent, rows, span
 from msviz.errors import MsvizError
 from msviz.finding import Finding, Provenance
-from msviz.lazy import LazyModule
+from msviz.lazy import torch
 from msviz.probing.groups import DAY
 from msviz.probing.reducers import Reducer
 from msviz.statistics.auc import delong_interval
 from msviz.statistics.intervals import wilson_interval
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from msviz.analyses.shared.daily import Array, Calendar
     from msviz.probing.reducers import BatchRows
     from msviz.probing.study import Study
-else:
-    torch = LazyModule("torch")
 
 TITLE = "How do click rates move over time, and how good are predictions in promotions?"
 LIMIT = 10.0  # logits are counted in bins from -LIMIT to LIMIT

@@ -15,22 +15,18 @@ from msviz.analyses.shared.side_by_side import entries, named, switched
 from msviz.analyses.shared.words import listed, rows
 from msviz.errors import MsvizError, invalid
 from msviz.finding import Finding, Provenance
-from msviz.lazy import LazyModule
+from msviz.lazy import torch
 from msviz.probing.groups import DAY
 from msviz.statistics.auc import delong_test, mean_placements, placements
 from msviz.statistics.comparison import NOTHING, adjust_p_values, paired_test
 from msviz.training.metrics import row_losses
 
 if TYPE_CHECKING:
-    import torch
-
     from msviz.analyses.shared.side_by_side import ComparedRun
     from msviz.probing.study import Study
     from msviz.run import Run
     from msviz.statistics.auc import Placements
     from msviz.statistics.comparison import Paired
-else:
-    torch = LazyModule("torch")
 
 Array = np.ndarray[Any, Any]
 TITLE = "Which run predicts better, and where?"

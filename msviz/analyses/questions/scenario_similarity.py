@@ -15,7 +15,7 @@ from msviz.analyses.shared.aspects import similarity_aspect
 from msviz.analyses.shared.cells import Cells, pairs
 from msviz.errors import MsvizError, invalid, one_of
 from msviz.finding import Finding, Provenance
-from msviz.lazy import LazyModule
+from msviz.lazy import LazyModule, torch
 from msviz.probing import hooks
 from msviz.probing.reducers import Reducer, own_entry, row_keys
 from msviz.probing.truth.sharing import sharing_score
@@ -23,7 +23,6 @@ from msviz.schema import UNSEEN
 from msviz.statistics.intervals import Z, jackknife_std
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from msviz.batch import Batch
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
     from msviz.probing.study import Study
     from msviz.probing.truth import Score
     from msviz.schema import Schema
-else:
-    torch = LazyModule("torch")
 
 distances = LazyModule("scipy.spatial.distance")
 

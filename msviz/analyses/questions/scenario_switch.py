@@ -14,17 +14,13 @@ from msviz.analyses.shared.cells import Cells
 from msviz.analyses.shared.words import percent
 from msviz.errors import MsvizError
 from msviz.finding import Finding, Provenance
-from msviz.lazy import LazyModule
+from msviz.lazy import torch
 from msviz.schema import UNSEEN
 
 if TYPE_CHECKING:
-    import torch
-
     from msviz.batch import Batch
     from msviz.probing.study import Study
     from msviz.trace import Trace
-else:
-    torch = LazyModule("torch")
 
 TITLE = "What would the model say of this impression in another scenario?"
 

@@ -13,21 +13,18 @@ from msviz.analyses.shared.behaviours import ScenarioAxis, read
 from msviz.analyses.shared.cells import Cells, size_of
 from msviz.analyses.shared.words import percent, rows
 from msviz.finding import Finding, Provenance
-from msviz.lazy import LazyModule
+from msviz.lazy import torch
 from msviz.probing.reducers import Reducer
 from msviz.statistics.comparison import adjust_p_values, student_p
 from msviz.statistics.intervals import Z
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from msviz.analyses.shared.behaviours import Array
     from msviz.batch import Batch
     from msviz.probing.reducers import BatchRows
     from msviz.probing.study import Study
-else:
-    torch = LazyModule("torch")
 
 TITLE = "How does the model tailor past clicks to the scenario?"
 FEW = 10

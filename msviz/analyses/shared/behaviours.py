@@ -9,19 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from msviz.errors import MsvizError, invalid, one_of
-from msviz.lazy import LazyModule
+from msviz.lazy import torch
 from msviz.probing import hooks
 from msviz.schema import FIRST, UNSEEN
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from msviz.batch import Batch
     from msviz.dataset import Rows
     from msviz.probing.study import Study
-else:
-    torch = LazyModule("torch")
 
 Array = np.ndarray[Any, Any]
 PARTS = ("layer", "expert")

@@ -7,19 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from msviz.analyses.shared.behaviours import read, related
-from msviz.lazy import LazyModule
+from msviz.lazy import torch
 from msviz.probing.reducers import Reducer
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from msviz.analyses.shared.behaviours import Array, BehaviourTap, ScenarioAxis
     from msviz.batch import Batch
     from msviz.probing.reducers import BatchRows
     from msviz.probing.study import Study
-else:
-    torch = LazyModule("torch")
 
 ROUND = 512  # impressions whose clicks are taken away at a time
 

@@ -8,15 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from msviz.lazy import LazyModule
+from msviz.lazy import torch
 
 if TYPE_CHECKING:
-    import torch
-
     from msviz.batch import Batch
     from msviz.probing.study import Study
-else:
-    torch = LazyModule("torch")
 
 Array = np.ndarray[Any, Any]
 SIGNALS = "All signals"

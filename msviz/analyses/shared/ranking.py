@@ -8,17 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from msviz.errors import MsvizError
-from msviz.lazy import LazyModule
+from msviz.lazy import torch
 from msviz.schema import FIRST, UNSEEN
 
 if TYPE_CHECKING:
-    import torch
-
     from msviz.analyses.shared.behaviours import Array
     from msviz.batch import Batch
     from msviz.probing.study import Study
-else:
-    torch = LazyModule("torch")
 
 POOL = 200_000  # rows among which users and items are looked for
 

@@ -9,17 +9,14 @@ import numpy as np
 
 from msviz.data.sample import drawn as sampled
 from msviz.errors import MsvizError, invalid, one_of
-from msviz.lazy import LazyModule
+from msviz.lazy import torch
 from msviz.probing.reducers import Reducer, own_entry
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from msviz.probing.reducers import BatchRows
     from msviz.probing.study import Study
-else:
-    torch = LazyModule("torch")
 
 Array = np.ndarray[Any, Any]
 UNIT = "unit"

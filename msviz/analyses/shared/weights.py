@@ -15,13 +15,10 @@ from msviz.probing.reducers import Reducer, own_entry
 from msviz.schema import UNSEEN
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from msviz.probing.reducers import BatchRows
     from msviz.probing.study import Study
-else:
-    torch = LazyModule("torch")
 
 stats = LazyModule("scipy.stats")
 

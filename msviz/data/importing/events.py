@@ -19,7 +19,7 @@ BLOCK = 1 << 18  # events written at a time
 
 
 class EventTable(Protocol):
-    """What events are read from: a `Source`, or tables that are joined on the way."""
+    """What events are read from: `LogFiles`, or tables that are joined on the way."""
 
     @property
     def files(self) -> list[Path]:

@@ -1,6 +1,6 @@
 """The planted shop: who comes, what is shown to them, when, and through which scenario.
 
-Everything here is what a log records; what makes people click stands in `_planted_response`.
+Everything here is what a log records; what makes people click stands in `click_probability.py`.
 All columns are encoded ids: 0 unknown, 1 missing, then the field's own values.
 """
 

@@ -77,7 +77,7 @@ class HierRec(Net):
     """
 
     Config = HierRecConfig
-    piece = None  # batch norm; what would not fit the cache is cut inside `_hierrec.implicit`
+    piece = None  # batch norm; what would not fit the cache is cut inside `hierarchical.implicit`
     needs = ("scenario",)
     config: HierRecConfig
 
